@@ -256,7 +256,9 @@ class Directory:
     def from_bytes(data: bytes) -> Directory:
         """Decode; raises ProtocolError for bad digests and for names that are not one path segment."""
         message = decode(pb.Directory, data)
-        names = [e.name for e in (*message.files, *message.directories, *message.symlinks)]
+        names = [f.name for f in message.files]
+        names += [d.name for d in message.directories]
+        names += [link.name for link in message.symlinks]
         if len(set(names)) != len(names):
             raise ProtocolError("a directory names an entry twice")
         for name in names:

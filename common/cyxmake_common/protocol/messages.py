@@ -1,0 +1,593 @@
+"""Every message that two programs exchange: its fields, its channel, who may send it.
+
+Knows nothing of bytes or connections (codec, session). docs/PROTOCOL.md has a table made from here.
+Unknown fields are ignored, so that a newer peer may add some; unknown types are answered with ERROR.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+
+from cyxmake_common.digest import Digest
+from cyxmake_common.outcome import Cause, OutcomeKind
+
+PROTOCOL_VERSION: Final = 1
+"""The newest version of the protocol that this program speaks."""
+
+PROTOCOL_OLDEST: Final = 1
+"""The oldest version that it still speaks."""
+
+MAX_DIGESTS: Final = 10_000
+"""Most digests in one message; more are asked for in several."""
+
+MAX_NAME: Final = 256
+MAX_TEXT: Final = 64 * 1024
+MAX_INLINE: Final = 4 * 1024 * 1024
+
+
+def _digest(value: object) -> Digest:
+    if isinstance(value, Digest):
+        return value
+    if isinstance(value, str):
+        return Digest.parse(value)
+    raise ValueError("a digest is written hash/size")
+
+
+WireDigest = Annotated[
+    Digest, PlainValidator(_digest), PlainSerializer(str, return_type=str, when_used="always")
+]
+Digests = Annotated[tuple[WireDigest, ...], Field(max_length=MAX_DIGESTS)]
+Name = Annotated[str, Field(max_length=MAX_NAME)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Inline = Annotated[bytes, Field(max_length=MAX_INLINE)]
+Properties = Annotated[tuple[tuple[Name, Name], ...], Field(max_length=256)]
+
+
+class Channel(StrEnum):
+    """What a connection carries; data never blocks control."""
+
+    CONTROL = "control"
+    BULK = "bulk"
+
+
+class Peer(StrEnum):
+    """Who speaks; the role of a token, or the coordinator itself."""
+
+    CLIENT = "client"
+    WORKER = "worker"
+    ADMIN = "admin"
+    COORDINATOR = "coordinator"
+
+
+_EVERYONE: Final = frozenset(Peer)
+_CALLERS: Final = frozenset({Peer.CLIENT, Peer.WORKER, Peer.ADMIN})
+_CLIENTS: Final = frozenset({Peer.CLIENT, Peer.ADMIN})
+_WORKERS: Final = frozenset({Peer.WORKER})
+_COORDINATOR: Final = frozenset({Peer.COORDINATOR})
+
+
+class Message(BaseModel):
+    """Base of all payloads; a subclass names its wire type, channels and senders."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64"
+    )
+    type: ClassVar[str]
+    channels: ClassVar[frozenset[Channel]] = frozenset({Channel.CONTROL})
+    senders: ClassVar[frozenset[Peer]] = _EVERYONE
+
+
+class ToolchainFacts(BaseModel):
+    """A compiler that stands ready on a worker, identified by content."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    id: WireDigest
+    kind: Name
+    version: Name = ""
+    target: Name = ""
+
+
+class WorkerFacts(BaseModel):
+    """What a worker says of itself when it joins."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+    slots: Annotated[int, Field(ge=1, le=4096)]
+    properties: Properties = ()
+    toolchains: Annotated[tuple[ToolchainFacts, ...], Field(max_length=256)] = ()
+    tools: Annotated[dict[Name, Name], Field(max_length=512)] = {}
+    cpu_count: int = 1
+    cpu_model: Name = ""
+    memory_bytes: int = 0
+    disk_free_bytes: int = 0
+
+
+class RunningLease(BaseModel):
+    """A lease that a worker still works on, named when it connects again."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    lease: Name
+    epoch: int
+    action: WireDigest
+
+
+class Limits(BaseModel):
+    """Sizes in bytes that both sides keep to on this connection."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    message_bytes: int = 8 * 1024 * 1024
+    chunk_bytes: int = 256 * 1024
+    window_bytes: int = 4 * 1024 * 1024
+
+
+# ── opening and closing ─────────────────────────────────────────────────────────────────────────
+
+
+class Hello(Message):
+    """First message of a connection: who calls, with what right, for which channel."""
+
+    type = "hello"
+    channels = frozenset(Channel)
+    senders = _CALLERS
+    oldest: int
+    newest: int
+    channel: Channel
+    role: Peer
+    token_id: Name
+    token_secret: Annotated[str, Field(max_length=MAX_NAME, repr=False)]
+    program: Name = ""
+    session: Annotated[Name, Field(description="the control session a bulk connection joins")] = ""
+    worker: WorkerFacts | None = None
+    running: tuple[RunningLease, ...] = ()
+    compress: bool = True
+
+
+class Welcome(Message):
+    """Answer to HELLO: the agreed version, the session's name, limits and rhythm."""
+
+    type = "welcome"
+    channels = frozenset(Channel)
+    senders = _COORDINATOR
+    version: int
+    session: Name
+    coordinator: Name
+    namespace: Name = ""
+    heartbeat_seconds: float = 1.0
+    limits: Limits = Limits()
+    compress: bool = True
+
+
+class Goodbye(Message):
+    """Last message before a clean close; `retry` says whether to come back."""
+
+    type = "goodbye"
+    channels = frozenset(Channel)
+    reason: Text = ""
+    retry: bool = True
+
+
+class Error(Message):
+    """A refusal: answers the message of the same id, or ends the connection when `fatal`."""
+
+    type = "error"
+    channels = frozenset(Channel)
+    code: Name
+    message: Text
+    next_step: Text = ""
+    retryable: bool = False
+    fatal: bool = False
+
+
+# ── health ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class Heartbeat(Message):
+    """A sign of life; a worker adds what it runs and how busy its machine is."""
+
+    type = "heartbeat"
+    leases: tuple[Name, ...] = ()
+    load: float = 0.0
+    memory_free_bytes: int = 0
+    disk_free_bytes: int = 0
+
+
+class StatusGet(Message):
+    """Asks for a picture of the cluster."""
+
+    type = "status_get"
+    senders = _CALLERS
+
+
+class WorkerStatus(BaseModel):
+    """One worker in a STATUS."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    name: Name
+    slots: int
+    running: int
+    completed: int
+    draining: bool
+    properties: Properties = ()
+    toolchains: tuple[ToolchainFacts, ...] = ()
+    cpu_model: Name = ""
+    memory_bytes: int = 0
+    load: float = 0.0
+
+
+class Status(Message):
+    """A picture of the cluster at one moment."""
+
+    type = "status"
+    senders = _COORDINATOR
+    version: Name = ""
+    uptime_seconds: float = 0.0
+    workers: tuple[WorkerStatus, ...] = ()
+    clients: int = 0
+    queued: int = 0
+    running: int = 0
+    completed: int = 0
+    failed: int = 0
+    cas_bytes: int = 0
+    cas_limit_bytes: int = 0
+    cas_blobs: int = 0
+
+
+class Drain(Message):
+    """Take no new work and finish what runs (`on`), or take work again."""
+
+    type = "drain"
+    on: bool = True
+    worker: Annotated[Name, Field(description="named by an admin; empty means the receiver")] = ""
+
+
+class Done(Message):
+    """The message of the same id was carried out; nothing more to say."""
+
+    type = "done"
+    channels = frozenset(Channel)
+
+
+# ── operations: client and coordinator ──────────────────────────────────────────────────────────
+
+
+class JobRequest(Message):
+    """A client's wish to have an action done; the action's blobs are in the CAS."""
+
+    type = "job_request"
+    senders = _CLIENTS
+    operation: Name
+    build: Name
+    action: WireDigest
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    skip_cache: bool = False
+
+
+class JobAccept(Message):
+    """The operation is queued, or joined an execution of the same action."""
+
+    type = "job_accept"
+    senders = _COORDINATOR
+    operation: Name
+    merged: bool = False
+
+
+class JobReject(Message):
+    """The operation was not taken; `missing` names blobs to upload before another try."""
+
+    type = "job_reject"
+    senders = _COORDINATOR
+    operation: Name
+    code: Name
+    detail: Text = ""
+    missing: Digests = ()
+
+
+class JobProgress(Message):
+    """The operation reached a stage (REAPI execution stages: queued, executing)."""
+
+    type = "job_progress"
+    senders = _COORDINATOR
+    operation: Name
+    stage: Name
+    worker: Name = ""
+
+
+class JobComplete(Message):
+    """The tool ran to its end: `result` is an encoded ActionResult, its blobs are in the CAS."""
+
+    type = "job_complete"
+    senders = _COORDINATOR
+    operation: Name
+    result: Inline
+    worker: Name
+    cached: bool = False
+    queue_seconds: float = 0.0
+    attempts: int = 1
+
+
+class JobFailed(Message):
+    """No verdict of the tool could be had; `result` holds partial output where there is any."""
+
+    type = "job_failed"
+    senders = _COORDINATOR
+    operation: Name
+    kind: OutcomeKind
+    cause: Cause = Cause.NONE
+    detail: Text = ""
+    missing: Digests = ()
+    result: Inline = b""
+    worker: Name = ""
+
+
+class JobCancel(Message):
+    """The client no longer wants the operation."""
+
+    type = "job_cancel"
+    senders = _CLIENTS
+    operation: Name
+
+
+# ── leases: coordinator and worker ──────────────────────────────────────────────────────────────
+
+
+class LeaseOffer(Message):
+    """The coordinator gives an action to a worker; `epoch` fences results of older promises."""
+
+    type = "lease_offer"
+    senders = _COORDINATOR
+    lease: Name
+    epoch: int
+    action: WireDigest
+    attempt: int = 1
+
+
+class LeaseAccept(Message):
+    """The worker has taken the action."""
+
+    type = "lease_accept"
+    senders = _WORKERS
+    lease: Name
+    epoch: int
+
+
+class LeaseReject(Message):
+    """The worker cannot take the action: busy, unsupported, or inputs cannot be had."""
+
+    type = "lease_reject"
+    senders = _WORKERS
+    lease: Name
+    epoch: int
+    reason: Name
+    detail: Text = ""
+    missing: Digests = ()
+
+
+class LeaseProgress(Message):
+    """The worker has started to execute the command."""
+
+    type = "lease_progress"
+    senders = _WORKERS
+    lease: Name
+    epoch: int
+    stage: Name
+
+
+class CacheEntry(BaseModel):
+    """What makes a result usable again: exact inputs and absences under a reduced key.
+
+    `manifest` is the digest of the text that lists every path token with its digest (cache/key.py);
+    `paths` are the path tokens of that text, zlib-compressed and joined by NUL; `root` is the project
+    root whose name stands in the outputs, empty when the result holds for every root.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64"
+    )
+    key: WireDigest
+    manifest: WireDigest
+    paths: Inline
+    absent: Inline = b""
+    root: Text = ""
+    result: Inline
+
+
+class LeaseResult(Message):
+    """How the execution ended. Blobs of `result` are in the CAS before this is sent.
+
+    `entry` is present for a success whose exact inputs the worker knows.
+    """
+
+    type = "lease_result"
+    senders = _WORKERS
+    lease: Name
+    epoch: int
+    kind: OutcomeKind
+    cause: Cause = Cause.NONE
+    detail: Text = ""
+    result: Inline = b""
+    entry: CacheEntry | None = None
+    missing: Digests = ()
+
+
+class LeaseRevoke(Message):
+    """The coordinator takes the action back; the worker kills the command."""
+
+    type = "lease_revoke"
+    senders = _COORDINATOR
+    lease: Name
+    epoch: int
+
+
+# ── the store and the action cache ──────────────────────────────────────────────────────────────
+
+
+class FindMissing(Message):
+    """Which of these blobs does the coordinator lack? The others are kept for a while."""
+
+    type = "find_missing"
+    senders = _CALLERS
+    digests: Digests
+
+
+class Missing(Message):
+    """Answer to FIND_MISSING."""
+
+    type = "missing"
+    senders = _COORDINATOR
+    digests: Digests
+
+
+class ActionCacheGet(Message):
+    """Asks for the entries under reduced keys (action digests, for actions without one)."""
+
+    type = "action_cache_get"
+    senders = _CLIENTS
+    keys: Digests
+
+
+class ActionCacheEntries(Message):
+    """Answer to ACTION_CACHE_GET: all entries, newest first; results are complete."""
+
+    type = "action_cache_entries"
+    senders = _COORDINATOR
+    entries: Annotated[tuple[CacheEntry, ...], Field(max_length=MAX_DIGESTS)]
+
+
+class Artifact(BaseModel):
+    """One output file of a finished action."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    path: Text
+    digest: WireDigest
+    executable: bool = False
+
+
+class ArtifactsGet(Message):
+    """Asks which files a finished action left in the store."""
+
+    type = "artifacts_get"
+    senders = _CLIENTS
+    action: WireDigest
+
+
+class Artifacts(Message):
+    """Answer to ARTIFACTS_GET; not `found` when no result is stored."""
+
+    type = "artifacts"
+    senders = _COORDINATOR
+    found: bool
+    artifacts: Annotated[tuple[Artifact, ...], Field(max_length=MAX_DIGESTS)] = ()
+
+
+# ── bulk: blobs in chunks ───────────────────────────────────────────────────────────────────────
+
+
+class _Bulk(Message):
+    channels = frozenset({Channel.BULK})
+
+
+class Encoding(StrEnum):
+    """How the bytes of one chunk are encoded; offsets always count decoded bytes."""
+
+    IDENTITY = "identity"
+    ZSTD = "zstd"
+
+
+class BlobPut(_Bulk):
+    """Opens the upload of one blob; answered by BLOB_READY."""
+
+    type = "blob_put"
+    senders = _CALLERS
+    digest: WireDigest
+
+
+class BlobReady(_Bulk):
+    """Send from this offset; `offset` equals the size when the blob is already there."""
+
+    type = "blob_ready"
+    senders = _COORDINATOR
+    offset: int
+
+
+class BlobChunk(_Bulk):
+    """Bytes of the transfer of the same id, from a decoded offset."""
+
+    type = "blob_chunk"
+    offset: int
+    data: Inline
+    encoding: Encoding = Encoding.IDENTITY
+
+
+class BlobAck(_Bulk):
+    """The receiver has taken everything before this decoded offset: credit for the sender."""
+
+    type = "blob_ack"
+    offset: int
+
+
+class BlobStored(_Bulk):
+    """The upload of the same id is complete and its digest was verified."""
+
+    type = "blob_stored"
+    senders = _COORDINATOR
+
+
+class BlobGet(_Bulk):
+    """Asks for one blob from an offset; answered by chunks up to its size, or ERROR."""
+
+    type = "blob_get"
+    senders = _CALLERS
+    digest: WireDigest
+    offset: int = 0
+
+
+class SmallBlob(BaseModel):
+    """One whole blob inside a batch."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64"
+    )
+    digest: WireDigest
+    data: Inline
+    encoding: Encoding = Encoding.IDENTITY
+
+
+class BatchPut(_Bulk):
+    """Uploads many small blobs at once; answered by DONE, or ERROR when one is damaged."""
+
+    type = "batch_put"
+    senders = _CALLERS
+    blobs: Annotated[tuple[SmallBlob, ...], Field(max_length=MAX_DIGESTS)]
+
+
+class BatchGet(_Bulk):
+    """Asks for many small blobs at once; the caller keeps their sum under the message limit."""
+
+    type = "batch_get"
+    senders = _CALLERS
+    digests: Digests
+
+
+class BatchBlobs(_Bulk):
+    """Answer to BATCH_GET; blobs that are not in the store are named."""
+
+    type = "batch_blobs"
+    senders = _COORDINATOR
+    blobs: Annotated[tuple[SmallBlob, ...], Field(max_length=MAX_DIGESTS)]
+    missing: Digests = ()
+
+
+MESSAGES: Final[dict[str, type[Message]]] = {
+    kind.type: kind
+    for kind in (
+        Hello, Welcome, Goodbye, Error, Heartbeat, StatusGet, Status, Drain, Done,
+        JobRequest, JobAccept, JobReject, JobProgress, JobComplete, JobFailed, JobCancel,
+        LeaseOffer, LeaseAccept, LeaseReject, LeaseProgress, LeaseResult, LeaseRevoke,
+        FindMissing, Missing, ActionCacheGet, ActionCacheEntries, ArtifactsGet, Artifacts,
+        BlobPut, BlobReady, BlobChunk, BlobAck, BlobStored, BlobGet, BatchPut, BatchGet, BatchBlobs,
+    )
+}  # fmt: skip
+"""Every message kind by its wire type, in the order of docs/PROTOCOL.md."""
