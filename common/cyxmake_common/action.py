@@ -1,7 +1,8 @@
 """What is to be done and what came of it: Command, Action, ActionResult as frozen values.
 
-Encoded as in the Remote Execution API v2 (see reapi/remote_execution.proto), canonically: sorted where
-the specification says sorted, deterministic bytes. Knows nothing of stores, workers or compilers.
+Encoded as in the Remote Execution API v2 (see reapi/remote_execution.proto), canonically: sorted
+where the specification says sorted, deterministic bytes. Knows nothing of stores, workers or
+compilers.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def decode(kind: type[_M], data: bytes) -> _M:
 class Command:
     """One process to run: `working_directory` and `output_paths` as REAPI has them.
 
-    The input root stands at `/`: arguments hold the client's absolute paths, the working directory is
-    the client's without its leading slash, output paths are relative to the working directory.
+    The input root stands at `/`: arguments hold the client's absolute paths, the working directory
+    is the client's without its leading slash, output paths are relative to the working directory.
     """
 
     arguments: tuple[str, ...]
@@ -104,7 +105,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A command, the tree it runs in, and what a worker must offer; `timeout` in seconds, 0 is none."""
+    """A command, the tree it runs in, what a worker must offer; `timeout` in seconds, 0 is none."""
 
     command: Digest
     input_root: Digest
@@ -191,8 +192,8 @@ class ActionResult:
         if self.stderr is not None:
             message.stderr_digest.CopyFrom(to_pb_digest(self.stderr))
         message.execution_metadata.worker = self.worker
-        # The time is kept as the completion of an execution that started at the epoch: the result says
-        # how long, never when, so that two runs of the same action can be compared.
+        # The time is kept as the completion of an execution that started at the epoch: the result
+        # says how long, never when, so that two runs of the same action can be compared.
         message.execution_metadata.execution_start_timestamp.FromNanoseconds(0)
         message.execution_metadata.execution_completed_timestamp.FromNanoseconds(
             max(0, round(self.seconds * 1e9))
@@ -254,7 +255,7 @@ class Directory:
 
     @staticmethod
     def from_bytes(data: bytes) -> Directory:
-        """Decode; raises ProtocolError for bad digests and for names that are not one path segment."""
+        """Decode; raises ProtocolError for bad digests and names that are not one path segment."""
         message = decode(pb.Directory, data)
         names = [f.name for f in message.files]
         names += [d.name for d in message.directories]

@@ -54,7 +54,5 @@ class Outcome:
     def succeeded(self) -> bool:
         """Tell whether the tool ran and was content."""
         return (
-            self.kind is OutcomeKind.TOOL
-            and self.result is not None
-            and self.result.exit_code == 0
+            self.kind is OutcomeKind.TOOL and self.result is not None and self.result.exit_code == 0
         )

@@ -1,10 +1,11 @@
 """Keys of the action cache: a reduced key first, the exact inputs second.
 
-Knows nothing of files, stores or compilers: it is told arguments and digests. The reduced key names
-all that can be known without looking at a header: toolchain, canonical arguments, environment, working
-directory, the main source's bytes. It leads to entries, each with a *manifest*: the text that lists
-every file the compiler read, with its digest. An entry applies when the manifest made of the same paths
-in today's tree has the same digest, and no path of the entry's `absent` list exists.
+Knows nothing of files, stores or compilers: it is told arguments and digests. The reduced key
+names all that can be known without looking at a header: toolchain, canonical arguments,
+environment, working directory, the main source's bytes. It leads to entries, each with a
+*manifest*: the text that lists every file the compiler read, with its digest. An entry applies
+when the manifest made of the same paths in today's tree has the same digest, and no path of the
+entry's `absent` list exists.
 
 Paths inside the project are written with a token in place of its root, so that two checkouts share.
 """

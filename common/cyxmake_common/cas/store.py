@@ -28,7 +28,7 @@ class BlobWriter(Protocol):
         ...
 
     async def commit(self) -> None:
-        """Make the blob visible; raises DigestMismatch (and forgets the bytes) when they are others."""
+        """Make the blob visible; raises DigestMismatch and forgets bytes that are others."""
         ...
 
     async def abort(self, *, keep: bool = False) -> None:

@@ -1,7 +1,7 @@
 """Messages to bytes and back, in the two encodings that the WebSocket subprotocol names.
 
-Knows nothing of connections. The envelope is {type, id, timestamp, sender, payload}; an answer carries
-the id of the message that it answers.
+Knows nothing of connections. The envelope is {type, id, timestamp, sender, payload}; an answer
+carries the id of the message that it answers.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def encode(envelope: Envelope, subprotocol: str) -> bytes | str:
 
 
 def decode(frame: bytes | str, subprotocol: str) -> Envelope:
-    """Decode a frame; raises UnknownType for a type of another version, ProtocolError for the rest."""
+    """Decode a frame; raises UnknownType for a type of another version, else ProtocolError."""
     json_mode = subprotocol == SUBPROTOCOL_JSON
     fields = _parse_json(frame) if json_mode else _parse_msgpack(frame)
     if not isinstance(fields, dict):

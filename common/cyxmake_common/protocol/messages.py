@@ -1,7 +1,8 @@
 """Every message that two programs exchange: its fields, its channel, who may send it.
 
-Knows nothing of bytes or connections (codec, session). docs/PROTOCOL.md has a table made from here.
-Unknown fields are ignored, so that a newer peer may add some; unknown types are answered with ERROR.
+Knows nothing of bytes or connections (codec, session). docs/PROTOCOL.md has a table made from
+here. Unknown fields are ignored, so that a newer peer may add some; unknown types are answered
+with ERROR.
 """
 
 from __future__ import annotations
@@ -378,9 +379,10 @@ class LeaseProgress(Message):
 class CacheEntry(BaseModel):
     """What makes a result usable again: exact inputs and absences under a reduced key.
 
-    `manifest` is the digest of the text that lists every path token with its digest (cache/key.py);
-    `paths` are the path tokens of that text, zlib-compressed and joined by NUL; `root` is the project
-    root whose name stands in the outputs, empty when the result holds for every root.
+    `manifest` is the digest of the text that lists every path token with its digest
+    (cache/key.py); `paths` are the path tokens of that text, zlib-compressed and joined by NUL;
+    `root` is the project root whose name stands in the outputs, empty when the result holds for
+    every root.
     """
 
     model_config = ConfigDict(
