@@ -1,0 +1,1 @@
+"""What a person sees: progress while the build runs, a summary at its end."""

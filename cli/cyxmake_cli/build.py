@@ -1,0 +1,218 @@
+"""One build from the command's request to its exit status: the wings of the client put together.
+
+Knows no details of any of them. What a build without work needs is imported at the top; everything
+else only once there is work to do, so that finding out that nothing is to be done stays quick.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cyxmake_cli.analysis.detectors import Project, detect
+from cyxmake_cli.ninja.disk import RealDisk
+from cyxmake_cli.ninja.session import BuildGraph, Options
+from cyxmake_common.errors import ExitStatus, ProjectError, UsageError
+
+if TYPE_CHECKING:
+    from cyxmake_cli.cluster.session import BuildSession
+    from cyxmake_cli.ninja.driver import EdgeResult
+    from cyxmake_cli.ninja.graph import Edge
+    from cyxmake_cli.ui.progress import Progress
+    from cyxmake_cli.ui.tally import Summary, Tally
+
+_MANIFEST_TRIES: Final = 100
+"""A manifest that changes at every regeneration is given up after as many tries as ninja makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """What the command line asks for."""
+
+    targets: tuple[str, ...] = ()
+    directory: Path = Path()
+    build_dir: Path | None = None
+    configure_options: tuple[str, ...] = ()
+    jobs: int | None = None
+    keep_going: int = 1
+    verbose: bool = False
+    quiet: bool = False
+    coordinator: str | None = None
+    use_cache: bool = True
+    use_cluster: bool = True
+    summary: Path | None = None
+
+
+def build(request: BuildRequest) -> ExitStatus:
+    """Configure where needed, bring the targets up to date, return the exit status.
+
+    Raises CyxError for everything that is not a verdict of the project's own tools.
+    """
+    start = time.monotonic()
+    project = detect(request.directory, request.build_dir, request.configure_options)
+    if project.configure_command is not None:
+        _configure(project)
+    graph = _load_current(project, request)
+    try:
+        if not graph.plan(request.targets):
+            if not request.quiet:
+                print("cyxmake: no work to do.")  # noqa: T201 - this is the user interface
+            _write_summary(request, None, start, ExitStatus.OK)
+            return ExitStatus.OK
+        return _run(graph, project, request, start)
+    finally:
+        graph.close()
+
+
+def _configure(project: Project) -> None:
+    import subprocess
+
+    argv = project.configure_command or ()
+    if shutil.which(argv[0]) is None:
+        raise ProjectError(f"{argv[0]} is not installed", next_step=f"install {argv[0]}")
+    sys.stdout.flush()
+    status = subprocess.run(argv, check=False).returncode
+    if status != 0:
+        raise ProjectError(
+            f"{project.system} could not configure {project.source} (exit status {status})",
+            next_step="see its output above",
+        )
+
+
+def _load_current(project: Project, request: BuildRequest) -> BuildGraph:
+    """Load the graph; when `build.ninja` itself is out of date, remake it first."""
+    for _ in range(_MANIFEST_TRIES):
+        graph = BuildGraph.load(RealDisk(str(project.build)), _options(project, request))
+        try:
+            if not graph.plan_manifest():
+                return graph
+            status = _run(graph, project, BuildRequest(use_cluster=False), time.monotonic())
+            if status is not ExitStatus.OK:
+                raise ProjectError(
+                    "build.ninja could not be brought up to date",
+                    next_step="see the output above",
+                )
+            if not graph.manifest_rebuilt():
+                return graph
+        except BaseException:
+            graph.close()
+            raise
+        graph.close()
+    raise ProjectError(f"build.ninja is still out of date after {_MANIFEST_TRIES} tries")
+
+
+def _options(project: Project, request: BuildRequest) -> Options:
+    version = ""
+    if not (project.build / ".ninja_log").exists() and shutil.which("ninja"):
+        import subprocess
+
+        # Only a log that does not exist yet needs to know which format the installed ninja writes.
+        found = subprocess.run(["ninja", "--version"], capture_output=True, text=True, check=False)
+        version = found.stdout.strip()
+    keep_going = request.keep_going
+    return (
+        Options(ninja_version=version, keep_going=keep_going)
+        if version
+        else Options(keep_going=keep_going)
+    )
+
+
+def _run(graph: BuildGraph, project: Project, request: BuildRequest, start: float) -> ExitStatus:
+    import asyncio
+
+    from cyxmake_cli.cluster.session import BuildSession
+    from cyxmake_cli.ninja.driver import drive
+    from cyxmake_cli.ui.progress import Progress
+    from cyxmake_cli.ui.tally import Tally
+
+    tally = Tally(total=len(graph.wanted()))
+    progress = Progress(tally, time.monotonic, verbose=request.verbose, quiet=request.quiet)
+    for warning in graph.warnings():
+        progress.note(f"warning: {warning}")
+
+    async def main() -> None:
+        async with BuildSession(
+            directory=str(project.build),
+            root=str(project.source),
+            note=progress.note,
+            jobs=request.jobs,
+            coordinator=request.coordinator,
+            use_cache=request.use_cache,
+            use_cluster=request.use_cluster,
+        ) as session:
+            try:
+                await drive(
+                    graph,
+                    session.runner,
+                    _Listeners(progress, session),
+                    jobs=session.jobs,
+                    now_ms=lambda: int((time.monotonic() - start) * 1000),
+                )
+            finally:
+                tally.bytes_up, tally.bytes_down = session.traffic()
+
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        progress.close()
+        _write_summary(request, tally, start, ExitStatus.CANCELLED)
+        progress.note("cyxmake: interrupted")
+        return ExitStatus.CANCELLED
+    finally:
+        progress.close()
+    failure = graph.failure()
+    status = ExitStatus.BUILD_FAILED if failure else ExitStatus.OK
+    if failure:
+        progress.note(f"cyxmake: build stopped: {failure}")
+    _finish(request, tally, progress, start, status)
+    return status
+
+
+class _Listeners:
+    """Tells the screen and the session of every edge."""
+
+    def __init__(self, progress: Progress, session: BuildSession) -> None:
+        self._progress = progress
+        self._session = session
+
+    def edge_started(self, edge: Edge) -> None:
+        self._progress.edge_started(edge)
+
+    def edge_finished(self, edge: Edge, result: EdgeResult, output: bytes) -> None:
+        # Before anything that depends on the edge can start: its outputs are new files now.
+        self._session.forget(str(node.path) for node in edge.outputs)
+        self._progress.edge_finished(edge, result, output)
+
+    def edges_skipped(self, edges: tuple[Edge, ...]) -> None:
+        self._progress.edges_skipped(edges)
+
+
+def _finish(
+    request: BuildRequest, tally: Tally, progress: Progress, start: float, status: ExitStatus
+) -> None:
+    from cyxmake_cli.ui.tally import render
+
+    summary = _write_summary(request, tally, start, status)
+    if not request.quiet:
+        for line in render(summary):
+            progress.note(line)
+
+
+def _write_summary(
+    request: BuildRequest, tally: Tally | None, start: float, status: ExitStatus
+) -> Summary:
+    import json
+
+    from cyxmake_cli.ui.tally import Tally
+
+    summary = (tally or Tally()).summary(time.monotonic() - start, int(status))
+    if request.summary is not None:
+        try:
+            request.summary.write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write the summary to {request.summary}: {error}") from error
+    return summary

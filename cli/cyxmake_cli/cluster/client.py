@@ -1,0 +1,201 @@
+"""One client's connections to a coordinator, as calls: look up, upload, execute, status.
+
+Knows nothing of compilers or build graphs. When the control connection is lost, everything that
+waits gets ConnectionLost; the caller then runs its edges locally.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cyxmake_common.net.blobs import BlobClient
+
+from cyxmake_cli.cluster.coalesce import Coalescer
+from cyxmake_common.digest import Digest
+from cyxmake_common.errors import ConnectionLost, ProtocolError
+from cyxmake_common.ids import BuildId, SessionId
+from cyxmake_common.net.token import JoinToken
+from cyxmake_common.net.wss import Connection, connect
+from cyxmake_common.protocol.messages import (
+    ActionCacheEntries,
+    ActionCacheGet,
+    CacheEntry,
+    Channel,
+    Error,
+    FindMissing,
+    Goodbye,
+    Heartbeat,
+    JobAccept,
+    JobCancel,
+    JobComplete,
+    JobFailed,
+    JobProgress,
+    JobReject,
+    JobRequest,
+    Missing,
+    Status,
+    StatusGet,
+)
+
+JobAnswer = JobComplete | JobFailed | JobReject
+"""How an operation can end."""
+
+KEYS_PER_REQUEST = 200
+DIGESTS_PER_REQUEST = 5_000
+
+
+class ClusterClient:
+    """A live session with a coordinator; an async context manager that says goodbye."""
+
+    def __init__(self, token: JoinToken, cache_dir: Path, control: Connection) -> None:
+        self._token = token
+        self._cache_dir = cache_dir
+        self._control = control
+        self._build = BuildId(uuid.uuid4().hex)
+        self._jobs: dict[str, asyncio.Future[JobAnswer]] = {}
+        self._counter = 0
+        self._lost: ConnectionLost | None = None
+        self.blobs = BlobClient(self._connect_bulk)
+        self._entries: Coalescer[Digest, tuple[CacheEntry, ...]] = Coalescer(
+            self._ask_entries, most=KEYS_PER_REQUEST
+        )
+        self._missing: Coalescer[Digest, bool] = Coalescer(
+            self._ask_missing, most=DIGESTS_PER_REQUEST
+        )
+        self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._beat())]
+
+    @classmethod
+    async def connect(cls, token: JoinToken, cache_dir: Path) -> ClusterClient:
+        """Open the control connection; raises ClusterUnreachable, Denied, VersionMismatch."""
+        control = await connect(
+            token, channel=Channel.CONTROL, session=SessionId(""), authority_cache=cache_dir
+        )
+        return cls(token, cache_dir, control)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def address(self) -> str:
+        """Return the coordinator's address."""
+        return self._token.address
+
+    @property
+    def lost(self) -> ConnectionLost | None:
+        """Return why the cluster is gone, or None while it is there."""
+        return self._lost
+
+    async def close(self) -> None:
+        """Say goodbye and close both connections; never raises."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._fail_waiting("the client closed")
+        with contextlib.suppress(Exception):  # the peer may be gone; nothing is left to save
+            await self.blobs.close()
+        with contextlib.suppress(Exception):
+            await self._control.close(Goodbye(reason="build ended", retry=False))
+
+    async def execute(self, action: Digest, *, skip_cache: bool = False) -> JobAnswer:
+        """Have an action done; its blobs are uploaded. Cancelling cancels the remote command."""
+        if self._lost:
+            raise self._lost
+        self._counter += 1
+        operation = f"{self._build[:12]}-{self._counter}"
+        future: asyncio.Future[JobAnswer] = asyncio.get_running_loop().create_future()
+        self._jobs[operation] = future
+        try:
+            await self._control.send(
+                JobRequest(
+                    operation=operation, build=self._build, action=action, skip_cache=skip_cache
+                )
+            )
+            return await future
+        except asyncio.CancelledError:
+            if not self._lost:
+                self._control.send_soon(JobCancel(operation=operation))
+            raise
+        finally:
+            del self._jobs[operation]
+
+    async def entries(self, key: Digest) -> tuple[CacheEntry, ...]:
+        """Return the action cache's entries under a reduced key, newest first."""
+        return await self._entries.get(key)
+
+    async def missing(self, digests: Sequence[Digest]) -> frozenset[Digest]:
+        """Return which blobs the cluster lacks."""
+        answers = await self._missing.get_all(digests)
+        return frozenset(d for d, absent in zip(digests, answers, strict=True) if absent)
+
+    async def status(self) -> Status:
+        """Return a picture of the cluster."""
+        answer = await self._control.request(StatusGet())
+        if not isinstance(answer, Status):
+            raise ProtocolError(f"{answer.type} is no answer to status_get")
+        return answer
+
+    async def _ask_entries(self, keys: Sequence[Digest]) -> Mapping[Digest, tuple[CacheEntry, ...]]:
+        answer = await self._control.request(ActionCacheGet(keys=tuple(keys)))
+        if not isinstance(answer, ActionCacheEntries):
+            raise ProtocolError(f"{answer.type} is no answer to action_cache_get")
+        found: dict[Digest, list[CacheEntry]] = {key: [] for key in keys}
+        for entry in answer.entries:
+            if entry.key in found:
+                found[entry.key].append(entry)
+        return {key: tuple(entries) for key, entries in found.items()}
+
+    async def _ask_missing(self, digests: Sequence[Digest]) -> Mapping[Digest, bool]:
+        answer = await self._control.request(FindMissing(digests=tuple(digests)))
+        if not isinstance(answer, Missing):
+            raise ProtocolError(f"{answer.type} is no answer to find_missing")
+        absent = set(answer.digests)
+        return {digest: digest in absent for digest in digests}
+
+    async def _connect_bulk(self) -> Connection:
+        return await connect(
+            self._token,
+            channel=Channel.BULK,
+            session=self._control.session,
+            authority_cache=self._cache_dir,
+        )
+
+    async def _pump(self) -> None:
+        reason = "the coordinator closed the connection"
+        async for envelope in self._control.messages():
+            message = envelope.message
+            match message:
+                case JobComplete() | JobFailed() | JobReject():
+                    future = self._jobs.get(message.operation)
+                    if future and not future.done():
+                        future.set_result(message)
+                case Goodbye() | Error():
+                    text = message.reason if isinstance(message, Goodbye) else message.message
+                    reason = text or reason
+                case JobAccept() | JobProgress() | Heartbeat():
+                    pass
+        self._fail_waiting(self._control.close_reason or reason)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._control.welcome.heartbeat_seconds)
+            self._control.send_soon(Heartbeat())
+
+    def _fail_waiting(self, reason: str) -> None:
+        self._lost = self._lost or ConnectionLost(f"lost the coordinator: {reason}")
+        for future in self._jobs.values():
+            if not future.done():
+                future.set_exception(self._lost)

@@ -1,0 +1,216 @@
+"""One compile on the cluster: look it up, else upload, submit and fetch; or say why not.
+
+Knows nothing of build graphs. Every answer is a value: a CompileResult with the tool's verdict, or
+a LocalOnly with the reason why the caller has to run the edge itself.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from cyxmake_common.toolchain.identity import Toolchain, ToolchainStore
+
+from cyxmake_cli.cluster.client import ClusterClient
+from cyxmake_cli.cluster.inputs import InputRoot, InputRoots, Source
+from cyxmake_cli.cluster.uploads import Uploads
+from cyxmake_cli.strategies.compile_units import CompileUnit
+from cyxmake_common.action import ISA, OS_FAMILY, ROOT, TOOLCHAIN, Action, ActionResult, Command
+from cyxmake_common.cache.key import KeyInputs, expand, manifest, tokenise, unpack_paths
+from cyxmake_common.cas.tree_scan import FileDigests
+from cyxmake_common.digest import Digest
+from cyxmake_common.errors import CyxError
+from cyxmake_common.platform import isa, os_family
+from cyxmake_common.protocol.messages import CacheEntry, JobComplete, JobFailed, JobReject
+from cyxmake_common.toolchain.local import LocalOnly
+from cyxmake_common.toolchain.normalise import normalise
+
+_SUBMISSIONS: Final = 3
+"""How often an action is submitted while the cluster asks for blobs that it has lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompileResult:
+    """The compiler's verdict; `worker` is empty when it came from the cache."""
+
+    exit_code: int
+    output: bytes
+    seconds: float
+    worker: str = ""
+
+
+class RemoteCompiler:
+    """Does compile units on a cluster for one project that stands at `root`."""
+
+    def __init__(
+        self,
+        cluster: ClusterClient,
+        inputs: InputRoots,
+        digests: FileDigests,
+        toolchains: ToolchainStore,
+        *,
+        root: str,
+        use_cache: bool = True,
+    ) -> None:
+        self._cluster = cluster
+        self._inputs = inputs
+        self._digests = digests
+        self._toolchains = toolchains
+        self._root = root
+        self._use_cache = use_cache
+        self._uploads = Uploads(cluster)
+        self._platform = ((ISA, isa()), (OS_FAMILY, os_family()))
+
+    async def compile(self, unit: CompileUnit) -> CompileResult | LocalOnly:
+        """Do one unit; its outputs stand in the build directory when this returns a verdict of 0."""
+        try:
+            return await self._compile(unit)
+        except CyxError as error:
+            return LocalOnly(
+                f"{error.code}: {error.message}" if not error.retryable else error.code
+            )
+        except OSError as error:
+            return LocalOnly(f"cannot read {error.filename}: {error.strerror}")
+
+    async def _compile(self, unit: CompileUnit) -> CompileResult | LocalOnly:
+        toolchain = self._toolchain(unit)
+        if isinstance(toolchain, LocalOnly):
+            return toolchain
+        if self._use_cache:
+            hit = await self._look_up(unit, toolchain)
+            if hit is not None:
+                fetched = await self._fetch(unit, hit)
+                if fetched is not None:
+                    return fetched
+        root = await self._inputs.root_for(unit, toolchain)
+        answer = await self._submit(unit, toolchain, root)
+        if not isinstance(answer, JobComplete):
+            return LocalOnly(_why(answer))
+        if self._inputs.changed(unit):
+            return LocalOnly("an input changed while it was compiled")
+        result = ActionResult.from_bytes(answer.result)
+        compiled = await self._fetch(unit, result, answer.worker)
+        return compiled or LocalOnly("the result's blobs are lost")
+
+    def _toolchain(self, unit: CompileUnit) -> Toolchain | LocalOnly:
+        path = _which(unit.command.compiler, unit.directory)
+        if path is None:
+            return LocalOnly(f"{unit.command.compiler} is not found")
+        return self._toolchains.get(path)
+
+    # ── the cache ───────────────────────────────────────────────────────────────────────────────
+
+    async def _look_up(self, unit: CompileUnit, toolchain: Toolchain) -> ActionResult | None:
+        inputs = KeyInputs(
+            toolchain=toolchain.id,
+            arguments=normalise(unit.command, self._root),
+            environment=unit.environment,
+            directory=tokenise(unit.directory, self._root),
+            source=self._digests.digest(unit.source),
+            platform=self._platform,
+        )
+        for entry in await self._cluster.entries(inputs.key()):
+            if self._applies(entry):
+                return ActionResult.from_bytes(entry.result)
+        return None
+
+    def _applies(self, entry: CacheEntry) -> bool:
+        """Tell whether an entry's exact inputs, and absences, are those of today's tree."""
+        if entry.root not in ("", self._root):
+            return False
+        try:
+            tokens = unpack_paths(entry.paths)
+            absent = unpack_paths(entry.absent)
+            lines = [(t, self._digests.digest(expand(t, self._root))) for t in tokens]
+        except (OSError, ValueError):
+            return False  # a file that the entry needs is gone: it does not apply
+        if Digest.of(manifest(lines)) != entry.manifest:
+            return False
+        return not any(os.path.lexists(expand(path, self._root)) for path in absent)
+
+    # ── execution ───────────────────────────────────────────────────────────────────────────────
+
+    async def _submit(
+        self, unit: CompileUnit, toolchain: Toolchain, root: InputRoot
+    ) -> JobComplete | JobFailed | JobReject:
+        command = Command(
+            arguments=unit.command.argv,
+            environment=unit.environment,
+            output_paths=unit.outputs,
+            working_directory=unit.directory.lstrip("/"),
+        ).to_bytes()
+        action = Action(
+            command=Digest.of(command),
+            input_root=root.digest,
+            platform=tuple(
+                sorted((*self._platform, (ROOT, self._root), (TOOLCHAIN, str(toolchain.id))))
+            ),
+        ).to_bytes()
+        digest = Digest.of(action)
+        sources: dict[Digest, Source] = {Digest.of(command): command, digest: action}
+        await self._uploads.ensure(root.blobs, within=root.digest)
+        await self._uploads.ensure(sources)
+        answer = await self._cluster.execute(digest, skip_cache=not self._use_cache)
+        for _ in range(_SUBMISSIONS - 1):
+            if not isinstance(answer, JobReject) or not answer.missing:
+                break
+            if answer.code == "missing-toolchain":
+                await self._uploads.ensure(toolchain.blobs(), within=toolchain.id)
+            else:
+                known: dict[Digest, Source] = {**toolchain.blobs(), **root.blobs, **sources}
+                await self._uploads.again(answer.missing, known)
+            answer = await self._cluster.execute(digest, skip_cache=not self._use_cache)
+        return answer
+
+    # ── results ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _fetch(
+        self, unit: CompileUnit, result: ActionResult, worker: str = ""
+    ) -> CompileResult | None:
+        """Put a result's files in place; None when a blob is lost, and then nothing was placed."""
+        texts = [digest for digest in (result.stdout, result.stderr) if digest is not None]
+        wanted = {output.digest for output in result.outputs} if result.exit_code == 0 else set()
+        blobs = await self._cluster.blobs.get_many_bytes([*wanted, *texts])
+        if not all(digest in blobs for digest in (*wanted, *texts)):
+            return None
+        if result.exit_code == 0:
+            if {o.path for o in result.outputs} != set(unit.outputs):
+                return None
+            for output in result.outputs:
+                path = posixpath.join(unit.directory, output.path)
+                place(Path(path), blobs[output.digest], executable=output.is_executable)
+        text = b"".join(blobs[digest] for digest in texts)
+        return CompileResult(result.exit_code, text, result.seconds, worker)
+
+
+def place(path: Path, data: bytes, *, executable: bool = False) -> None:
+    """Write a file under a temporary name and rename it; raises OSError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.cyx")
+    try:
+        # os.open applies the user's umask, as the compiler would have.
+        mode = 0o777 if executable else 0o666
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _why(answer: JobFailed | JobReject) -> str:
+    if isinstance(answer, JobReject):
+        return f"the cluster refused: {answer.code}"
+    return f"{answer.kind}: {answer.cause or answer.detail or 'no cause given'}"
+
+
+@cache
+def _which(program: str, directory: str) -> str | None:
+    if "/" in program:
+        return posixpath.join(directory, program)
+    return shutil.which(program)

@@ -1,0 +1,89 @@
+"""Runs the edges of a build: compiles on the cluster where that is sure, everything else here.
+
+Knows nothing of plans and screens. The cluster may appear while the build already runs, and may go
+away at any time: an edge that cannot be done there runs locally, and its result says why. Only the
+compiler's own verdict fails an edge: a failure seen on the cluster is confirmed by a local run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
+from cyxmake_cli.ninja.driver import EdgeResult, Where
+from cyxmake_cli.ninja.graph import Edge
+from cyxmake_cli.strategies.compile_units import CompileUnit, EdgeFacts, plan_edge
+from cyxmake_common.execution.process import ProcessRequest, run_process
+from cyxmake_common.toolchain.local import LocalOnly
+
+
+class EdgeRunner:
+    """The Runner of one build in `directory`, with `local_jobs` processes of its own at a time.
+
+    `cluster` resolves to a compiler on the cluster, or to the reason why there is none.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        environ: Mapping[str, str],
+        cluster: asyncio.Future[RemoteCompiler | LocalOnly],
+        *,
+        local_jobs: int,
+    ) -> None:
+        self._directory = directory
+        self._environ = environ
+        self._cluster = cluster
+        self._slots = asyncio.Semaphore(local_jobs)
+
+    async def run(self, edge: Edge) -> EdgeResult:
+        """Run one edge to its end, wherever that is."""
+        unit = plan_edge(
+            EdgeFacts(
+                command=edge.command(),
+                outputs=tuple(str(node.path) for node in edge.outputs),
+                uses_console=edge.use_console,
+                has_rspfile=bool(edge.rspfile()),
+            ),
+            self._directory,
+            self._environ,
+        )
+        if isinstance(unit, LocalOnly):
+            return await self._run_here(edge, unit.reason)
+        compiled = await self._compile(unit)
+        if isinstance(compiled, LocalOnly):
+            return await self._run_here(edge, compiled.reason)
+        if compiled.exit_code != 0:
+            here = await self._run_here(edge, "a failure is confirmed here")
+            if here.exit_code == 0:
+                return EdgeResult(
+                    0, here.output, Where.LOCAL, here.seconds, reason="failed on the cluster only"
+                )
+            return here
+        where = Where.REMOTE if compiled.worker else Where.CACHE
+        return EdgeResult(0, compiled.output, where, compiled.seconds, compiled.worker)
+
+    async def _compile(self, unit: CompileUnit) -> CompileResult | LocalOnly:
+        remote = await asyncio.shield(self._cluster)
+        if isinstance(remote, LocalOnly):
+            return remote
+        return await remote.compile(unit)
+
+    async def _run_here(self, edge: Edge, reason: str) -> EdgeResult:
+        async with self._slots:
+            try:
+                result = await run_process(
+                    ProcessRequest(
+                        edge.command(),
+                        cwd=Path(self._directory),
+                        merge=True,
+                        console=edge.use_console,
+                    )
+                )
+            except OSError as error:
+                return EdgeResult(127, f"{error.strerror}: {error.filename}\n".encode())
+        # A command that a signal ended counts as failed; 128 + n is how shells report it.
+        code = result.exit_code if result.signal == 0 else 128 + result.signal
+        return EdgeResult(code, result.stdout, Where.LOCAL, result.seconds, reason=reason)

@@ -1,0 +1,163 @@
+"""The cluster side of one build: find or start a cluster, give the build its runner, clean up.
+
+Knows nothing of plans. Connecting goes on while the build already scans; when it fails, the build
+goes on locally and says so once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from cyxmake_common.toolchain.identity import ToolchainStore
+
+from cyxmake_cli import config
+from cyxmake_cli.cluster.client import ClusterClient
+from cyxmake_cli.cluster.embedded import EmbeddedCluster
+from cyxmake_cli.cluster.inputs import InputRoots
+from cyxmake_cli.cluster.remote import RemoteCompiler
+from cyxmake_cli.cluster.runner import EdgeRunner
+from cyxmake_common.cas.tree_scan import FileDigests
+from cyxmake_common.errors import ConfigError, CyxError
+from cyxmake_common.includes.closure import IncludeClosure, RealFileSystem
+from cyxmake_common.net.token import JoinToken
+from cyxmake_common.protocol.messages import Status
+from cyxmake_common.toolchain.local import LocalOnly
+
+_EDGES_PER_SLOT: Final = 2
+"""Edges under way for each slot of the cluster: one runs, one is looked up, sent or fetched."""
+
+_MOST_JOBS: Final = 1_000
+
+
+class BuildSession:
+    """An async context manager around one build in `directory` of the project at `root`."""
+
+    def __init__(
+        self,
+        *,
+        directory: str,
+        root: str,
+        note: Callable[[str], None],
+        jobs: int | None,
+        coordinator: str | None,
+        use_cache: bool,
+        use_cluster: bool,
+    ) -> None:
+        self._directory = directory
+        self._root = root
+        self._note = note
+        self._wanted_jobs = jobs
+        self._coordinator = coordinator
+        self._use_cache = use_cache
+        self._use_cluster = use_cluster
+        self._cache_dir = config.cache_directory()
+        self._digests = FileDigests()
+        self._inputs = InputRoots(IncludeClosure(RealFileSystem()), self._digests)
+        self._client: ClusterClient | None = None
+        self._embedded: EmbeddedCluster | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._cpus = os.cpu_count() or 1
+        self.jobs = jobs or self._cpus * _EDGES_PER_SLOT
+
+    async def __aenter__(self) -> Self:
+        self._remote: asyncio.Future[RemoteCompiler | LocalOnly]
+        self._remote = asyncio.get_running_loop().create_future()
+        local_jobs = min(self._cpus, self._wanted_jobs or self._cpus)
+        self.runner = EdgeRunner(
+            self._directory, dict(os.environ), self._remote, local_jobs=local_jobs
+        )
+        if not self._use_cluster:
+            self._remote.set_result(LocalOnly("no cluster is used"))
+            return self
+        token = self._token()
+        if token is None:
+            self.jobs = self._wanted_jobs or self._cpus * (_EDGES_PER_SLOT + 1)
+            self._connecting = asyncio.create_task(self._connect_embedded())
+        else:
+            await self._connect(token)  # first, because its slots decide how many edges to start
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+        if self._client is not None:
+            await self._client.close()
+        if self._embedded is not None:
+            await self._embedded.stop()
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Drop what is remembered of files, relative to the build directory, that were written."""
+        for path in paths:
+            self._inputs.forget(os.path.join(self._directory, path))  # noqa: PTH118 - as spelled
+
+    def traffic(self) -> tuple[int, int]:
+        """Return the bytes sent to and received from the cluster."""
+        return self._client.traffic() if self._client is not None else (0, 0)
+
+    def _token(self) -> JoinToken | None:
+        text = config.token_text()
+        if text is None:
+            if self._coordinator is not None:
+                raise ConfigError(
+                    "--coordinator needs a token",
+                    next_step=f"set {config.TOKEN_VARIABLE}, or run `cyxmake login TOKEN`",
+                )
+            return None
+        token = JoinToken.parse(text)
+        return replace(token, address=self._coordinator) if self._coordinator else token
+
+    async def _connect(self, token: JoinToken) -> None:
+        try:
+            self._client = await ClusterClient.connect(token, self._cache_dir)
+            status = await self._client.status()
+        except CyxError as error:
+            self._go_local(error)
+            return
+        slots = _slots(status)
+        if slots == 0:
+            self._note("warning: the cluster has no workers; building locally")
+        self.jobs = self._wanted_jobs or min(_MOST_JOBS, slots * _EDGES_PER_SLOT + self._cpus)
+        self._ready(self._client)
+
+    async def _connect_embedded(self) -> None:
+        try:
+            self._embedded = await EmbeddedCluster.start(
+                self._cache_dir, min(self._cpus, self._wanted_jobs or self._cpus)
+            )
+            self._client = await ClusterClient.connect(self._embedded.token, self._cache_dir)
+        except CyxError as error:
+            self._go_local(error)
+            return
+        self._ready(self._client)
+
+    def _ready(self, client: ClusterClient) -> None:
+        self._remote.set_result(
+            RemoteCompiler(
+                client,
+                self._inputs,
+                self._digests,
+                ToolchainStore(Path(self._cache_dir) / "toolchains"),
+                root=self._root,
+                use_cache=self._use_cache,
+            )
+        )
+
+    def _go_local(self, error: CyxError) -> None:
+        self._note(f"warning: {error}; building locally")
+        self._remote.set_result(LocalOnly(f"no cluster: {error.code}"))
+
+
+def _slots(status: Status) -> int:
+    return sum(worker.slots for worker in status.workers if not worker.draining)

@@ -1,0 +1,81 @@
+"""`cyxmake dbuild`: build a project, its compiles on the cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cyxmake_common.errors import ExitStatus
+
+
+@click.command(
+    "dbuild",
+    epilog="Examples: cyxmake dbuild   |   cyxmake dbuild -C project app test --jobs 32 --verbose",
+)
+@click.argument("targets", nargs=-1)
+@click.option(
+    "-C", "directory", type=click.Path(path_type=Path), default=Path(),
+    help="The project (default: the current directory).",
+)  # fmt: skip
+@click.option(
+    "--strategy", type=click.Choice(["compile-units"]), default="compile-units",
+    show_default=True, help="How the build is cut into actions.",
+)  # fmt: skip
+@click.option(
+    "--build-dir", type=click.Path(path_type=Path),
+    help="Where the project builds (default: its build.ninja, else `build`).",
+)  # fmt: skip
+@click.option("-j", "--jobs", type=click.IntRange(1, 10_000), help="Edges under way at a time.")
+@click.option("-k", "--keep-going", type=int, default=1, show_default=True,
+              help="Stop after this many failures; 0 never stops.")  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="Show each command, and why it ran locally.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only what tools say, and failures.")
+@click.option("--coordinator", help="Address of the coordinator, instead of the token's own.")
+@click.option("--no-cache", is_flag=True, help="Do not use results of earlier builds.")
+@click.option("--local", "local_only", is_flag=True, help="Use no cluster at all.")
+@click.option(
+    "--summary", type=click.Path(path_type=Path), help="Write the build's figures here, as JSON."
+)
+@click.option(
+    "--option", "options", multiple=True, metavar="OPT",
+    help="Handed to cmake or meson when the project is configured; may be repeated.",
+)  # fmt: skip
+def command(
+    targets: tuple[str, ...],
+    directory: Path,
+    strategy: str,
+    build_dir: Path | None,
+    jobs: int | None,
+    keep_going: int,
+    verbose: bool,
+    quiet: bool,
+    coordinator: str | None,
+    no_cache: bool,
+    local_only: bool,
+    summary: Path | None,
+    options: tuple[str, ...],
+) -> ExitStatus:
+    """Build TARGETS of a CMake, Meson or ninja project, its compiles on the cluster.
+
+    The outputs are those of a local build, byte for byte; `ninja` finds nothing to do afterwards.
+    Without a cluster (CYXMAKE_TOKEN, `cyxmake login`) the build brings its own.
+    """
+    from cyxmake_cli.build import BuildRequest, build
+
+    return build(
+        BuildRequest(
+            targets=targets,
+            directory=directory,
+            build_dir=build_dir,
+            configure_options=options,
+            jobs=jobs,
+            keep_going=keep_going,
+            verbose=verbose,
+            quiet=quiet,
+            coordinator=coordinator,
+            use_cache=not no_cache,
+            use_cluster=not local_only,
+            summary=summary,
+        )
+    )

@@ -1,0 +1,74 @@
+"""Where the client keeps things, and which cluster it belongs to.
+
+Knows nothing of connections. The cluster is named by a token: CYXMAKE_TOKEN, else the one that
+`cyxmake login` remembered, else none (the build brings its own embedded cluster).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+from cyxmake_common.errors import ConfigError
+
+TOKEN_VARIABLE: Final = "CYXMAKE_TOKEN"  # noqa: S105 - the variable's name, not a secret
+CACHE_VARIABLE: Final = "CYXMAKE_CACHE_DIR"
+CONFIG_VARIABLE: Final = "CYXMAKE_CONFIG_DIR"
+
+
+def cache_directory() -> Path:
+    """Return the user's cache directory: toolchains, digests, the embedded cluster's data."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named) if named else platformdirs.user_cache_path("cyxmake")
+
+
+def config_directory() -> Path:
+    """Return the user's configuration directory: the remembered token."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    return Path(named) if named else platformdirs.user_config_path("cyxmake")
+
+
+def _token_file() -> Path:
+    return config_directory() / "token"
+
+
+def token_text() -> str | None:
+    """Return the text of the cluster's token, or None when no cluster is configured."""
+    text = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if text:
+        return text
+    try:
+        return _token_file().read_text("utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the remembered token: {error}", next_step="run `cyxmake login TOKEN`"
+        ) from error
+
+
+def remember_token(text: str) -> Path:
+    """Keep a token for later builds, readable by its owner only; returns the file."""
+    path = _token_file()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigError(f"cannot keep the token in {path}: {error}") from error
+    return path
+
+
+def forget_token() -> bool:
+    """Remove the remembered token; tells whether there was one."""
+    try:
+        _token_file().unlink()
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,0 +1,86 @@
+"""The command line `cyxmake`: finds the command, runs it, turns errors into one line and a status.
+
+Knows nothing of what commands do; a command's module is imported only when it is called, which
+keeps `--help` and a build without work fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.metadata import version
+from typing import Final
+
+import click
+
+from cyxmake_common.errors import CyxError, ExitStatus
+
+_COMMANDS: Final = {
+    "dbuild": "Build a project on the cluster.",
+    "login": "Remember the cluster that a token belongs to.",
+    "status": "Show the cluster: workers, queue, cache.",
+}
+"""Command name (and module name in `commands`) to its line in the help."""
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"cyxmake_cli.commands.{cmd_name}")
+        command = module.command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{cmd_name}: not a click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(f"cyxmake {version('cyxmake')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: cyxmake dbuild -C path/to/project",
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+    help="Show the version and exit.",
+)  # fmt: skip
+def cyxmake() -> None:
+    """Turn a team's machines into one build machine."""
+
+
+def main() -> None:
+    """Run the command line and exit with the status that docs/OPERATIONS.md lists."""
+    try:
+        status = cyxmake.main(standalone_mode=False)
+    except CyxError as error:
+        click.echo(f"error: {error.message}", err=True)
+        if error.next_step:
+            click.echo(f"  next: {error.next_step}", err=True)
+        sys.exit(error.exit_status)
+    except click.exceptions.Abort:
+        sys.exit(ExitStatus.CANCELLED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitStatus.USAGE)
+    except KeyboardInterrupt:
+        sys.exit(ExitStatus.CANCELLED)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output is gone; nobody is left to tell
+        sys.exit(ExitStatus.OK)
+    sys.exit(status if isinstance(status, int) else ExitStatus.OK)
+
+
+if __name__ == "__main__":
+    main()

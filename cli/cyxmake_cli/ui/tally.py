@@ -1,0 +1,99 @@
+"""Counts what came of a build's edges: one tally for the screen and for the summary file.
+
+Knows nothing of terminals; time comes in as a value.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+
+class Summary(TypedDict):
+    """The machine-readable summary (`dbuild --summary FILE`); names stay in later versions."""
+
+    wall: float
+    actions: int
+    cache_hits: int
+    remote: int
+    local: int
+    local_reasons: dict[str, int]
+    failed: int
+    bytes_up: int
+    bytes_down: int
+    workers: dict[str, int]
+    compile_seconds: float
+    speedup: float
+    exit_code: int
+
+
+@dataclass
+class Tally:
+    """Running counts; `total` is how many edges the plan wanted to run at its start."""
+
+    total: int = 0
+    done: int = 0
+    running: int = 0
+    cache_hits: int = 0
+    remote: int = 0
+    local: int = 0
+    failed: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    seconds: float = 0.0
+    reasons: Counter[str] = field(default_factory=Counter)
+    workers: Counter[str] = field(default_factory=Counter)
+
+    def eta(self, elapsed: float) -> float | None:
+        """Return the seconds left at the rate so far, or None before anything is known."""
+        if not self.done or elapsed <= 0:
+            return None
+        return (self.total - self.done) * elapsed / self.done
+
+    def summary(self, wall: float, exit_code: int) -> Summary:
+        """Return the figures of a build that took `wall` seconds."""
+        return Summary(
+            wall=round(wall, 3),
+            actions=self.done,
+            cache_hits=self.cache_hits,
+            remote=self.remote,
+            local=self.local,
+            local_reasons=dict(self.reasons.most_common()),
+            failed=self.failed,
+            bytes_up=self.bytes_up,
+            bytes_down=self.bytes_down,
+            workers=dict(self.workers.most_common()),
+            compile_seconds=round(self.seconds, 3),
+            speedup=round(self.seconds / wall, 2) if wall > 0 else 0.0,
+            exit_code=exit_code,
+        )
+
+
+def render(summary: Summary) -> list[str]:
+    """Return the lines that end a build on the screen."""
+    lines = [
+        f"{summary['actions']} actions in {summary['wall']:.1f} s: "
+        f"{summary['cache_hits']} from the cache, {summary['remote']} remote, "
+        f"{summary['local']} local" + (f", {summary['failed']} failed" if summary["failed"] else "")
+    ]
+    if summary["local_reasons"]:
+        reasons = ", ".join(f"{text} ({n})" for text, n in summary["local_reasons"].items())
+        lines.append(f"local because: {reasons}")
+    if summary["bytes_up"] or summary["bytes_down"]:
+        up, down = _size(summary["bytes_up"]), _size(summary["bytes_down"])
+        lines.append(f"sent {up}, received {down}")
+    if summary["compile_seconds"]:
+        lines.append(
+            f"{summary['compile_seconds']:.1f} s of commands: {summary['speedup']:.1f} x "
+            "the speed of running them one after another"
+        )
+    return lines
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
