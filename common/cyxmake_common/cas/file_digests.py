@@ -1,0 +1,132 @@
+"""Digests of this machine's files, each computed once for as long as the file is unchanged.
+
+Knows nothing of trees. A file counts as unchanged while its modification time, change time, size
+and inode are the same; one that was modified less than two seconds before it was hashed could be
+modified again within the same tick of its clock, so that digest is not relied upon.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgpack
+
+from cyxmake_common.clock import wall
+from cyxmake_common.digest import Digest
+
+_VERSION: Final = 1
+_RACY_NS: Final = 2_000_000_000
+_MAX_FILES: Final = 200_000
+_ATTEMPTS: Final = 3
+
+_Stamp = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    stamp: _Stamp
+    digest: Digest
+    settled: bool
+
+
+class FileDigests:
+    """A memo from path to digest; call it with a path. Raises OSError for what cannot be read.
+
+    With a cache file, what is settled is kept from one run to the next: `load` it first and `save`
+    it last. A cache file that is missing or unreadable counts as empty.
+    """
+
+    def __init__(self, cache: Path | None = None, clock: Callable[[], float] = wall) -> None:
+        self._cache = cache
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+        self._changed = False
+        self.hashed = 0
+        """How many files had to be read."""
+
+    def __repr__(self) -> str:
+        return f"<FileDigests {len(self._known)} known, {self.hashed} hashed>"
+
+    def __call__(self, path: str) -> Digest:
+        """Return the digest of a file's bytes: what a TreeScanner calls."""
+        return self.digest(path)
+
+    def digest(self, path: str) -> Digest:
+        """Return the digest of a file's bytes, symlinks followed."""
+        stamp = _stamp(path)
+        known = self._known.get(path)
+        if known is not None and known.settled and known.stamp == stamp:
+            return known.digest
+        for _ in range(_ATTEMPTS):
+            now_ns = int(self._clock() * 1e9)
+            digest = Digest.of_file(path)
+            self.hashed += 1
+            before, stamp = stamp, _stamp(path)
+            if before == stamp:
+                settled = max(stamp[0], stamp[3]) < now_ns - _RACY_NS
+                self._known[path] = _Known(stamp, digest, settled)
+                self._changed = True
+                return digest
+        # Somebody keeps writing to it: these are bytes that it had, and they are not remembered.
+        self.forget(path)
+        return digest
+
+    def forget(self, path: str) -> None:
+        """Drop what is known of a file, because it is about to change."""
+        if self._known.pop(path, None) is not None:
+            self._changed = True
+
+    def load(self) -> None:
+        """Read the cache file; what this run knows already stays."""
+        if self._cache is None:
+            return
+        try:
+            self._known = _decode(self._cache.read_bytes()) | self._known
+        except (OSError, ValueError):
+            return
+
+    def save(self) -> None:
+        """Replace the cache file, if anything changed; raises OSError."""
+        if self._cache is None or not self._changed:
+            return
+        self._cache.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._cache.with_name(f"{self._cache.name}.{os.getpid()}")
+        try:
+            temporary.write_bytes(_encode(self._known))
+            temporary.replace(self._cache)
+        finally:
+            temporary.unlink(missing_ok=True)
+        self._changed = False
+
+
+def _stamp(path: str) -> _Stamp:
+    status = os.stat(path)  # noqa: PTH116 - called for every header of every translation unit
+    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
+
+
+def _encode(known: dict[str, _Known]) -> bytes:
+    rows = [
+        (path, k.stamp, bytes.fromhex(k.digest.hash), k.digest.size)
+        for path, k in known.items()
+        if k.settled
+    ]
+    data: bytes = msgpack.packb((_VERSION, rows[-_MAX_FILES:]), unicode_errors="surrogateescape")
+    return data
+
+
+def _decode(data: bytes) -> dict[str, _Known]:
+    """Return what a cache file holds; raises ValueError for anything that is not one."""
+    try:
+        version, rows = msgpack.unpackb(data, unicode_errors="surrogateescape")
+        if version != _VERSION:
+            raise ValueError("written by another version")
+        return {
+            path: _Known((mtime, size, inode, ctime), Digest(hash_.hex(), length), True)
+            for path, (mtime, size, inode, ctime), hash_, length in rows
+        }
+    except (TypeError, AttributeError, msgpack.UnpackException) as error:
+        raise ValueError(f"not a digest cache: {error}") from error
