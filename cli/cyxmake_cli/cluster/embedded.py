@@ -1,4 +1,4 @@
-"""A cluster of this machine alone, for the length of a build: a coordinator and a worker as children.
+"""A cluster of this machine alone, as long as a build: a coordinator and a worker as children.
 
 Knows nothing of builds. Both programs live on their own when a second build joins them: the
 coordinator ends when its standard input is closed *and* no client is left, the worker ends with it.

@@ -14,10 +14,12 @@ from typing import Final
 from cyxmake_common.toolchain.identity import Toolchain
 
 from cyxmake_cli.strategies.compile_units import CompileUnit
+from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.cas.tree import InputTree
-from cyxmake_common.cas.tree_scan import FileDigests, TreeScanner
+from cyxmake_common.cas.tree_scan import TreeScanner
 from cyxmake_common.digest import Digest
 from cyxmake_common.includes.closure import IncludeClosure
+from cyxmake_common.toolchain.local import LocalOnly
 
 _FIRST_BATCH: Final = 4
 _LARGEST_BATCH: Final = 512
@@ -34,26 +36,47 @@ class InputRoot:
     blobs: dict[Digest, Source]
 
 
+@dataclass(frozen=True, slots=True)
+class UnitInputs:
+    """The root a unit runs in, and the digests of the files that this unit may read."""
+
+    root: InputRoot
+    files: tuple[tuple[str, Digest], ...]
+
+
+_Waiting = tuple[CompileUnit, Toolchain, asyncio.Future[UnitInputs | LocalOnly]]
+
+
 class InputRoots:
     """Collects units, hands out roots."""
 
     def __init__(self, closures: IncludeClosure, digests: FileDigests) -> None:
         self._closures = closures
-        self._tree = InputTree()
-        self._paths: dict[Digest, str] = {}
         self._digests = digests
+        self._tree = InputTree()
+        self._paths: dict[Digest, Source] = {}
         self._scanner = TreeScanner(self._tree, self._digest)
-        self._waiting: list[tuple[CompileUnit, Toolchain, asyncio.Future[InputRoot]]] = []
+        self._waiting: list[_Waiting] = []
         self._batch = _FIRST_BATCH
         self._task: asyncio.Task[None] | None = None
 
-    async def root_for(self, unit: CompileUnit, toolchain: Toolchain) -> InputRoot:
-        """Return a root that holds everything the unit reads; raises OSError for a lost source."""
-        future: asyncio.Future[InputRoot] = asyncio.get_running_loop().create_future()
+    async def prepare(self, unit: CompileUnit, toolchain: Toolchain) -> UnitInputs | LocalOnly:
+        """Return a root that holds everything the unit may read, or why that cannot be known.
+
+        Raises OSError for a source that cannot be read.
+        """
+        future: asyncio.Future[UnitInputs | LocalOnly] = asyncio.get_running_loop().create_future()
         self._waiting.append((unit, toolchain, future))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return await future
+
+    def unchanged(self, inputs: UnitInputs) -> bool:
+        """Tell whether every file of a unit still is what was sent."""
+        try:
+            return all(self._digests.digest(path) == digest for path, digest in inputs.files)
+        except OSError:
+            return False
 
     def forget(self, path: str) -> None:
         """Drop what is remembered of a file that an edge has written."""
@@ -65,33 +88,51 @@ class InputRoots:
             await asyncio.sleep(0)  # let every unit that is ready now join
             batch, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
             self._batch = min(self._batch * 2, _LARGEST_BATCH)
+            added: list[tuple[asyncio.Future[UnitInputs | LocalOnly], list[tuple[str, Digest]]]]
             added = []
             for unit, toolchain, future in batch:
                 try:
-                    self._add(unit, toolchain)
-                    added.append(future)
-                except Exception as error:
-                    if not future.done():
-                        future.set_exception(error)
+                    files = self._add(unit, toolchain)
+                except Exception as error:  # handed to the unit that it belongs to
+                    _answer(future, error)
+                else:
+                    if isinstance(files, LocalOnly):
+                        _answer(future, files)
+                    else:
+                        added.append((future, files))
                 await asyncio.sleep(0)  # scanning is quick but not free: let messages through
-            if not added:
-                continue
-            digest, directories = self._tree.build()
-            blobs: dict[Digest, Source] = {**self._paths, **directories}
-            root = InputRoot(digest, blobs)
-            for future in added:
-                if not future.done():
-                    future.set_result(root)
+            if added:
+                digest, directories = self._tree.build()
+                root = InputRoot(digest, {**self._paths, **directories})
+                for future, files in added:
+                    _answer(future, UnitInputs(root, tuple(files)))
 
-    def _add(self, unit: CompileUnit, toolchain: Toolchain) -> None:
-        closure = self._closures.closure(unit.command, unit.directory, toolchain)
+    def _add(self, unit: CompileUnit, toolchain: Toolchain) -> list[tuple[str, Digest]] | LocalOnly:
+        builtin = toolchain.builtin_includes.get(unit.command.language.value, ())
+        closure = self._closures.closure(unit.command, unit.directory, builtin, unit.environment)
+        if closure.unresolved:
+            return LocalOnly("includes a file whose name is computed")
+        if closure.precompiled:
+            return LocalOnly("uses a precompiled header")
         self._scanner.add_directory(unit.directory)
         for path in closure.directories:
             self._scanner.add_directory(path)
         for path in closure.files:
             self._scanner.add_path(path)
+        return [(path, self._digests.digest(path)) for path in closure.files]
 
     def _digest(self, path: str) -> Digest:
         digest = self._digests.digest(path)
         self._paths[digest] = path
         return digest
+
+
+def _answer(
+    future: asyncio.Future[UnitInputs | LocalOnly], answer: UnitInputs | LocalOnly | Exception
+) -> None:
+    if future.done():  # its unit was cancelled
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)

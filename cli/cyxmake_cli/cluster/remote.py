@@ -22,7 +22,7 @@ from cyxmake_cli.cluster.uploads import Uploads
 from cyxmake_cli.strategies.compile_units import CompileUnit
 from cyxmake_common.action import ISA, OS_FAMILY, ROOT, TOOLCHAIN, Action, ActionResult, Command
 from cyxmake_common.cache.key import KeyInputs, expand, manifest, tokenise, unpack_paths
-from cyxmake_common.cas.tree_scan import FileDigests
+from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import CyxError
 from cyxmake_common.platform import isa, os_family
@@ -67,7 +67,7 @@ class RemoteCompiler:
         self._platform = ((ISA, isa()), (OS_FAMILY, os_family()))
 
     async def compile(self, unit: CompileUnit) -> CompileResult | LocalOnly:
-        """Do one unit; its outputs stand in the build directory when this returns a verdict of 0."""
+        """Do one unit; after a verdict of 0 its outputs stand in the build directory."""
         try:
             return await self._compile(unit)
         except CyxError as error:
@@ -87,11 +87,13 @@ class RemoteCompiler:
                 fetched = await self._fetch(unit, hit)
                 if fetched is not None:
                     return fetched
-        root = await self._inputs.root_for(unit, toolchain)
-        answer = await self._submit(unit, toolchain, root)
+        inputs = await self._inputs.prepare(unit, toolchain)
+        if isinstance(inputs, LocalOnly):
+            return inputs
+        answer = await self._submit(unit, toolchain, inputs.root)
         if not isinstance(answer, JobComplete):
             return LocalOnly(_why(answer))
-        if self._inputs.changed(unit):
+        if not self._inputs.unchanged(inputs):
             return LocalOnly("an input changed while it was compiled")
         result = ActionResult.from_bytes(answer.result)
         compiled = await self._fetch(unit, result, answer.worker)

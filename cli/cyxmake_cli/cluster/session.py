@@ -22,7 +22,7 @@ from cyxmake_cli.cluster.embedded import EmbeddedCluster
 from cyxmake_cli.cluster.inputs import InputRoots
 from cyxmake_cli.cluster.remote import RemoteCompiler
 from cyxmake_cli.cluster.runner import EdgeRunner
-from cyxmake_common.cas.tree_scan import FileDigests
+from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.errors import ConfigError, CyxError
 from cyxmake_common.includes.closure import IncludeClosure, RealFileSystem
 from cyxmake_common.net.token import JoinToken

@@ -1,0 +1,176 @@
+"""Real programs for tests: a coordinator, workers and builds as processes of their own.
+
+Every process is ended by its own handle; nothing listens beyond loopback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOTS = ("common", "coordinator", "worker", "cli")
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return an environment in which the four packages of this checkout are found."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("CYXMAKE_")}
+    env["PYTHONPATH"] = os.pathsep.join(str(REPOSITORY / root) for root in ROOTS)
+    env["PYTHONWARNINGS"] = "default"
+    return env | more
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """Return the argv of one of our programs."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+@dataclass
+class Program:
+    """A started program with its ready line and its log file."""
+
+    process: subprocess.Popen[bytes]
+    ready: str
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self.process.pid
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self, seconds: float = 10) -> float:
+        """Ask it to end; returns how long that took."""
+        start = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+        return time.monotonic() - start
+
+    def text(self) -> str:
+        """Return its log so far."""
+        return self.log.read_text("utf-8", "replace")
+
+
+def start(argv: list[str], log: Path, env: dict[str, str]) -> Program:
+    """Start a program and wait for its ready line on standard output."""
+    with log.open("ab") as stderr:
+        process = subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=stderr, stdin=subprocess.DEVNULL, env=env
+        )
+    assert process.stdout is not None
+    line = process.stdout.readline().decode().strip()
+    if not line:
+        process.wait(10)
+        raise RuntimeError(f"{argv[2:4]} did not start: {log.read_text()[-2000:]}")
+    return Program(process, line, log)
+
+
+@dataclass
+class BuildRun:
+    """What one `cyxmake dbuild` printed and counted."""
+
+    status: int
+    output: str
+    errors: str
+    summary: dict[str, Any]
+
+
+@dataclass
+class Cluster:
+    """A coordinator with workers, all under one scratch directory."""
+
+    home: Path
+    coordinator: Program
+    port: int
+    workers: dict[str, Program] = field(default_factory=dict)
+    extra_env: dict[str, str] = field(default_factory=dict)
+
+    def token(self, role: str, expires: str = "1h") -> str:
+        """Make a token through the command line."""
+        argv = python(
+            "cyxmake_coordinator.main", "token", "create", "--role", role,
+            "--expires", expires, "--data-dir", str(self.home / "coordinator"),
+        )  # fmt: skip
+        done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def coordinate(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another coordinator command on the same data directory."""
+        argv = python("cyxmake_coordinator.main", *arguments)
+        argv += ["--data-dir", str(self.home / "coordinator")]
+        return subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False)
+
+    def add_worker(self, name: str, slots: int = 2, **env: str) -> Program:
+        """Start a worker and wait until it has joined."""
+        argv = python(
+            "cyxmake_worker.main", "--name", name, "--slots", str(slots),
+            "--data-dir", str(self.home / f"worker-{name}"),
+        )  # fmt: skip
+        token = {"CYXMAKE_WORKER_TOKEN": self.token("worker")}
+        program = start(argv, self.home / f"{name}.log", environment(**token, **env))
+        self.workers[name] = program
+        return program
+
+    def build(self, directory: Path, *arguments: str, **env: str) -> BuildRun:
+        """Run `cyxmake dbuild` as a client of this cluster."""
+        if "token" not in self.extra_env:
+            self.extra_env["token"] = self.token("client")
+        return dbuild(
+            self.home, directory, *arguments, CYXMAKE_TOKEN=self.extra_env["token"], **env
+        )
+
+    def stop(self) -> None:
+        """End everything that still runs."""
+        for program in (*self.workers.values(), self.coordinator):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                program.stop()
+
+
+def dbuild(home: Path, directory: Path, *arguments: str, **env: str) -> BuildRun:
+    """Run `cyxmake dbuild` in a scratch home and return what came of it."""
+    figures = home / "summary.json"
+    figures.unlink(missing_ok=True)
+    argv = python(
+        "cyxmake_cli.main", "dbuild", "-C", str(directory), "--summary", str(figures), *arguments
+    )
+    full = environment(
+        CYXMAKE_CACHE_DIR=str(home / "cache"), CYXMAKE_CONFIG_DIR=str(home / "config"), **env
+    )
+    done = subprocess.run(argv, env=full, capture_output=True, text=True, check=False)
+    summary = json.loads(figures.read_text()) if figures.exists() else {}
+    return BuildRun(done.returncode, done.stdout, done.stderr, summary)
+
+
+@contextlib.contextmanager
+def cluster(home: Path, *, workers: int = 2, slots: int = 2) -> Iterator[Cluster]:
+    """Run a coordinator and workers for the length of a with block."""
+    argv = python(
+        "cyxmake_coordinator.main", "serve", "--port", "0",
+        "--data-dir", str(home / "coordinator"),
+    )  # fmt: skip
+    coordinator = start(argv, home / "coordinator.log", environment())
+    made = Cluster(home, coordinator, int(coordinator.ready.rsplit(":", 1)[1]))
+    try:
+        for number in range(workers):
+            made.add_worker(f"w{number}", slots)
+        yield made
+    finally:
+        made.stop()
