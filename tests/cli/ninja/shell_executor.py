@@ -10,11 +10,19 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from cyxmake_cli.ninja.disk import RealDisk
 from cyxmake_cli.ninja.session import BuildGraph, Options, Result
 
 NINJA = shutil.which("ninja")
+VERSION = (
+    subprocess.run([NINJA, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if NINJA is not None
+    else "1.11.1"
+)
+DRY = Options(ninja_version=VERSION, dry_run=True, explain=True, keep_going=0)
+LIKE_NINJA = Options(ninja_version=VERSION, keep_going=0)
 
 
 @dataclass
@@ -26,9 +34,16 @@ class Ran:
     failure: str = ""
 
 
+class Preview(NamedTuple):
+    """The commands that a build would run, and the reasons given."""
+
+    commands: list[str]
+    reasons: set[str]
+
+
 def load(root: Path, options: Options | None = None) -> BuildGraph:
     """Open the build directory."""
-    return BuildGraph.load(RealDisk(root), options or Options(explain=True))
+    return BuildGraph.load(RealDisk(root), options or LIKE_NINJA)
 
 
 def run_edges(graph: BuildGraph, root: Path, ran: Ran) -> None:
@@ -70,13 +85,17 @@ def build(root: Path, *targets: str, options: Options | None = None) -> Ran:
     return ran
 
 
-def planned(root: Path, *targets: str) -> set[str]:
-    """Return the commands that we would run, changing nothing."""
-    graph = load(root, Options(dry_run=True, explain=True))
-    if graph.plan_manifest():
-        return {edge.command() for edge in graph.wanted()}
-    graph.plan(targets)
-    return {edge.command() for edge in graph.wanted()}
+def planned(root: Path, *targets: str) -> Preview:
+    """Return what we would run and why, changing nothing."""
+    graph = load(root, DRY)
+    if not graph.plan_manifest():
+        graph.plan(targets)
+    commands: list[str] = []
+    while (edge := graph.next_ready()) is not None:
+        graph.started(edge, 0)
+        commands.append(edge.command())
+        graph.finished(edge, Result(True), 0)
+    return Preview(sorted(commands), set(graph.explain_lines()))
 
 
 def ninja(root: Path, *arguments: str) -> str:
@@ -92,7 +111,19 @@ def ninja(root: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def ninja_planned(root: Path, *targets: str) -> set[str]:
-    """Return the commands that the real ninja would run."""
-    text = ninja(root, "-n", "-v", *targets)
-    return set(re.findall(r"^\[\d+/\d+\] (.*)$", text, re.MULTILINE))
+def ninja_commands(text: str) -> list[str]:
+    """Return the commands in what `ninja -v` printed."""
+    return sorted(re.findall(r"^\[\d+/\d+\] (.*)$", text, re.MULTILINE))
+
+
+def ninja_planned(root: Path, *targets: str) -> Preview:
+    """Return what the real ninja would run and why."""
+    text = ninja(root, "-n", "-v", "-d", "explain", "-k0", *targets)
+    reasons = re.findall(r"^ninja explain: (.*)$", text, re.MULTILINE)
+    return Preview(ninja_commands(text), set(reasons))
+
+
+def ninja_build(root: Path, *targets: str) -> Ran:
+    """Let the real ninja build, one command at a time."""
+    text = ninja(root, "-v", "-j1", "-k0", *targets)
+    return Ran(ninja_commands(text), text.encode())
