@@ -84,6 +84,10 @@ class BlobFiles:
         for directory in (self._blobs, self._twins, self.temporaries, self.partials):
             directory.mkdir(parents=True, exist_ok=True)
 
+    def exists(self) -> bool:
+        """Tell whether there is a store."""
+        return self._blobs.is_dir()
+
     def path(self, digest: Digest) -> Path:
         """Return where a blob is or would be."""
         return self._blobs / digest.hash[:2] / name_of(digest)

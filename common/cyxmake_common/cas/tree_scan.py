@@ -13,11 +13,8 @@ import stat
 from collections.abc import Callable
 from typing import Final
 
-from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.cas.tree import InputTree
 from cyxmake_common.digest import Digest
-
-__all__ = ["FileDigests", "TreeScanner"]
 
 _MAX_LINKS: Final = 40
 _MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
