@@ -1,0 +1,311 @@
+"""Which files a compile may read: the transitive closure of its includes.
+
+Knows no compiler process. The answer is a superset, since conditionals are ignored; it decides what
+is shipped, never what the cache key holds. A file is scanned once per state, a name is looked for
+once per search path, so that the files of a project share nearly all work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from cyxmake_common.includes.files import FileSystem, Identity, RealFileSystem
+from cyxmake_common.includes.scanner import (
+    EMPTY,
+    Definition,
+    Directive,
+    Kind,
+    ScanResult,
+    definition_of,
+    scan,
+    scan_calls,
+    scan_definitions,
+)
+from cyxmake_common.includes.search import Environment, Lookup, SearchDirectories, absolute
+from cyxmake_common.toolchain.compile_command import CompileCommand, Language
+
+__all__ = ["Closure", "IncludeClosure", "RealFileSystem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """What a compile may read and which directories must exist; paths are absolute, without dots.
+
+    `unresolved` are includes that can't be followed: the compiler itself must be asked.
+    `precompiled` are precompiled headers that gcc would prefer: such a compile stays local.
+    """
+
+    files: frozenset[str]
+    directories: frozenset[str]
+    uses_time: bool = False
+    unresolved: tuple[str, ...] = ()
+    precompiled: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Closure {len(self.files)} files, {len(self.directories)} directories,"
+            f" unresolved {list(self.unresolved)}>"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Edges:
+    """What one file leads to under one search path."""
+
+    scanned: tuple[str, ...]
+    leaves: tuple[str, ...]
+    precompiled: tuple[str, ...]
+    scan: ScanResult
+    special: bool
+
+
+@dataclass(slots=True)
+class _Space:
+    """Everything known under one search path."""
+
+    lookup: Lookup
+    edges: dict[str, _Edges] = field(default_factory=dict)
+    users: dict[str, set[str]] = field(default_factory=dict)
+    """Which files mention a file name: they are looked at again when it appears."""
+
+
+class IncludeClosure:
+    """Answers for one machine's files; keep one for the whole build."""
+
+    def __init__(self, files: FileSystem | None = None) -> None:
+        self._files = files or RealFileSystem()
+        self._scans: dict[str, tuple[Identity, ScanResult]] = {}
+        self._fresh: set[str] = set()
+        self._definitions: dict[str, tuple[Identity, tuple[Definition, ...]]] = {}
+        self._calls: dict[tuple[str, tuple[str, ...]], tuple[Identity, tuple[Directive, ...]]] = {}
+        self._spaces: dict[SearchDirectories, _Space] = {}
+        if isinstance(self._files, RealFileSystem):
+            self._files.listen(self._forgotten)
+
+    def __repr__(self) -> str:
+        return (
+            f"<IncludeClosure {len(self._scans)} files scanned, {len(self._spaces)} search paths>"
+        )
+
+    def closure(
+        self,
+        command: CompileCommand,
+        cwd: str,
+        builtin_dirs: Iterable[str],
+        environment: Environment = (),
+    ) -> Closure:
+        """Return what a command may read; `environment` is the compile's (CPATH and its like)."""
+        directories = SearchDirectories.of(command, cwd, builtin_dirs, environment)
+        space = self._spaces.get(directories)
+        if space is None:
+            space = self._spaces[directories] = _Space(Lookup(directories, self._files))
+        return _Walk(self, space, command, cwd).run()
+
+    def forget(self, path: str) -> None:
+        """A file was made, changed or removed by the build."""
+        if isinstance(self._files, RealFileSystem):
+            self._files.forget(path)
+        else:
+            self._forgotten(path)
+
+    def _forgotten(self, path: str | None) -> None:
+        """Drop what may have changed: one path, or everything but the scans."""
+        if path is None:
+            self._fresh.clear()
+            self._spaces.clear()
+            return
+        self._fresh.discard(path)
+        folder, _, name = path.rpartition("/")
+        known = {folder}
+        stale = [
+            key
+            for key in self._spaces
+            if any(
+                directory.startswith(folder)
+                for directory in (*key.quote, *key.bracket, *key.system)
+            )
+            and not known <= self._spaces[key].lookup.needed
+        ]
+        for key in stale:
+            # A search directory came into being: the order itself may have changed.
+            del self._spaces[key]
+        for space in self._spaces.values():
+            space.lookup.forget(name)
+            space.edges.pop(path, None)
+            for user in space.users.pop(name, ()):
+                space.edges.pop(user, None)
+
+    def scan(self, path: str) -> ScanResult:
+        """Return what a file mentions; nothing when it can't be read."""
+        known = self._scans.get(path)
+        if known is not None and path in self._fresh:
+            return known[1]
+        if known is not None and self._files.identity(path) == known[0]:
+            self._fresh.add(path)
+            return known[1]
+        try:
+            data, identity = self._files.read(path)
+        except OSError:
+            return EMPTY
+        result = scan(data)
+        self._scans[path] = (identity, result)
+        self._fresh.add(path)
+        return result
+
+    def definitions(self, path: str) -> tuple[Definition, ...]:
+        """Return the macros of a file that may name a file."""
+        known = self._definitions.get(path)
+        if known is not None and self._files.identity(path) == known[0]:
+            return known[1]
+        try:
+            data, identity = self._files.read(path)
+        except OSError:
+            return ()
+        result = scan_definitions(data)
+        self._definitions[path] = (identity, result)
+        return result
+
+    def calls(self, path: str, wrappers: tuple[str, ...]) -> tuple[Directive, ...]:
+        """Return the names that a file passes to wrappers of `__has_include`."""
+        known = self._calls.get((path, wrappers))
+        if known is not None and self._files.identity(path) == known[0]:
+            return known[1]
+        try:
+            data, identity = self._files.read(path)
+        except OSError:
+            return ()
+        result = scan_calls(data, wrappers)
+        self._calls[path, wrappers] = (identity, result)
+        return result
+
+    def edges(self, space: _Space, path: str, *, preprocessed: bool) -> _Edges:
+        """Return where a file's directives lead."""
+        result = self.scan(path)
+        folder = path.rpartition("/")[0]
+        scanned: dict[str, None] = {}
+        leaves: dict[str, None] = {}
+        precompiled: list[str] = []
+        lookup = space.lookup
+        for directive in result.directives:
+            if not preprocessed and directive.kind is not Kind.ASSEMBLER:
+                continue
+            space.users.setdefault(directive.name.rpartition("/")[2], set()).add(path)
+            for found in lookup.find(directive, folder):
+                if directive.probe or directive.data:
+                    leaves[found] = None
+                else:
+                    scanned[found] = None
+                    if self._files.is_file(found + ".gch"):
+                        precompiled.append(found + ".gch")
+        special = bool(
+            result.uses_time or result.computed or result.wrappers or result.opaque or precompiled
+        )
+        edges = _Edges(tuple(scanned), tuple(leaves), tuple(precompiled), result, special)
+        space.edges[path] = edges
+        return edges
+
+
+class _Walk:
+    """One walk over the includes of one command."""
+
+    def __init__(
+        self, owner: IncludeClosure, space: _Space, command: CompileCommand, cwd: str
+    ) -> None:
+        self.owner = owner
+        self.space = space
+        self.command = command
+        self.cwd = cwd
+        self.seen: set[str] = set()
+        self.leaves: set[str] = set()
+        self.special: list[tuple[str, _Edges]] = []
+        self.unresolved: dict[str, None] = {}
+
+    def run(self) -> Closure:
+        """Walk until nothing new turns up."""
+        command, lookup = self.command, self.space.lookup
+        self.leaves.update(lookup.canonical(absolute(path, self.cwd)) for path in command.inputs)
+        for name in (*command.macro_includes, *command.forced_includes):
+            # A forced include is looked for in the working directory in place of the file's own.
+            found = lookup.find(Directive(Kind.QUOTE, name), self.cwd.rstrip("/"))
+            if not found:
+                self.unresolved[f"-include {name}"] = None
+            self._visit(found)
+        self._visit((lookup.canonical(absolute(command.source, self.cwd)),))
+        self._follow_macros()
+        scans = [edges.scan for _, edges in self.special]
+        for path, edges in self.special:
+            for what in edges.scan.opaque:
+                self.unresolved[f"{what} in {path}"] = None
+        return Closure(
+            files=frozenset(self.seen | self.leaves),
+            directories=lookup.needed,
+            uses_time=any(result.uses_time for result in scans),
+            unresolved=tuple(self.unresolved),
+            precompiled=tuple(
+                sorted({found for _, edges in self.special for found in edges.precompiled})
+            ),
+        )
+
+    def _visit(self, paths: Iterable[str]) -> None:
+        known, seen, leaves = self.space.edges, self.seen, self.leaves
+        preprocessed = self.command.language is not Language.ASSEMBLER
+        todo = [path for path in paths if path not in seen]
+        seen.update(todo)
+        while todo:
+            path = todo.pop()
+            edges = known.get(path)
+            if edges is None:
+                edges = self.owner.edges(self.space, path, preprocessed=preprocessed)
+            for child in edges.scanned:
+                if child not in seen:
+                    seen.add(child)
+                    todo.append(child)
+            if edges.leaves:
+                leaves.update(edges.leaves)
+            if edges.special:
+                self.special.append((path, edges))
+
+    def _follow_macros(self) -> None:
+        """Follow includes by macro and wrapped probes, until they lead to nothing new."""
+        before = -1
+        while before != len(self.seen):
+            before = len(self.seen)
+            wrappers = {name for _, edges in self.special for name in edges.scan.wrappers}
+            if wrappers:
+                self._follow_wrappers(tuple(sorted(wrappers)))
+            if any(edges.scan.computed for _, edges in self.special):
+                self._follow_computed()
+
+    def _follow_wrappers(self, wrappers: tuple[str, ...]) -> None:
+        for path in tuple(self.seen):
+            for directive in self.owner.calls(path, wrappers):
+                self.leaves.update(self.space.lookup.find(directive, path.rpartition("/")[0]))
+
+    def _follow_computed(self) -> None:
+        values: dict[str, list[Definition]] = {}
+        for macro, text in self.command.macro_values:
+            if definition := definition_of(macro, text.encode("utf-8", "surrogateescape")):
+                values.setdefault(macro, []).append(definition)
+        for path in self.seen:
+            for definition in self.owner.definitions(path):
+                values.setdefault(definition.macro, []).append(definition)
+        for path, edges in tuple(self.special):
+            for macro in edges.scan.computed:
+                self._follow_macro(macro, path, values)
+
+    def _follow_macro(self, macro: str, path: str, values: dict[str, list[Definition]]) -> None:
+        """Visit whatever a macro may name; a macro without any value can't be included."""
+        todo, done = [macro], {macro}
+        while todo:
+            for definition in values.get(todo.pop(), ()):
+                if definition.opaque:
+                    self.unresolved[f"#include {macro} in {path}"] = None
+                elif definition.directive is not None:
+                    self._visit(
+                        self.space.lookup.find(definition.directive, path.rpartition("/")[0])
+                    )
+                elif definition.alias not in done:
+                    done.add(definition.alias)
+                    todo.append(definition.alias)

@@ -1,0 +1,263 @@
+"""Finds what a source or header may read, from its bytes alone.
+
+Knows no files and no macros: conditionals are ignored, so the answer is a superset of what any
+compile of this file could ask for. A name in a comment costs a look-up; a name missed would cost a
+wrong build.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+
+class Kind(IntEnum):
+    """How a name is looked for."""
+
+    QUOTE = 0
+    """Beside the file first, then along the search path."""
+    ANGLE = 1
+    QUOTE_NEXT = 2
+    ANGLE_NEXT = 3
+    ASSEMBLER = 4
+    """By the assembler: from the working directory, then along -I."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """One name that a file mentions.
+
+    `probe` for `__has_include`: asked for, not read; `data` for `#embed` and `.incbin`: read, not
+    scanned.
+    """
+
+    kind: Kind
+    name: str
+    probe: bool = False
+    data: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """What one file mentions.
+
+    `computed` are macros whose value names a file; `wrappers` are macros that ask `__has_include`
+    for their argument; `opaque` are ways to read a file that can't be followed from here.
+    """
+
+    directives: tuple[Directive, ...] = ()
+    computed: tuple[str, ...] = ()
+    wrappers: tuple[str, ...] = ()
+    opaque: tuple[str, ...] = ()
+    uses_time: bool = False
+
+
+EMPTY: Final = ScanResult()
+
+# Blanks, comments and spliced lines, as they may stand between the parts of a directive.
+_GAP: Final = rb"(?:[ \t\v\f]|/\*(?:[^*]|\*(?!/))*\*/|\\[ \t]*\r?\n)*"
+_TAIL: Final = (
+    rb'(?:"([^"\n]*)"|<([^>\n]*)>|([A-Za-z_$][\w$]*[ \t]*(?:\([^\n]*)?|[^\n]*))'  # the name
+)
+_DIRECTIVE: Final = re.compile(
+    rb"#"
+    + _GAP
+    + rb"(?:(include_next|include|import|embed)"
+    + _GAP
+    + _TAIL
+    # The keyword itself may be broken over two lines: then the whole file is joined and read again.
+    + rb"|([a-z_]*)\\[ \t]*\r?\n"
+    + rb"|pragma"
+    + _GAP
+    + rb"GCC"
+    + _GAP
+    + rb"dependency"
+    + _GAP
+    + rb'(?:"([^"\n]*)"|<([^>\n]*)>))'
+)
+_PROBE: Final = re.compile(
+    rb"__has_(include_next|include|embed)(?:__)?" + _GAP + rb"\(?" + _GAP + _TAIL
+)
+_TIME: Final = re.compile(rb"__(?:DATE|TIME|TIMESTAMP)__")
+_INCBIN: Final = re.compile(rb'\.(incbin|include)\b[ \t]*(?:\\?"((?:[^"\\\n]|\\[^"\n])*)\\?")?')
+_SPLICE: Final = re.compile(rb"\\[ \t]*\r?\n")
+_DIGRAPH: Final = re.compile(rb"(?:%:|\?\?=)(?=" + _GAP + rb"(?:include|import|embed))")
+_TRIGRAPH_SLASH: Final = b"??/"
+_KEYWORDS: Final = (b"include_next", b"import", b"embed")
+_DEFINE_HEAD: Final = re.compile(rb"#[ \t]*define[ \t]+([A-Za-z_$][\w$]*)\(([^)\n]*)\)")
+_MACRO: Final = re.compile(rb"[A-Za-z_$][\w$]*")
+
+
+def scan(data: bytes) -> ScanResult:
+    """Return everything that a file's bytes may lead to."""
+    found = _Findings()
+    if b"%:" in data or b"??=" in data:
+        data = _DIGRAPH.sub(b"#", data)
+    if _TRIGRAPH_SLASH in data:
+        data = data.replace(_TRIGRAPH_SLASH, b"\\")
+    if found.take_directives(data):
+        found.take_directives(_SPLICE.sub(b"", data))
+    if b"__has_include" in data or b"__has_embed" in data:
+        found.take_probes(data)
+    if b".incbin" in data or b".include" in data:
+        found.take_assembler(data)
+    uses_time = (b"__DATE__" in data or b"__TIME" in data) and _TIME.search(data) is not None
+    if not (found.directives or found.computed or found.wrappers or found.opaque or uses_time):
+        return EMPTY
+    return ScanResult(
+        tuple(found.directives),
+        tuple(found.computed),
+        tuple(found.wrappers),
+        tuple(found.opaque),
+        uses_time,
+    )
+
+
+class _Findings:
+    """Collects in order, each thing once."""
+
+    def __init__(self) -> None:
+        self.directives: dict[Directive, None] = {}
+        self.computed: dict[str, None] = {}
+        self.wrappers: dict[str, None] = {}
+        self.opaque: dict[str, None] = {}
+
+    def take_directives(self, data: bytes) -> bool:
+        """Find directives; True when one may be broken over lines so that it was not understood."""
+        broken = False
+        for match in _DIRECTIVE.finditer(data):
+            word, quoted, angled, other, cut, noted, noted_angled = match.groups()
+            if word is None:
+                if cut is not None:
+                    broken = broken or any(keyword.startswith(cut) for keyword in _KEYWORDS)
+                else:
+                    self._add(Kind.ANGLE if noted is None else Kind.QUOTE, noted or noted_angled)
+            elif other is not None:
+                if _begins_line(data, match.start()):
+                    broken = self._take_other(other) or broken
+            else:
+                kind = _kind(word, quoted is not None)
+                self._add(kind, angled if quoted is None else quoted, data=word == b"embed")
+        return broken
+
+    def take_probes(self, data: bytes) -> None:
+        """Find the names that `__has_include` and its like ask for."""
+        for match in _PROBE.finditer(data):
+            word, quoted, angled, other = match.groups()
+            if other is None:
+                name = angled if quoted is None else quoted
+                self._add(_kind(word, quoted is not None), name, probe=True)
+            elif (wrapper := _wrapper(data, match.start(), other)) is not None:
+                self.wrappers[wrapper] = None
+            else:
+                self._take_computed(other)
+
+    def take_assembler(self, data: bytes) -> None:
+        """Find `.incbin` and `.include`, also inside of inline assembly."""
+        for match in _INCBIN.finditer(data):
+            name = match[2]
+            if name:
+                self._add(Kind.ASSEMBLER, name, data=match[1] == b"incbin")
+            elif match[1] == b"incbin":
+                # A name that the preprocessor puts together can't be known from here.
+                self.opaque[".incbin"] = None
+
+    def _take_other(self, text: bytes) -> bool:
+        """Take what is neither quoted nor angled; True when the line goes on in the next one."""
+        stripped = text.rstrip()
+        if stripped.endswith(b"\\"):
+            return True
+        self._take_computed(stripped)
+        return False
+
+    def _take_computed(self, text: bytes) -> None:
+        if match := _MACRO.match(text):
+            self.computed[match[0].decode("ascii")] = None
+
+    def _add(self, kind: Kind, name: bytes, *, probe: bool = False, data: bool = False) -> None:
+        if name:
+            self.directives[Directive(kind, _text(name), probe, data)] = None
+
+
+def _begins_line(data: bytes, position: int) -> bool:
+    """Tell whether only blanks or the end of a comment stand before; in prose words do."""
+    before = data[data.rfind(b"\n", 0, position) + 1 : position].strip()
+    return not before or before.endswith((b"*/", b"\\"))
+
+
+def _wrapper(data: bytes, position: int, argument: bytes) -> str | None:
+    """Return the macro whose definition this is, when it hands its own parameter to the probe."""
+    name = _MACRO.match(argument)
+    head = _DEFINE_HEAD.match(data[data.rfind(b"#", 0, position) : position])
+    if name is None or head is None:
+        return None
+    parameters = [parameter.strip() for parameter in head[2].split(b",")]
+    known = name[0] in parameters or (name[0] == b"__VA_ARGS__" and b"..." in parameters)
+    return head[1].decode("ascii") if known else None
+
+
+def _kind(word: bytes, quoted: bool) -> Kind:
+    if word == b"include_next":
+        return Kind.QUOTE_NEXT if quoted else Kind.ANGLE_NEXT
+    return Kind.QUOTE if quoted else Kind.ANGLE
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+_DEFINE: Final = re.compile(
+    rb"#[ \t]*define[ \t]+([A-Za-z_$][\w$]*)(\([^)\n]*\))?[ \t]+(?:\\\r?\n[ \t]*)?([^\n]*)"
+)
+_VALUE: Final = re.compile(rb'(?:"([^"\n]+)"|<([^>\n]+)>|([A-Za-z_$][\w$]*))\s*(?:/[*/].*)?\Z')
+
+
+def scan_calls(data: bytes, wrappers: tuple[str, ...]) -> tuple[Directive, ...]:
+    """Return the names that a file passes to macros which wrap `__has_include`."""
+    if not any(wrapper.encode() in data for wrapper in wrappers):
+        return ()
+    names = b"|".join(re.escape(wrapper.encode()) for wrapper in wrappers)
+    pattern = re.compile(
+        rb"\b(?:" + names + rb")" + _GAP + rb"\(" + _GAP + rb'(?:"([^"\n]+)"|<([^>\n]+)>)'
+    )
+    return tuple(
+        Directive(Kind.ANGLE if match[1] is None else Kind.QUOTE, _text(match[1] or match[2]), True)
+        for match in pattern.finditer(data)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One value that a macro may have: a file's name, another macro, or something put together."""
+
+    macro: str
+    directive: Directive | None = None
+    alias: str = ""
+    opaque: bool = False
+
+
+def scan_definitions(data: bytes) -> tuple[Definition, ...]:
+    """Return the macros of a file whose value may name a file, for includes by macro."""
+    found: dict[Definition, None] = {}
+    for match in _DEFINE.finditer(data):
+        macro = match[1].decode("ascii")
+        if match[2] is not None:
+            found[Definition(macro, opaque=True)] = None
+        elif definition := definition_of(macro, match[3]):
+            found[definition] = None
+    return tuple(found)
+
+
+def definition_of(macro: str, value: bytes) -> Definition | None:
+    """Return what a macro's value means in an `#include`; None when it can't name a file."""
+    value = value.strip()
+    match = _VALUE.match(value)
+    if match is None:
+        return Definition(macro, opaque=True) if b"(" in value or b"##" in value else None
+    if match[1] is not None:
+        return Definition(macro, Directive(Kind.QUOTE, _text(match[1])))
+    if match[2] is not None:
+        return Definition(macro, Directive(Kind.ANGLE, _text(match[2])))
+    return Definition(macro, alias=match[3].decode("ascii"))

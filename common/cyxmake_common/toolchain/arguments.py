@@ -1,0 +1,366 @@
+"""Reads one compiler command line: a CompileCommand, or the reason why it must run here.
+
+Knows no files and runs nothing. The rule behind every branch: what is not fully understood is never
+sent, since a wrong object file costs more than a compile.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from cyxmake_common.toolchain.compile_command import (
+    Argument,
+    CompileCommand,
+    CompilerKind,
+    Depfile,
+    Language,
+    SearchPath,
+)
+from cyxmake_common.toolchain.local import LocalOnly
+from cyxmake_common.toolchain.response import Reader, expand, no_files
+from cyxmake_common.toolchain.tables import (
+    ASSEMBLER_OK,
+    BACKEND_OK,
+    FRONTEND_OK,
+    Option,
+    Role,
+    look_up,
+)
+
+_DRIVER: Final = re.compile(
+    r"(?:[\w.+]+-)*(?P<name>gcc|g\+\+|cc|c\+\+|clang|clang\+\+)(?:-\d+(?:\.\d+)*)?\Z", re.ASCII
+)
+_SUFFIXES: Final = {
+    **dict.fromkeys((".c",), Language.C),
+    **dict.fromkeys((".cc", ".cp", ".cxx", ".cpp", ".CPP", ".c++", ".C"), Language.CXX),
+    ".s": Language.ASSEMBLER,
+    **dict.fromkeys((".S", ".sx"), Language.ASSEMBLER_WITH_CPP),
+}
+_LANGUAGES: Final = {language.value: language for language in Language}
+_UNSENT_SUFFIXES: Final = {
+    **dict.fromkeys((".h", ".hh", ".hpp", ".hxx", ".H", ".tcc"), "makes a precompiled header"),
+    **dict.fromkeys((".i", ".ii"), "works on preprocessed text"),
+    **dict.fromkeys((".m", ".mm", ".M", ".mi", ".mii"), "is Objective-C"),
+    **dict.fromkeys((".cppm", ".ixx", ".cxxm", ".ccm", ".c++m"), "uses modules"),
+    **dict.fromkeys((".o", ".obj", ".a", ".so", ".lo"), "has an input for the linker"),
+}
+
+
+def compiler_kind(program: str) -> CompilerKind | None:
+    """Return the command line that a program's name promises; None when it is no C compiler."""
+    match = _DRIVER.match(os.path.basename(program))  # noqa: PTH119 - pure text, on the hot path
+    if match is None:
+        return None
+    return CompilerKind.CLANG if match["name"].startswith("clang") else CompilerKind.GCC
+
+
+def is_cxx_driver(program: str) -> bool:
+    """Tell whether a driver takes C sources as C++ (g++, clang++, c++)."""
+    match = _DRIVER.match(os.path.basename(program))  # noqa: PTH119 - pure text, on the hot path
+    return match is not None and match["name"].endswith("++")
+
+
+def parse_compile(
+    argv: Sequence[str], read: Reader = no_files, kind: CompilerKind | None = None
+) -> CompileCommand | LocalOnly:
+    """Read a command line; `kind` overrules the program's name (`cc` may be either compiler).
+
+    `read` gives the bytes of response files by their path as spelled.
+    """
+    if not argv:
+        return LocalOnly("the command is empty")
+    named = compiler_kind(argv[0])
+    if named is None:
+        return LocalOnly(f"{argv[0]} is no known compiler")
+    expanded = expand(argv[1:], read)
+    if isinstance(expanded, LocalOnly):
+        return expanded
+    words, response_files = expanded
+    parser = _Parser(kind or named)
+    problem = parser.take_all(words)
+    if problem is not None:
+        return problem
+    return parser.finish(tuple(argv), response_files)
+
+
+class _Parser:
+    """Collects what the options say; lives for one command line."""
+
+    def __init__(self, kind: CompilerKind) -> None:
+        self.kind = kind
+        self.arguments: list[Argument] = []
+        self.sources: list[tuple[str, str]] = []
+        self.language = "none"
+        self.modes: set[Role] = set()
+        self.values: dict[Role, list[str]] = {}
+        self.search_flags: list[str] = []
+        self.macro_values: list[tuple[str, str]] = []
+        self.assembler_search: list[str] = []
+        self.suffixes: list[str] = []
+        self.deps: list[tuple[Role, str]] = []
+        self.inner_deps: list[tuple[Role, str]] = []
+
+    def take_all(self, words: Sequence[str]) -> LocalOnly | None:
+        """Read every argument; stops at the first one that must not be sent."""
+        position = 0
+        while position < len(words):
+            word = words[position]
+            if not word.startswith("-") or word == "-":
+                self.sources.append((word, self.language))
+                self.arguments.append(Argument(None, "", word, (word,)))
+                position += 1
+                continue
+            found = look_up(word)
+            if found is None:
+                return LocalOnly(f"unknown option {word}")
+            option, value = found.option, found.value
+            tokens: tuple[str, ...] = (word,)
+            if option.role is Role.LOCAL:
+                return LocalOnly(f"{word} {option.note}")
+            if value is None:
+                position += 1
+                if position == len(words):
+                    return LocalOnly(f"{word} has no value")
+                value = words[position]
+                tokens = (word, value)
+            if problem := self._take(option, value, tokens):
+                return problem
+            position += 1
+        return None
+
+    def _take(self, option: Option, value: str, tokens: tuple[str, ...]) -> LocalOnly | None:
+        role = option.role
+        self.arguments.append(Argument(role, option.name, value, tokens))
+        if handler := _HANDLERS.get(role):
+            return handler(self, option, value, tokens)
+        if role is not Role.PLAIN:
+            self.values.setdefault(role, []).append(value)
+        elif option.name in ("-D", "-U"):
+            self._take_macro(option.name, value)
+        return None
+
+    def _take_macro(self, name: str, value: str) -> None:
+        macro, equals, text = value.partition("=")
+        if name == "-D" and equals and ('"' in text or "<" in text):
+            self.macro_values.append((macro, text))
+
+    def take_mode(self, option: Option, value: str, tokens: tuple[str, ...]) -> LocalOnly | None:
+        """-c, -S."""
+        del value, tokens
+        self.modes.add(option.role)
+        return None
+
+    def take_language(
+        self, option: Option, value: str, tokens: tuple[str, ...]
+    ) -> LocalOnly | None:
+        """-x: holds for the inputs after it."""
+        del option, tokens
+        if value != "none" and value not in _LANGUAGES:
+            return LocalOnly(f"-x {value} is not compiled remotely")
+        self.language = value
+        return None
+
+    def take_search(self, option: Option, value: str, tokens: tuple[str, ...]) -> LocalOnly | None:
+        """What changes the built-in include directories."""
+        if value.startswith("native") and option.name in ("-march=", "-mcpu="):
+            return LocalOnly(f"{tokens[0]} expands to this machine's processor")
+        if option.role is Role.HEADER_ROOT and value.startswith("="):
+            return LocalOnly("-isysroot with = is read differently by compilers")
+        self.search_flags.extend(tokens)
+        self.values.setdefault(option.role, []).append(value)
+        return None
+
+    def take_deps(self, option: Option, value: str, tokens: tuple[str, ...]) -> LocalOnly | None:
+        """-MD, -MMD, -MF, -MT, -MQ, -MP."""
+        del tokens
+        self.deps.append((option.role, value))
+        return None
+
+    def take_side(self, option: Option, value: str, tokens: tuple[str, ...]) -> LocalOnly | None:
+        """An option that makes one more file beside the output."""
+        del value, tokens
+        if option.note not in self.suffixes:
+            self.suffixes.append(option.note)
+        return None
+
+    def take_frontend(
+        self, option: Option, value: str, tokens: tuple[str, ...]
+    ) -> LocalOnly | None:
+        """-Xclang, -mllvm: a few values are known to touch no file."""
+        del tokens
+        known = value in FRONTEND_OK if option.name == "-Xclang" else BACKEND_OK.match(value)
+        return None if known else LocalOnly(f"{option.name} {value} is not known to be harmless")
+
+    def take_assembler(
+        self, option: Option, value: str, tokens: tuple[str, ...]
+    ) -> LocalOnly | None:
+        """-Wa,a,b: options for the assembler."""
+        del option
+        words = iter(value.split(","))
+        for word in words:
+            if word.startswith("-I"):
+                self.assembler_search.append(word[2:] or next(words, ""))
+            elif not ASSEMBLER_OK.match(word):
+                return LocalOnly(f"{tokens[0]} is not known to be harmless")
+        return None
+
+    def take_preprocessor(
+        self, option: Option, value: str, tokens: tuple[str, ...]
+    ) -> LocalOnly | None:
+        """-Wp,a,b: only macros and depfiles are understood."""
+        del option
+        words = iter(value.split(","))
+        for word in words:
+            if word in ("-MD", "-MMD"):
+                role = Role.DEPS if word == "-MD" else Role.USER_DEPS
+                self.inner_deps += ((role, ""), (Role.DEPS_FILE, next(words, "")))
+            elif word in ("-MT", "-MQ"):
+                self.inner_deps.append((Role.DEPS_TARGET, next(words, "")))
+            elif word == "-MP":
+                self.inner_deps.append((Role.DEPS_PHONY, ""))
+            elif not word.startswith(("-D", "-U")) or len(word) == 2:
+                return LocalOnly(f"{tokens[0]} is not known to be harmless")
+            else:
+                self._take_macro(word[:2], word[2:])
+        return None
+
+    def finish(
+        self, argv: tuple[str, ...], response_files: list[str]
+    ) -> CompileCommand | LocalOnly:
+        """Put together what was read."""
+        source = self._source(argv[0])
+        if isinstance(source, LocalOnly):
+            return source
+        path, language = source
+        output = self._output(path)
+        if isinstance(output, LocalOnly):
+            return output
+        depfile = self._depfile(path)
+        if isinstance(depfile, LocalOnly):
+            return depfile
+        if ".dwo" in self.suffixes and Role.ASSEMBLE in self.modes:
+            return LocalOnly("-S with -gsplit-dwarf leaves its second file in different places")
+        search = self._search()
+        if isinstance(search, LocalOnly):
+            return search
+        return CompileCommand(
+            argv=argv,
+            arguments=tuple(self.arguments),
+            compiler=argv[0],
+            kind=self.kind,
+            language=language,
+            source=path,
+            output=output,
+            depfile=depfile,
+            search=search,
+            search_flags=tuple(self.search_flags),
+            forced_includes=tuple(self.values.get(Role.FORCED, ())),
+            macro_includes=tuple(self.values.get(Role.MACROS, ())),
+            macro_values=tuple(self.macro_values),
+            assembler_search=tuple(self.assembler_search),
+            inputs=(*response_files, *self.values.get(Role.INPUT, ())),
+            side_outputs=(
+                *(self._beside(path, suffix) for suffix in self.suffixes),
+                *self.values.get(Role.SIDE_FILE, ()),
+            ),
+        )
+
+    def _source(self, program: str) -> tuple[str, Language] | LocalOnly:
+        if not self.modes:
+            return LocalOnly("does not stop after compiling (no -c)")
+        if len(self.sources) != 1:
+            return LocalOnly(f"has {len(self.sources)} inputs, not one")
+        path, named = self.sources[0]
+        if path == "-":
+            return LocalOnly("reads its source from standard input")
+        suffix = os.path.splitext(path)[1]  # noqa: PTH122 - pure text, on the hot path
+        if named != "none":
+            return path, _LANGUAGES[named]
+        language = _SUFFIXES.get(suffix)
+        if language is None:
+            return LocalOnly(f"{path} {_UNSENT_SUFFIXES.get(suffix, 'has an unknown suffix')}")
+        if language is Language.C and is_cxx_driver(program):
+            language = Language.CXX
+        return path, language
+
+    def _output(self, source: str) -> str | LocalOnly:
+        given = self.values.get(Role.OUTPUT, [])
+        if len(given) > 1:
+            return LocalOnly("names several outputs")
+        if not given:
+            return _stem(source) + (".s" if Role.ASSEMBLE in self.modes else ".o")
+        if given[0] in ("-", "", "/dev/null") or given[0].endswith("/"):
+            return LocalOnly(f"its output {given[0]!r} is no file")
+        return given[0]
+
+    def _beside(self, source: str, suffix: str) -> str:
+        """Name a second output: the output's name with another suffix, in the output's folder."""
+        given = self.values.get(Role.OUTPUT)
+        if not given:
+            return _stem(source) + suffix
+        return os.path.splitext(given[0])[0] + suffix  # noqa: PTH122 - keeps the spelling
+
+    def _depfile(self, source: str) -> Depfile | LocalOnly | None:
+        if self.deps and self.inner_deps:
+            return LocalOnly("dependencies are asked for in two ways")
+        deps = self.deps or self.inner_deps
+        roles = {role for role, _ in deps}
+        if not roles & {Role.DEPS, Role.USER_DEPS}:
+            return LocalOnly("-MF without -MD writes no depfile") if deps else None
+        if roles >= {Role.DEPS, Role.USER_DEPS}:
+            return LocalOnly("both -MD and -MMD are given")
+        files = [value for role, value in deps if role is Role.DEPS_FILE]
+        if len(files) > 1 or any(path in ("-", "", "/dev/null") for path in files):
+            return LocalOnly("its depfile is not one file")
+        return Depfile(
+            path=files[0] if files else self._beside(source, ".d"),
+            system_headers=Role.DEPS in roles,
+            targets=tuple(value for role, value in deps if role is Role.DEPS_TARGET),
+            phony=Role.DEPS_PHONY in roles,
+        )
+
+    def _search(self) -> SearchPath | LocalOnly:
+        roots = self.values.get(Role.HEADER_ROOT) or self.values.get(Role.SYSROOT) or [""]
+
+        def rooted(role: Role) -> tuple[str, ...]:
+            return tuple(_rooted(path, roots[-1]) for path in self.values.get(role, ()))
+
+        return SearchPath(
+            rooted(Role.QUOTE), rooted(Role.INCLUDE), rooted(Role.SYSTEM), rooted(Role.AFTER)
+        )
+
+
+_Handler = Callable[[_Parser, Option, str, tuple[str, ...]], LocalOnly | None]
+_HANDLERS: Final[dict[Role, _Handler]] = {
+    Role.COMPILE: _Parser.take_mode,
+    Role.ASSEMBLE: _Parser.take_mode,
+    Role.LANGUAGE: _Parser.take_language,
+    Role.SEARCH: _Parser.take_search,
+    Role.SYSROOT: _Parser.take_search,
+    Role.HEADER_ROOT: _Parser.take_search,
+    Role.DEPS: _Parser.take_deps,
+    Role.USER_DEPS: _Parser.take_deps,
+    Role.DEPS_FILE: _Parser.take_deps,
+    Role.DEPS_TARGET: _Parser.take_deps,
+    Role.DEPS_PHONY: _Parser.take_deps,
+    Role.SIDE: _Parser.take_side,
+    Role.FRONTEND: _Parser.take_frontend,
+    Role.ASSEMBLER: _Parser.take_assembler,
+    Role.PREPROCESSOR: _Parser.take_preprocessor,
+}
+
+
+def _stem(source: str) -> str:
+    """Return a source's name without folder and last suffix: what unnamed outputs are called."""
+    return os.path.splitext(os.path.basename(source))[0]  # noqa: PTH119, PTH122 - pure text
+
+
+def _rooted(path: str, root: str) -> str:
+    """Replace a leading `=` or `$SYSROOT` by the root of system headers, as gcc does."""
+    for mark in ("=", "$SYSROOT"):
+        if path.startswith(mark):
+            return root + path[len(mark) :]
+    return path

@@ -1,0 +1,236 @@
+"""Finds every file that a compiler needs to compile, so that it can run where nothing is installed.
+
+Knows nothing of digests or stores. What it collects is what the driver itself names, the libraries
+these programs load, and the few files that a driver only looks for; linking is not covered.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cyxmake_common.toolchain.arguments import compiler_kind
+from cyxmake_common.toolchain.compile_command import CompilerKind
+from cyxmake_common.toolchain.environment import DEFAULT_PATH
+from cyxmake_common.toolchain.libraries import is_elf, libraries_of
+from cyxmake_common.toolchain.local import LocalOnly
+from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed, SearchReport
+
+LANGUAGES: Final = ("c", "c++")
+
+_SHIMS: Final = re.compile(
+    r"(?:^|-)(?:ccache|sccache|distcc|icecc|icerun|gomacc|fbuild|buildcache)"
+)
+_GCC_PROGRAMS: Final = ("cc1", "cc1plus", "as")
+_PROBED: Final = ("crtbegin.o", "crtend.o")
+"""Files by which clang knows a gcc installation; it never reads them to compile."""
+
+_LOCALES: Final = ("/usr/lib/locale/C.utf8", "/usr/lib/locale/C.UTF-8")
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedToolchain:
+    """A compiler's files by absolute path, as spelled, so that symlinks can be mirrored.
+
+    `names` are all drivers of the same compiler beside the one asked for (gcc, g++, gcc-12 ...);
+    `watched` are folders taken as a whole; `missing` are folders whose appearance would change
+    the search; `path` is the PATH under which the drivers find their programs.
+    """
+
+    compiler: str
+    kind: CompilerKind
+    version: str
+    target: str
+    names: tuple[str, ...]
+    files: tuple[str, ...]
+    directories: tuple[str, ...]
+    builtin_includes: Mapping[str, tuple[str, ...]]
+    watched: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    installations: tuple[str, ...] = ()
+    path: str = DEFAULT_PATH
+    locales: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        what = f"{self.kind.value} {self.version} {self.target}"
+        return f"<CapturedToolchain {self.compiler} {what} {len(self.files)} files>"
+
+
+def capture(
+    compiler_path: str,
+    language_families: Sequence[str] = LANGUAGES,
+    environ: Mapping[str, str] = os.environ,
+) -> CapturedToolchain | LocalOnly:
+    """Collect a compiler's files, or say why it can't run elsewhere; raises OSError."""
+    reason = unsuitable(compiler_path)
+    if reason is not None:
+        return reason
+    try:
+        return _Capture(compiler_path, environ).run(language_families)
+    except (ProbeFailed, ValueError) as error:
+        return LocalOnly(f"{compiler_path} can't be captured: {error}")
+
+
+def unsuitable(compiler_path: str) -> LocalOnly | None:
+    """Say why a compiler can't be captured, judged by the file alone."""
+    real = os.path.realpath(compiler_path)
+    for name in (Path(compiler_path).name, Path(real).name):
+        if _SHIMS.search(name):
+            return LocalOnly(f"{compiler_path} is {Path(real).name}, which starts another compiler")
+    if not Path(real).is_file():
+        return LocalOnly(f"{compiler_path} does not exist")
+    if not is_elf(real):
+        return LocalOnly(f"{compiler_path} is a script around a compiler")
+    return None
+
+
+class _Capture:
+    """One capture in progress."""
+
+    def __init__(self, compiler: str, environ: Mapping[str, str]) -> None:
+        self.compiler = compiler
+        self.probe = CompilerProbe(compiler, environ)
+        self.files: dict[str, None] = {}
+        self.programs: dict[str, None] = {}
+        self.watched: dict[str, None] = {}
+
+    def run(self, languages: Sequence[str]) -> CapturedToolchain:
+        kind = self.probe.kind()
+        names = family(self.compiler)
+        self.programs.update(dict.fromkeys(names))
+        reports = self._reports(languages)
+        if kind is CompilerKind.GCC:
+            self._take_gcc()
+        else:
+            self._take_clang(reports.values())
+        for report in reports.values():
+            self.files.update(dict.fromkeys(report.read))
+        libraries, lost = libraries_of(self.programs)
+        if lost:
+            raise ValueError(f"the library {lost[0]} is not found")
+        for locale in _LOCALES:
+            self._take_folder(locale)
+        files = dict.fromkeys((*self.programs, *libraries, *self.files))
+        return CapturedToolchain(
+            compiler=self.compiler,
+            kind=kind,
+            version=self._version(kind),
+            target=self.probe.ask("-dumpmachine"),
+            names=names,
+            files=tuple(files),
+            directories=tuple(
+                dict.fromkeys(path for report in reports.values() for path in report.includes)
+            ),
+            builtin_includes={name: report.includes for name, report in reports.items()},
+            watched=tuple(self.watched),
+            missing=tuple(
+                dict.fromkeys(path for report in reports.values() for path in report.missing)
+            ),
+            installations=tuple(
+                dict.fromkeys(path for report in reports.values() for path in report.installations)
+            ),
+            path=self._path(),
+            locales=installed_locales(),
+        )
+
+    def _reports(self, languages: Sequence[str]) -> dict[str, SearchReport]:
+        reports: dict[str, SearchReport] = {}
+        for language in languages:
+            try:
+                reports[language] = self.probe.search(language)
+            except ProbeFailed:
+                # A C compiler without its C++ half is usual; one without any language is not.
+                if language == languages[-1] and not reports:
+                    raise
+        return reports
+
+    def _take_gcc(self) -> None:
+        for name in _GCC_PROGRAMS:
+            if path := self.probe.program(name):
+                self.programs[path] = None
+        for name in ("include", "include-fixed"):
+            if path := self.probe.file(name):
+                self._take_folder(path)
+        if path := self.probe.file("specs"):
+            self.files[path] = None
+
+    def _take_clang(self, reports: Iterable[SearchReport]) -> None:
+        if path := self.probe.program("as"):
+            self.programs[path] = None
+        resources = self.probe.ask("-print-resource-dir")
+        for name in ("include", "share"):
+            self._take_folder(f"{resources}/{name}")
+        for report in reports:
+            for installation in report.installations:
+                for pattern in _PROBED:
+                    for path in (installation, *_subfolders(installation)):
+                        if Path(f"{path}/{pattern}").is_file():
+                            self.files[f"{path}/{pattern}"] = None
+
+    def _take_folder(self, folder: str) -> None:
+        """Take everything below a folder; its symlinks are left to whoever mirrors the paths."""
+        for here, folders, names in os.walk(folder):
+            self.watched[here] = None
+            folders.sort()
+            self.files.update((f"{here}/{name}", None) for name in sorted(names))
+
+    def _version(self, kind: CompilerKind) -> str:
+        if kind is CompilerKind.GCC:
+            return self.probe.ask("-dumpfullversion", "-dumpversion")
+        return self.probe.ask("-dumpversion")
+
+    def _path(self) -> str:
+        """Return a PATH under which the drivers meet the captured programs first."""
+        folders = [str(Path(program).parent) for program in (self.compiler, *self.programs)]
+        own = [folder for folder in folders if folder in self.probe.path.split(os.pathsep)]
+        return ":".join(dict.fromkeys((*own, *DEFAULT_PATH.split(":"))))
+
+
+def family(compiler: str) -> tuple[str, ...]:
+    """Return every driver in the same folder that is the same compiler: its C and its C++ names."""
+    folder, name = Path(compiler).parent, Path(compiler).name
+    reals = {os.path.realpath(compiler)}
+    for one, other in (("gcc", "g++"), ("clang", "clang++"), ("cc", "c++")):
+        for old, new in ((one, other), (other, one)):
+            match = re.fullmatch(rf"(.*-)?{re.escape(old)}(-[\d.]+)?", name)
+            if match:
+                sibling = folder / f"{match[1] or ''}{new}{match[2] or ''}"
+                if is_elf(str(sibling)):
+                    reals.add(os.path.realpath(sibling))
+    names = {compiler}
+    for entry in os.scandir(folder):
+        if compiler_kind(entry.name) is not None and os.path.realpath(entry.path) in reals:
+            names.add(entry.path)
+    return tuple(sorted(names))
+
+
+def installed_locales() -> tuple[str, ...]:
+    """Return the locales of this machine, named as by `locale -a`, as far as folders tell."""
+    base = Path("/usr/lib/locale")
+    try:
+        names = {entry.name for entry in base.iterdir() if (entry / "LC_CTYPE").exists()}
+        if (base / "locale-archive").exists():
+            names.update(_archived(base / "locale-archive"))
+    except OSError:
+        return ()
+    return tuple(sorted(re.sub(r"\.UTF-?8$", ".utf8", name) for name in names))
+
+
+def _archived(path: Path) -> set[str]:
+    """Return the locale names in the archive: the zero-terminated words that look like one."""
+    data = path.read_bytes()[: 1 << 20]
+    return {
+        match[1].decode()
+        for match in re.finditer(rb"\0([a-z]{2,3}_[A-Z]{2}(?:\.[a-z0-9]+)?(?:@[a-z]+)?)\0", data)
+    }
+
+
+def _subfolders(path: str) -> list[str]:
+    try:
+        return sorted(entry.path for entry in os.scandir(path) if entry.is_dir())
+    except OSError:
+        return []

@@ -1,0 +1,310 @@
+"""Who a compiler is: the digest of the tree of its files, remembered while none of them changes.
+
+Knows nothing of clusters. A warm look-up only compares the state of each file, so that a build
+with nothing to do pays nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgpack
+
+from cyxmake_common.cas.tree import InputTree
+from cyxmake_common.cas.tree_scan import TreeScanner
+from cyxmake_common.digest import Digest
+from cyxmake_common.toolchain.capture import CapturedToolchain, capture, unsuitable
+from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind, Language
+from cyxmake_common.toolchain.local import LocalOnly
+from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed
+
+_FORMAT: Final = 1
+_VARIABLES: Final = ("PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH")
+_PLACE_FLAGS: Final = ("--sysroot", "-isysroot", "--gcc-toolchain", "-gcc-toolchain")
+
+Stamp = tuple[int, int, int, int]
+Source = str | bytes
+"""Where a blob's bytes are: a file's path, or the bytes themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """A compiler as a tree in the CAS: `id` is the digest of its root Directory.
+
+    `directories` are the Directory blobs; `files` says where each file's bytes can be read; `path`
+    is the PATH for the worker; `builtin_includes` holds for commands without search flags.
+    """
+
+    id: Digest
+    kind: CompilerKind
+    version: str
+    target: str
+    names: tuple[str, ...]
+    directories: Mapping[Digest, bytes]
+    files: Mapping[Digest, str]
+    builtin_includes: Mapping[str, tuple[str, ...]]
+    installations: tuple[str, ...] = ()
+    path: str = ""
+    locales: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        what = f"{self.kind.value} {self.version} {self.id.hash[:12]}"
+        return f"<Toolchain {what} {len(self.files)} files>"
+
+    def blobs(self) -> dict[Digest, Source]:
+        """Return every blob of the tree, with where its bytes are."""
+        return {**self.files, **self.directories}
+
+    def size(self) -> int:
+        """Return the bytes of all files."""
+        return sum(digest.size for digest in self.files)
+
+
+@dataclass(slots=True)
+class _Record:
+    """What is kept of one toolchain: the value, and the state of the machine it holds for."""
+
+    toolchain: Toolchain
+    stamps: dict[str, Stamp]
+    absent: tuple[str, ...]
+    variables: dict[str, str]
+    searches: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class ToolchainStore:
+    """Captured compilers, kept in a folder between builds."""
+
+    def __init__(self, cache_dir: Path | str, environ: Mapping[str, str] = os.environ) -> None:
+        self._folder = Path(cache_dir)
+        self._environ = environ
+        self._records: dict[str, _Record] = {}
+        self._refused: dict[str, LocalOnly] = {}
+        self._placed: dict[tuple[str, ...], tuple[str, ...] | LocalOnly] = {}
+
+    def __repr__(self) -> str:
+        return f"<ToolchainStore {self._folder} {len(self._records)} toolchains>"
+
+    def get(self, compiler: str) -> Toolchain | LocalOnly:
+        """Return the toolchain of a compiler's absolute path; captures it on first sight.
+
+        What was returned once holds for the life of this store, which is one build.
+        """
+        record = self._records.get(compiler)
+        if record is not None:
+            return record.toolchain
+        if (refusal := self._refused.get(compiler)) is not None:
+            return refusal
+        found = self._load(compiler) or self._capture(compiler)
+        if isinstance(found, LocalOnly):
+            self._refused[compiler] = found
+            return found
+        for name in (compiler, *found.toolchain.names):
+            self._records[name] = found
+        return found.toolchain
+
+    def builtin_includes(
+        self, compiler: str, command: CompileCommand, cwd: str
+    ) -> tuple[str, ...] | LocalOnly:
+        """Return the compiler's own include directories for a command with its search flags."""
+        toolchain = self.get(compiler)
+        if isinstance(toolchain, LocalOnly):
+            return toolchain
+        language = "c++" if command.language is Language.CXX else "c"
+        if not command.search_flags:
+            known = toolchain.builtin_includes.get(language)
+            return known if known is not None else LocalOnly(f"{compiler} compiles no {language}")
+        return self._search(compiler, language, command.search_flags, cwd)
+
+    def _search(
+        self, compiler: str, language: str, flags: tuple[str, ...], cwd: str
+    ) -> tuple[str, ...] | LocalOnly:
+        record = self._records[compiler]
+        key = "\0".join((compiler, language, *flags))
+        if key in record.searches:
+            return record.searches[key]
+        placed = (compiler, cwd, language, *flags)
+        if placed in self._placed:
+            return self._placed[placed]
+        try:
+            report = CompilerProbe(compiler, self._environ).search(language, flags, cwd)
+        except ProbeFailed as error:
+            return LocalOnly(f"its include directories are not known: {error}")
+        if not set(report.installations) <= set(record.toolchain.installations):
+            self._placed[placed] = LocalOnly("its flags choose another gcc installation")
+        elif any(flag.startswith(_PLACE_FLAGS) for flag in flags):
+            # The answer depends on files elsewhere: it is kept for this build only.
+            self._placed[placed] = report.includes
+        else:
+            record.searches[key] = report.includes
+            self._save(record)
+            return report.includes
+        return self._placed[placed]
+
+    def _capture(self, compiler: str) -> _Record | LocalOnly:
+        try:
+            captured = capture(compiler, environ=self._environ)
+            if isinstance(captured, LocalOnly):
+                return captured
+            record = _build(captured, self._variables())
+        except OSError as error:
+            return LocalOnly(f"{compiler} can't be read: {error}")
+        self._save(record)
+        return record
+
+    def _variables(self) -> dict[str, str]:
+        return {name: self._environ.get(name, "") for name in _VARIABLES}
+
+    # ── the folder ──────────────────────────────────────────────────────────────────────────────
+
+    def _load(self, compiler: str) -> _Record | None:
+        try:
+            alias = self._folder / _alias(compiler)
+            record = _decode((self._folder / alias.read_text()).read_bytes())
+        except (OSError, ValueError):
+            return None
+        if record.variables != self._variables() or unsuitable(compiler) is not None:
+            return None
+        for path, stamp in record.stamps.items():
+            if _stamp(path) != stamp:
+                return None
+        if any(os.path.lexists(path) for path in record.absent):
+            return None
+        return record
+
+    def _save(self, record: _Record) -> None:
+        """Keep a record; without a folder to write to, the next build captures again."""
+        name = f"{record.toolchain.id.hash}.toolchain"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _replace(self._folder / name, _encode(record))
+            for compiler in record.toolchain.names:
+                _replace(self._folder / _alias(compiler), name.encode())
+        except OSError:
+            return
+
+
+def _build(captured: CapturedToolchain, variables: dict[str, str]) -> _Record:
+    """Hash the files into a tree; raises OSError."""
+    tree = InputTree()
+    files: dict[Digest, str] = {}
+
+    def digest_file(path: str) -> Digest:
+        digest = Digest.of_file(path)
+        files[digest] = path
+        return digest
+
+    scanner = TreeScanner(tree, digest_file)
+    before = {path: _stamp(path) for path in _watched(captured)}
+    for path in captured.files:
+        scanner.add_path(path)
+    root, directories = tree.build()
+    toolchain = Toolchain(
+        id=root,
+        kind=captured.kind,
+        version=captured.version,
+        target=captured.target,
+        names=captured.names,
+        directories=directories,
+        files=files,
+        builtin_includes=captured.builtin_includes,
+        installations=captured.installations,
+        path=captured.path,
+        locales=captured.locales,
+    )
+    stamps = {path: stamp for path, stamp in before.items() if stamp is not None}
+    return _Record(toolchain, stamps, captured.missing, variables)
+
+
+def _watched(captured: CapturedToolchain) -> list[str]:
+    """Return every path whose change makes the capture out of date: files, links, whole folders."""
+    paths: dict[str, None] = dict.fromkeys(captured.watched)
+    for path in captured.files:
+        paths[path] = None
+        paths.update(dict.fromkeys(_hops(path)))
+    return list(paths)
+
+
+def _hops(path: str) -> list[str]:
+    """Return what a path's last segment leads to, symlink by symlink."""
+    hops: list[str] = []
+    while Path(path).is_symlink() and len(hops) < 40:
+        path = str(Path(path).parent / Path(path).readlink())
+        hops.append(path)
+    return hops
+
+
+def _stamp(path: str) -> Stamp | None:
+    try:
+        state = os.lstat(path)
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_size, state.st_ino, state.st_ctime_ns
+
+
+def _alias(compiler: str) -> str:
+    return hashlib.sha256(os.fsencode(compiler)).hexdigest()[:32] + ".compiler"
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _encode(record: _Record) -> bytes:
+    toolchain = record.toolchain
+    data: bytes = msgpack.packb(
+        {
+            "format": _FORMAT,
+            "id": str(toolchain.id),
+            "kind": toolchain.kind.value,
+            "texts": (toolchain.version, toolchain.target, toolchain.path),
+            "names": toolchain.names,
+            "installations": toolchain.installations,
+            "locales": toolchain.locales,
+            "directories": [(str(d), data) for d, data in toolchain.directories.items()],
+            "files": [(str(d), path) for d, path in toolchain.files.items()],
+            "builtin": dict(toolchain.builtin_includes),
+            "stamps": record.stamps,
+            "absent": record.absent,
+            "variables": record.variables,
+            "searches": record.searches,
+        },
+        unicode_errors="surrogateescape",
+    )
+    return data
+
+
+def _decode(data: bytes) -> _Record:
+    """Return a record; raises ValueError for bytes that are not one of this format."""
+    try:
+        raw = msgpack.unpackb(data, use_list=False, unicode_errors="surrogateescape")
+        if raw["format"] != _FORMAT:
+            raise ValueError("another format")
+        version, target, path = raw["texts"]
+        toolchain = Toolchain(
+            id=Digest.parse(raw["id"]),
+            kind=CompilerKind(raw["kind"]),
+            version=version,
+            target=target,
+            names=raw["names"],
+            directories={Digest.parse(d): blob for d, blob in raw["directories"]},
+            files={Digest.parse(d): name for d, name in raw["files"]},
+            builtin_includes=raw["builtin"],
+            installations=raw["installations"],
+            path=path,
+            locales=raw["locales"],
+        )
+        return _Record(
+            toolchain, raw["stamps"], raw["absent"], raw["variables"], dict(raw["searches"])
+        )
+    except (KeyError, TypeError, AttributeError, msgpack.UnpackException) as error:
+        raise ValueError(f"not a toolchain record: {error}") from error

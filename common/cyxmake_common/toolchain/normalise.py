@@ -1,0 +1,62 @@
+"""The canonical argument list of a compile, as the cache key has it.
+
+Knows no files. Two checkouts of one project at different places give the same list; two lists are
+never equal when the compiler could tell the commands apart.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from cyxmake_common.toolchain.compile_command import Argument, CompileCommand, CompilerKind
+from cyxmake_common.toolchain.tables import TWO_WAYS, Role
+
+TOKEN: Final = "{root}"  # noqa: S105 - a placeholder, no secret
+
+# What may stand before a path inside one argument: after a letter or a slash it is another path.
+_BEFORE: Final = r"(?:(?<=[=,:;\"'\s@(<])|\A)"
+_AFTER: Final = r"(?=[/=,:;\"'\s)>\\]|\Z)"
+
+
+def normalise(command: CompileCommand, root: str) -> tuple[str, ...]:
+    """Return the arguments that reach the key.
+
+    The project root becomes `{root}` wherever it begins a path; options that only change colours
+    are dropped, and those for the linker where the compiler is silent about them (clang warns, so
+    its output depends on them). Response files are replaced by what they hold.
+    """
+    result = [tokenise(command.compiler, root)]
+    for argument in command.arguments:
+        if argument.role is Role.COLOUR:
+            continue
+        if argument.role is Role.LINK and _is_silent(command, argument):
+            continue
+        if argument.option in TWO_WAYS:
+            # `-I x` and `-Ix` say the same.
+            result += (argument.option, tokenise(argument.value, root))
+        elif len(argument.tokens) == 1 and argument.value:
+            result.append(argument.option + tokenise(argument.value, root))
+        else:
+            result.extend(tokenise(token, root) for token in argument.tokens)
+    return tuple(result)
+
+
+def tokenise(text: str, root: str) -> str:
+    """Replace the root by its token wherever it begins a path inside the text."""
+    if "{root" in text:
+        # What already looks like the token must not become equal to it.
+        text = text.replace("{root", "{{root")
+    if len(root) < 2 or root not in text:
+        return text
+    return _pattern(root).sub(TOKEN, text)
+
+
+def _is_silent(command: CompileCommand, argument: Argument) -> bool:
+    return command.kind is CompilerKind.GCC and argument.option in ("-l", "-L", "-Wl,")
+
+
+@lru_cache(maxsize=16)
+def _pattern(root: str) -> re.Pattern[str]:
+    return re.compile(_BEFORE + re.escape(root.rstrip("/")) + _AFTER)
