@@ -26,9 +26,10 @@ class ExitStatus(IntEnum):
 class CyxError(Exception):
     """A failure of ours: says what failed and why; `next_step` says what a person can do."""
 
-    code: ClassVar[str] = "internal"
     exit_status: ClassVar[ExitStatus] = ExitStatus.INTERNAL
-    retryable: ClassVar[bool] = False
+    # A class sets these; an error that came over the network carries its own.
+    code: str = "internal"
+    retryable: bool = False
 
     def __init__(self, message: str, *, next_step: str = "") -> None:
         super().__init__(message)
