@@ -14,14 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cyxmake_common.net.blobs import BlobClient
-
 from cyxmake_cli.cluster.coalesce import Coalescer
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import ConnectionLost, ProtocolError
-from cyxmake_common.ids import BuildId, SessionId
+from cyxmake_common.ids import BuildId
+from cyxmake_common.net.blobs import BlobClient
 from cyxmake_common.net.token import JoinToken
-from cyxmake_common.net.wss import Connection, connect
+from cyxmake_common.net.wss import Connection, Introduction, connect
 from cyxmake_common.protocol.messages import (
     ActionCacheEntries,
     ActionCacheGet,
@@ -46,6 +45,7 @@ from cyxmake_common.protocol.messages import (
 JobAnswer = JobComplete | JobFailed | JobReject
 """How an operation can end."""
 
+_PROGRAM = "cyxmake"
 KEYS_PER_REQUEST = 200
 DIGESTS_PER_REQUEST = 5_000
 
@@ -60,6 +60,7 @@ class ClusterClient:
         self._build = BuildId(uuid.uuid4().hex)
         self._jobs: dict[str, asyncio.Future[JobAnswer]] = {}
         self._counter = 0
+        self._bulk: list[Connection] = []
         self._lost: ConnectionLost | None = None
         self.blobs = BlobClient(self._connect_bulk)
         self._entries: Coalescer[Digest, tuple[CacheEntry, ...]] = Coalescer(
@@ -74,7 +75,7 @@ class ClusterClient:
     async def connect(cls, token: JoinToken, cache_dir: Path) -> ClusterClient:
         """Open the control connection; raises ClusterUnreachable, Denied, VersionMismatch."""
         control = await connect(
-            token, channel=Channel.CONTROL, session=SessionId(""), authority_cache=cache_dir
+            token, Introduction(Channel.CONTROL, program=_PROGRAM), authority_cache=cache_dir
         )
         return cls(token, cache_dir, control)
 
@@ -98,6 +99,12 @@ class ClusterClient:
     def lost(self) -> ConnectionLost | None:
         """Return why the cluster is gone, or None while it is there."""
         return self._lost
+
+    def traffic(self) -> tuple[int, int]:
+        """Return the bytes sent and received so far, on all connections."""
+        connections = [self._control, *self._bulk]
+        sent = sum(connection.bytes_sent for connection in connections)
+        return sent, sum(connection.bytes_received for connection in connections)
 
     async def close(self) -> None:
         """Say goodbye and close both connections; never raises."""
@@ -166,12 +173,13 @@ class ClusterClient:
         return {digest: digest in absent for digest in digests}
 
     async def _connect_bulk(self) -> Connection:
-        return await connect(
+        connection = await connect(
             self._token,
-            channel=Channel.BULK,
-            session=self._control.session,
+            Introduction(Channel.BULK, session=self._control.session, program=_PROGRAM),
             authority_cache=self._cache_dir,
         )
+        self._bulk.append(connection)
+        return connection
 
     async def _pump(self) -> None:
         reason = "the coordinator closed the connection"

@@ -11,8 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from cyxmake_common.toolchain.identity import Toolchain
-
+from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.strategies.compile_units import CompileUnit
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.cas.tree import InputTree
@@ -44,15 +43,18 @@ class UnitInputs:
     files: tuple[tuple[str, Digest], ...]
 
 
-_Waiting = tuple[CompileUnit, Toolchain, asyncio.Future[UnitInputs | LocalOnly]]
+_Waiting = tuple[CompileUnit, asyncio.Future[UnitInputs | LocalOnly]]
 
 
 class InputRoots:
     """Collects units, hands out roots."""
 
-    def __init__(self, closures: IncludeClosure, digests: FileDigests) -> None:
+    def __init__(
+        self, closures: IncludeClosure, digests: FileDigests, toolchains: Toolchains
+    ) -> None:
         self._closures = closures
         self._digests = digests
+        self._toolchains = toolchains
         self._tree = InputTree()
         self._paths: dict[Digest, Source] = {}
         self._scanner = TreeScanner(self._tree, self._digest)
@@ -60,13 +62,13 @@ class InputRoots:
         self._batch = _FIRST_BATCH
         self._task: asyncio.Task[None] | None = None
 
-    async def prepare(self, unit: CompileUnit, toolchain: Toolchain) -> UnitInputs | LocalOnly:
+    async def prepare(self, unit: CompileUnit) -> UnitInputs | LocalOnly:
         """Return a root that holds everything the unit may read, or why that cannot be known.
 
         Raises OSError for a source that cannot be read.
         """
         future: asyncio.Future[UnitInputs | LocalOnly] = asyncio.get_running_loop().create_future()
-        self._waiting.append((unit, toolchain, future))
+        self._waiting.append((unit, future))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return await future
@@ -90,9 +92,9 @@ class InputRoots:
             self._batch = min(self._batch * 2, _LARGEST_BATCH)
             added: list[tuple[asyncio.Future[UnitInputs | LocalOnly], list[tuple[str, Digest]]]]
             added = []
-            for unit, toolchain, future in batch:
+            for unit, future in batch:
                 try:
-                    files = self._add(unit, toolchain)
+                    files = self._add(unit)
                 except Exception as error:  # handed to the unit that it belongs to
                     _answer(future, error)
                 else:
@@ -107,8 +109,10 @@ class InputRoots:
                 for future, files in added:
                     _answer(future, UnitInputs(root, tuple(files)))
 
-    def _add(self, unit: CompileUnit, toolchain: Toolchain) -> list[tuple[str, Digest]] | LocalOnly:
-        builtin = toolchain.builtin_includes.get(unit.command.language.value, ())
+    def _add(self, unit: CompileUnit) -> list[tuple[str, Digest]] | LocalOnly:
+        builtin = self._toolchains.builtin_includes(unit.compiler, unit.command, unit.directory)
+        if isinstance(builtin, LocalOnly):
+            return builtin
         closure = self._closures.closure(unit.command, unit.directory, builtin, unit.environment)
         if closure.unresolved:
             return LocalOnly("includes a file whose name is computed")

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import os
 import posixpath
-import shutil
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Final
-
-from cyxmake_common.toolchain.identity import Toolchain, ToolchainStore
 
 from cyxmake_cli.cluster.client import ClusterClient
 from cyxmake_cli.cluster.inputs import InputRoot, InputRoots, Source
@@ -52,7 +48,6 @@ class RemoteCompiler:
         cluster: ClusterClient,
         inputs: InputRoots,
         digests: FileDigests,
-        toolchains: ToolchainStore,
         *,
         root: str,
         use_cache: bool = True,
@@ -60,7 +55,6 @@ class RemoteCompiler:
         self._cluster = cluster
         self._inputs = inputs
         self._digests = digests
-        self._toolchains = toolchains
         self._root = root
         self._use_cache = use_cache
         self._uploads = Uploads(cluster)
@@ -78,19 +72,16 @@ class RemoteCompiler:
             return LocalOnly(f"cannot read {error.filename}: {error.strerror}")
 
     async def _compile(self, unit: CompileUnit) -> CompileResult | LocalOnly:
-        toolchain = self._toolchain(unit)
-        if isinstance(toolchain, LocalOnly):
-            return toolchain
         if self._use_cache:
-            hit = await self._look_up(unit, toolchain)
+            hit = await self._look_up(unit)
             if hit is not None:
                 fetched = await self._fetch(unit, hit)
                 if fetched is not None:
                     return fetched
-        inputs = await self._inputs.prepare(unit, toolchain)
+        inputs = await self._inputs.prepare(unit)
         if isinstance(inputs, LocalOnly):
             return inputs
-        answer = await self._submit(unit, toolchain, inputs.root)
+        answer = await self._submit(unit, inputs.root)
         if not isinstance(answer, JobComplete):
             return LocalOnly(_why(answer))
         if not self._inputs.unchanged(inputs):
@@ -99,17 +90,11 @@ class RemoteCompiler:
         compiled = await self._fetch(unit, result, answer.worker)
         return compiled or LocalOnly("the result's blobs are lost")
 
-    def _toolchain(self, unit: CompileUnit) -> Toolchain | LocalOnly:
-        path = _which(unit.command.compiler, unit.directory)
-        if path is None:
-            return LocalOnly(f"{unit.command.compiler} is not found")
-        return self._toolchains.get(path)
-
     # ── the cache ───────────────────────────────────────────────────────────────────────────────
 
-    async def _look_up(self, unit: CompileUnit, toolchain: Toolchain) -> ActionResult | None:
+    async def _look_up(self, unit: CompileUnit) -> ActionResult | None:
         inputs = KeyInputs(
-            toolchain=toolchain.id,
+            toolchain=unit.toolchain.id,
             arguments=normalise(unit.command, self._root),
             environment=unit.environment,
             directory=tokenise(unit.directory, self._root),
@@ -138,8 +123,9 @@ class RemoteCompiler:
     # ── execution ───────────────────────────────────────────────────────────────────────────────
 
     async def _submit(
-        self, unit: CompileUnit, toolchain: Toolchain, root: InputRoot
+        self, unit: CompileUnit, root: InputRoot
     ) -> JobComplete | JobFailed | JobReject:
+        toolchain = unit.toolchain
         command = Command(
             arguments=unit.command.argv,
             environment=unit.environment,
@@ -209,10 +195,3 @@ def _why(answer: JobFailed | JobReject) -> str:
     if isinstance(answer, JobReject):
         return f"the cluster refused: {answer.code}"
     return f"{answer.kind}: {answer.cause or answer.detail or 'no cause given'}"
-
-
-@cache
-def _which(program: str, directory: str) -> str | None:
-    if "/" in program:
-        return posixpath.join(directory, program)
-    return shutil.which(program)

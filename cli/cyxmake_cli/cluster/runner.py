@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
+from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.ninja.driver import EdgeResult, Where
 from cyxmake_cli.ninja.graph import Edge
-from cyxmake_cli.strategies.compile_units import CompileUnit, EdgeFacts, plan_edge
+from cyxmake_cli.strategies.compile_units import CompileUnit, EdgeFacts, plan_unit, split_edge
 from cyxmake_common.execution.process import ProcessRequest, run_process
 from cyxmake_common.toolchain.local import LocalOnly
 
@@ -29,27 +30,20 @@ class EdgeRunner:
         self,
         directory: str,
         environ: Mapping[str, str],
+        toolchains: Toolchains,
         cluster: asyncio.Future[RemoteCompiler | LocalOnly],
         *,
         local_jobs: int,
     ) -> None:
         self._directory = directory
         self._environ = environ
+        self._toolchains = toolchains
         self._cluster = cluster
         self._slots = asyncio.Semaphore(local_jobs)
 
     async def run(self, edge: Edge) -> EdgeResult:
         """Run one edge to its end, wherever that is."""
-        unit = plan_edge(
-            EdgeFacts(
-                command=edge.command(),
-                outputs=tuple(str(node.path) for node in edge.outputs),
-                uses_console=edge.use_console,
-                has_rspfile=bool(edge.rspfile()),
-            ),
-            self._directory,
-            self._environ,
-        )
+        unit = await self._plan(edge)
         if isinstance(unit, LocalOnly):
             return await self._run_here(edge, unit.reason)
         compiled = await self._compile(unit)
@@ -64,6 +58,20 @@ class EdgeRunner:
             return here
         where = Where.REMOTE if compiled.worker else Where.CACHE
         return EdgeResult(0, compiled.output, where, compiled.seconds, compiled.worker)
+
+    async def _plan(self, edge: Edge) -> CompileUnit | LocalOnly:
+        outputs = tuple(str(node.path) for node in edge.outputs)
+        facts = EdgeFacts(edge.command(), outputs, edge.use_console, bool(edge.rspfile()))
+        argv = split_edge(facts)
+        if isinstance(argv, LocalOnly):
+            return argv
+        if self._cluster.done() and isinstance(nothing := self._cluster.result(), LocalOnly):
+            return nothing  # no need to look at compilers
+        found = await self._toolchains.find(argv[0], self._directory)
+        if isinstance(found, LocalOnly):
+            return found
+        compiler, toolchain = found
+        return plan_unit(argv, outputs, self._directory, toolchain, compiler, self._environ)
 
     async def _compile(self, unit: CompileUnit) -> CompileResult | LocalOnly:
         remote = await asyncio.shield(self._cluster)

@@ -10,11 +10,8 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-
-from cyxmake_common.toolchain.identity import ToolchainStore
 
 from cyxmake_cli import config
 from cyxmake_cli.cluster.client import ClusterClient
@@ -22,6 +19,7 @@ from cyxmake_cli.cluster.embedded import EmbeddedCluster
 from cyxmake_cli.cluster.inputs import InputRoots
 from cyxmake_cli.cluster.remote import RemoteCompiler
 from cyxmake_cli.cluster.runner import EdgeRunner
+from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.errors import ConfigError, CyxError
 from cyxmake_common.includes.closure import IncludeClosure, RealFileSystem
@@ -58,7 +56,9 @@ class BuildSession:
         self._use_cluster = use_cluster
         self._cache_dir = config.cache_directory()
         self._digests = FileDigests()
-        self._inputs = InputRoots(IncludeClosure(RealFileSystem()), self._digests)
+        self._toolchains = Toolchains(self._cache_dir)
+        closures = IncludeClosure(RealFileSystem())
+        self._inputs = InputRoots(closures, self._digests, self._toolchains)
         self._client: ClusterClient | None = None
         self._embedded: EmbeddedCluster | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -70,7 +70,11 @@ class BuildSession:
         self._remote = asyncio.get_running_loop().create_future()
         local_jobs = min(self._cpus, self._wanted_jobs or self._cpus)
         self.runner = EdgeRunner(
-            self._directory, dict(os.environ), self._remote, local_jobs=local_jobs
+            self._directory,
+            dict(os.environ),
+            self._toolchains,
+            self._remote,
+            local_jobs=local_jobs,
         )
         if not self._use_cluster:
             self._remote.set_result(LocalOnly("no cluster is used"))
@@ -148,7 +152,6 @@ class BuildSession:
                 client,
                 self._inputs,
                 self._digests,
-                ToolchainStore(Path(self._cache_dir) / "toolchains"),
                 root=self._root,
                 use_cache=self._use_cache,
             )

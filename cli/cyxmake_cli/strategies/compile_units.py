@@ -1,6 +1,7 @@
 """Strategy compile-units: each plain compile becomes one action, everything else stays local.
 
-Knows no files and no cluster: an edge's facts go in, a unit or the reason to stay local comes out.
+Knows no files and no cluster. First an edge's command shows which compiler it calls; with that
+compiler's toolchain it becomes a unit, or the reason to stay local.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 from cyxmake_common.toolchain.arguments import parse_compile
 from cyxmake_common.toolchain.compile_command import CompileCommand
 from cyxmake_common.toolchain.environment import relevant_environment
+from cyxmake_common.toolchain.identity import Toolchain
 from cyxmake_common.toolchain.local import LocalOnly
 from cyxmake_common.toolchain.shell import split_command
 
@@ -34,6 +36,8 @@ class CompileUnit:
     """One compile that the cluster can do: `directory` is absolute, output paths relative to it."""
 
     command: CompileCommand
+    toolchain: Toolchain
+    compiler: str
     environment: tuple[tuple[str, str], ...]
     directory: str
     outputs: tuple[str, ...]
@@ -44,39 +48,52 @@ class CompileUnit:
         return posixpath.join(self.directory, self.command.source)
 
 
-def plan_edge(
-    edge: EdgeFacts, directory: str, environ: Mapping[str, str]
-) -> CompileUnit | LocalOnly:
-    """Return the unit of an edge that runs in `directory`, or why it has to run locally."""
+def split_edge(edge: EdgeFacts) -> list[str] | LocalOnly:
+    """Return the argument list of an edge that looks like a compile, or why it stays local."""
     if edge.uses_console:
         return LocalOnly("uses the terminal")
-    argv = split_command(edge.command)
-    if isinstance(argv, LocalOnly):
-        return NOT_A_COMPILE if not _mentions_compile(edge.command) else argv
     if not _mentions_compile(edge.command):
         return NOT_A_COMPILE
-    command = parse_compile(argv)
-    if isinstance(command, LocalOnly):
-        return command
     if edge.has_rspfile:
         return LocalOnly("reads a response file")
-    environment = relevant_environment(command.kind, environ)
+    return split_command(edge.command)
+
+
+def plan_unit(
+    argv: list[str],
+    outputs: tuple[str, ...],
+    directory: str,
+    toolchain: Toolchain,
+    compiler: str,
+    environ: Mapping[str, str],
+) -> CompileUnit | LocalOnly:
+    """Return the unit of a compile in `directory`; `compiler` is the absolute path of argv[0].
+
+    `outputs` are those that the build expects: a command that does not write all of them is not
+    understood, and stays local.
+    """
+    command = parse_compile(argv, kind=toolchain.kind)
+    if isinstance(command, LocalOnly):
+        return command
+    environment = relevant_environment(
+        command.kind, environ, path=toolchain.path, locales=toolchain.locales
+    )
     if isinstance(environment, LocalOnly):
         return environment
-    written = {posixpath.normpath(posixpath.join(directory, path)) for path in command.outputs}
-    for output in edge.outputs:
-        if posixpath.normpath(posixpath.join(directory, output)) not in written:
+    written = {_normal(path, directory) for path in command.outputs}
+    for output in outputs:
+        if _normal(output, directory) not in written:
             return LocalOnly(f"writes {output} besides its object")
-    return CompileUnit(
-        command,
-        environment,
-        directory,
-        tuple(_relative(path, directory) for path in command.outputs),
-    )
+    relative = tuple(_relative(path, directory) for path in command.outputs)
+    return CompileUnit(command, toolchain, compiler, environment, directory, relative)
 
 
 def _mentions_compile(command: str) -> bool:
     return " -c " in command or command.endswith(" -c") or " -S " in command
+
+
+def _normal(path: str, directory: str) -> str:
+    return posixpath.normpath(posixpath.join(directory, path))
 
 
 def _relative(path: str, directory: str) -> str:

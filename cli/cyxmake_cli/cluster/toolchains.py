@@ -1,0 +1,48 @@
+"""Finds the toolchain of a compiler, without holding up the build while it is captured.
+
+Knows nothing of command lines beyond the program's name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import posixpath
+import shutil
+from pathlib import Path
+
+from cyxmake_common.toolchain.compile_command import CompileCommand
+from cyxmake_common.toolchain.identity import Toolchain, ToolchainStore
+from cyxmake_common.toolchain.local import LocalOnly
+
+_Found = tuple[str, Toolchain] | LocalOnly
+
+
+class Toolchains:
+    """The compilers of one build; each is looked at once."""
+
+    def __init__(self, cache_dir: Path) -> None:
+        self._store = ToolchainStore(cache_dir / "toolchains")
+        self._found: dict[tuple[str, str], asyncio.Task[_Found]] = {}
+        self._lock = asyncio.Lock()
+
+    async def find(self, program: str, directory: str) -> _Found:
+        """Return the path and the toolchain of argv[0] as an edge in `directory` means it."""
+        key = (program, directory if "/" in program else "")
+        task = self._found.get(key)
+        if task is None:
+            task = self._found[key] = asyncio.create_task(self._look(program, directory))
+        return await asyncio.shield(task)
+
+    def builtin_includes(
+        self, compiler: str, command: CompileCommand, directory: str
+    ) -> tuple[str, ...] | LocalOnly:
+        """Return the include directories that the compiler adds by itself."""
+        return self._store.builtin_includes(compiler, command, directory)
+
+    async def _look(self, program: str, directory: str) -> _Found:
+        path = posixpath.join(directory, program) if "/" in program else shutil.which(program)
+        if path is None:
+            return LocalOnly(f"{program} is not found")
+        async with self._lock:  # the store is made for one thread at a time
+            toolchain = await asyncio.to_thread(self._store.get, path)
+        return toolchain if isinstance(toolchain, LocalOnly) else (path, toolchain)
