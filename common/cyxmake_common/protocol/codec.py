@@ -21,6 +21,10 @@ SUBPROTOCOL_JSON: Final = "cyxmake.v1.json"
 SUBPROTOCOLS: Final = (SUBPROTOCOL_MSGPACK, SUBPROTOCOL_JSON)
 """In order of preference."""
 
+_MAX_ITEMS: Final = 16_384  # in one array or map; msgpack reserves room for what a frame announces
+_FAR: Final = 1e12
+_EXCERPT: Final = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
@@ -76,14 +80,17 @@ def decode(frame: bytes | str, subprotocol: str) -> Envelope:
     if not isinstance(fields, dict):
         raise ProtocolError("an envelope is a map")
     type_, id_ = fields.get("type"), fields.get("id")
-    timestamp, sender = fields.get("timestamp", 0.0), fields.get("sender", "")
-    if not isinstance(type_, str) or not isinstance(id_, str) or len(id_) > MAX_NAME:
+    if not isinstance(type_, str) or not isinstance(id_, str):
         raise ProtocolError("an envelope has a type and an id")
-    if not isinstance(timestamp, int | float) or not isinstance(sender, str):
-        raise ProtocolError("an envelope's timestamp is a number and its sender a name")
+    # Ids go back to the peer and into logs as they came, so they have to be plain.
+    if not 0 < len(id_) <= MAX_NAME or not id_.isascii() or not id_.isprintable():
+        raise ProtocolError(f"an id has 1 to {MAX_NAME} printable ASCII characters")
+    timestamp, sender = _timestamp(fields.get("timestamp", 0.0)), fields.get("sender", "")
+    if not isinstance(sender, str) or not sender.isprintable():
+        raise ProtocolError("an envelope's sender is a printable name")
     kind = MESSAGES.get(type_)
     if kind is None:
-        raise UnknownType(type_[:MAX_NAME], id_)
+        raise UnknownType(type_[:MAX_NAME].encode("ascii", "replace").decode("ascii"), id_)
     payload = fields.get("payload", {})
     try:
         # JSON has no bytes: the models read base64 there, raw bytes in msgpack.
@@ -94,22 +101,38 @@ def decode(frame: bytes | str, subprotocol: str) -> Envelope:
         )
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ProtocolError(f"{type_}: {where or 'payload'}: {first['msg']}") from None
-    return Envelope(id_, float(timestamp), sender[:MAX_NAME], message)
+        where = ".".join(str(part) for part in first["loc"]) or "payload"
+        raise ProtocolError(f"{type_}: {where[:_EXCERPT]}: {first['msg'][:_EXCERPT]}") from None
+    except (RecursionError, UnicodeError) as error:
+        raise ProtocolError(f"{type_}: {type(error).__name__}") from None
+    return Envelope(id_, timestamp, sender[:MAX_NAME], message)
+
+
+def _timestamp(value: object) -> float:
+    # Compared before it is converted: an integer may be too large for a float, and NaN is never so.
+    if isinstance(value, int | float) and 0 <= value < _FAR:
+        return float(value)
+    raise ProtocolError("an envelope's timestamp is a number of seconds")
 
 
 def _parse_msgpack(frame: bytes | str) -> object:
     if isinstance(frame, str):
         raise ProtocolError("a text frame on a msgpack connection")
     try:
-        return msgpack.unpackb(frame, raw=False, strict_map_key=True, max_ext_len=0)
+        return msgpack.unpackb(
+            frame,
+            raw=False,
+            strict_map_key=True,
+            max_ext_len=0,
+            max_array_len=_MAX_ITEMS,
+            max_map_len=_MAX_ITEMS,
+        )
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
-        raise ProtocolError(f"not msgpack: {error}") from None
+        raise ProtocolError(f"not msgpack: {str(error)[:_EXCERPT]}") from None
 
 
 def _parse_json(frame: bytes | str) -> object:
     try:
         return json.loads(frame)
     except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"not JSON: {error}") from None
+        raise ProtocolError(f"not JSON: {str(error)[:_EXCERPT]}") from None

@@ -45,6 +45,9 @@ Name = Annotated[str, Field(max_length=MAX_NAME)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Inline = Annotated[bytes, Field(max_length=MAX_INLINE)]
 Properties = Annotated[tuple[tuple[Name, Name], ...], Field(max_length=256)]
+# What msgpack can carry; and what no arithmetic of ours has to be afraid of.
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Channel(StrEnum):
@@ -100,10 +103,10 @@ class WorkerFacts(BaseModel):
     properties: Properties = ()
     toolchains: Annotated[tuple[ToolchainFacts, ...], Field(max_length=256)] = ()
     tools: Annotated[dict[Name, Name], Field(max_length=512)] = {}
-    cpu_count: int = 1
+    cpu_count: Count = 1
     cpu_model: Name = ""
-    memory_bytes: int = 0
-    disk_free_bytes: int = 0
+    memory_bytes: Count = 0
+    disk_free_bytes: Count = 0
 
 
 class RunningLease(BaseModel):
@@ -111,7 +114,7 @@ class RunningLease(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     lease: Name
-    epoch: int
+    epoch: Count
     action: WireDigest
 
 
@@ -119,9 +122,9 @@ class Limits(BaseModel):
     """Sizes in bytes that both sides keep to on this connection."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-    message_bytes: int = 8 * 1024 * 1024
-    chunk_bytes: int = 256 * 1024
-    window_bytes: int = 4 * 1024 * 1024
+    message_bytes: Annotated[int, Field(ge=64 * 1024, le=64 * 1024 * 1024)] = 8 * 1024 * 1024
+    chunk_bytes: Annotated[int, Field(ge=1024, le=MAX_INLINE)] = 256 * 1024
+    window_bytes: Annotated[int, Field(ge=1024, le=1024 * 1024 * 1024)] = 4 * 1024 * 1024
 
 
 # ── opening and closing ─────────────────────────────────────────────────────────────────────────
@@ -133,8 +136,8 @@ class Hello(Message):
     type = "hello"
     channels = frozenset(Channel)
     senders = _CALLERS
-    oldest: int
-    newest: int
+    oldest: Count
+    newest: Count
     channel: Channel
     role: Peer
     token_id: Name
@@ -152,11 +155,11 @@ class Welcome(Message):
     type = "welcome"
     channels = frozenset(Channel)
     senders = _COORDINATOR
-    version: int
+    version: Count
     session: Name
     coordinator: Name
     namespace: Name = ""
-    heartbeat_seconds: float = 1.0
+    heartbeat_seconds: Amount = 1.0
     limits: Limits = Limits()
     compress: bool = True
 
@@ -190,9 +193,9 @@ class Heartbeat(Message):
 
     type = "heartbeat"
     leases: tuple[Name, ...] = ()
-    load: float = 0.0
-    memory_free_bytes: int = 0
-    disk_free_bytes: int = 0
+    load: Amount = 0.0
+    memory_free_bytes: Count = 0
+    disk_free_bytes: Count = 0
 
 
 class StatusGet(Message):
@@ -207,15 +210,15 @@ class WorkerStatus(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     name: Name
-    slots: int
-    running: int
-    completed: int
+    slots: Count
+    running: Count
+    completed: Count
     draining: bool
     properties: Properties = ()
     toolchains: tuple[ToolchainFacts, ...] = ()
     cpu_model: Name = ""
-    memory_bytes: int = 0
-    load: float = 0.0
+    memory_bytes: Count = 0
+    load: Amount = 0.0
 
 
 class Status(Message):
@@ -224,16 +227,16 @@ class Status(Message):
     type = "status"
     senders = _COORDINATOR
     version: Name = ""
-    uptime_seconds: float = 0.0
+    uptime_seconds: Amount = 0.0
     workers: tuple[WorkerStatus, ...] = ()
-    clients: int = 0
-    queued: int = 0
-    running: int = 0
-    completed: int = 0
-    failed: int = 0
-    cas_bytes: int = 0
-    cas_limit_bytes: int = 0
-    cas_blobs: int = 0
+    clients: Count = 0
+    queued: Count = 0
+    running: Count = 0
+    completed: Count = 0
+    failed: Count = 0
+    cas_bytes: Count = 0
+    cas_limit_bytes: Count = 0
+    cas_blobs: Count = 0
 
 
 class Drain(Message):
@@ -305,8 +308,8 @@ class JobComplete(Message):
     result: Inline
     worker: Name
     cached: bool = False
-    queue_seconds: float = 0.0
-    attempts: int = 1
+    queue_seconds: Amount = 0.0
+    attempts: Count = 1
 
 
 class JobFailed(Message):
@@ -340,9 +343,9 @@ class LeaseOffer(Message):
     type = "lease_offer"
     senders = _COORDINATOR
     lease: Name
-    epoch: int
+    epoch: Count
     action: WireDigest
-    attempt: int = 1
+    attempt: Count = 1
 
 
 class LeaseAccept(Message):
@@ -351,7 +354,7 @@ class LeaseAccept(Message):
     type = "lease_accept"
     senders = _WORKERS
     lease: Name
-    epoch: int
+    epoch: Count
 
 
 class LeaseReject(Message):
@@ -360,7 +363,7 @@ class LeaseReject(Message):
     type = "lease_reject"
     senders = _WORKERS
     lease: Name
-    epoch: int
+    epoch: Count
     reason: Name
     detail: Text = ""
     missing: Digests = ()
@@ -372,7 +375,7 @@ class LeaseProgress(Message):
     type = "lease_progress"
     senders = _WORKERS
     lease: Name
-    epoch: int
+    epoch: Count
     stage: Name
 
 
@@ -405,7 +408,7 @@ class LeaseResult(Message):
     type = "lease_result"
     senders = _WORKERS
     lease: Name
-    epoch: int
+    epoch: Count
     kind: OutcomeKind
     cause: Cause = Cause.NONE
     detail: Text = ""
@@ -420,7 +423,7 @@ class LeaseRevoke(Message):
     type = "lease_revoke"
     senders = _COORDINATOR
     lease: Name
-    epoch: int
+    epoch: Count
 
 
 # ── the store and the action cache ──────────────────────────────────────────────────────────────
@@ -511,14 +514,14 @@ class BlobReady(_Bulk):
 
     type = "blob_ready"
     senders = _COORDINATOR
-    offset: int
+    offset: Count
 
 
 class BlobChunk(_Bulk):
     """Bytes of the transfer of the same id, from a decoded offset."""
 
     type = "blob_chunk"
-    offset: int
+    offset: Count
     data: Inline
     encoding: Encoding = Encoding.IDENTITY
 
@@ -527,7 +530,7 @@ class BlobAck(_Bulk):
     """The receiver has taken everything before this decoded offset: credit for the sender."""
 
     type = "blob_ack"
-    offset: int
+    offset: Count
 
 
 class BlobStored(_Bulk):
@@ -543,7 +546,7 @@ class BlobGet(_Bulk):
     type = "blob_get"
     senders = _CALLERS
     digest: WireDigest
-    offset: int = 0
+    offset: Count = 0
 
 
 class SmallBlob(BaseModel):
