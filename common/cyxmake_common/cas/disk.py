@@ -158,7 +158,9 @@ class DiskStore:
         """Yield what a blob's file holds; a disk that cannot read it makes it end early."""
         try:
             if digest.size <= CHUNK_BYTES:
-                yield self._codec.decode(stored, offset).read(CHUNK_BYTES + 1)
+                piece = self._codec.decode(stored, offset).read(CHUNK_BYTES + 1)
+                if piece:
+                    yield piece
                 return
             reader = await in_thread(lambda: self._codec.decode(stored, offset))
             while piece := await in_thread(lambda: reader.read(CHUNK_BYTES)):

@@ -52,11 +52,11 @@ class DiskIndex:
             return await self._open_once()
         except sqlite3.DatabaseError as error:
             _log.warning("cas_index_rebuilt", path=str(self._path), error=str(error))
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            unlink(self._path.with_name(self._path.name + suffix))
         try:
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                unlink(self._path.with_name(self._path.name + suffix))
             return await self._open_once()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             _log.warning("cas_index_unusable", path=str(self._path), error=str(error))
             return []
 

@@ -96,9 +96,9 @@ class _VerifyingWriter:
 
     async def write(self, chunk: bytes) -> None:
         """Append bytes; raises StoreFull."""
+        await self._inner.write(chunk)
         self._sha.update(chunk)
         self._size += len(chunk)
-        await self._inner.write(chunk)
 
     async def commit(self) -> None:
         """Make the blob visible; raises DigestMismatch (and forgets the bytes) for others."""
