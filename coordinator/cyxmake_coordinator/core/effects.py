@@ -101,8 +101,8 @@ class ReportStage:
 class CompleteOperation:
     """Tell the client the verdict; exactly one follows each AcceptOperation.
 
-    `missing` names blobs that the client has to upload before it submits again. `queue_seconds` is the
-    time from submission to the last assignment. A cancelled operation is completed as cancelled.
+    `missing` names blobs that the client has to upload before it submits again. `queue_seconds` is
+    the time from submission to the last assignment. Cancelled operations are completed, too.
     """
 
     operation: OperationId

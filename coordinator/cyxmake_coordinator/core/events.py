@@ -100,8 +100,8 @@ class ToolchainAvailable:
 class OperationSubmitted:
     """A client wants an action done; its inputs are in the CAS and the action cache had no result.
 
-    `requirements` are the properties a worker must offer, without the toolchain and other properties
-    that are not about workers. `priority` is as in REAPI: lower runs sooner, 0 is normal.
+    `requirements` are the properties a worker must offer, without the toolchain and whatever else
+    is not about workers. `priority` is as in REAPI: lower runs sooner, 0 is normal.
     """
 
     now: float

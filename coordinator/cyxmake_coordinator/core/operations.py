@@ -1,0 +1,120 @@
+"""What clients want: accepting operations, merging equal ones, cancelling.
+
+Knows nothing of workers beyond asking the registry for a pool.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cyxmake_common.digest import Digest
+from cyxmake_common.ids import OperationId, SessionId
+from cyxmake_common.outcome import Cause, Outcome, OutcomeKind
+from cyxmake_coordinator.core.effects import AcceptOperation, RejectCode, RejectOperation
+from cyxmake_coordinator.core.events import OperationSubmitted
+from cyxmake_coordinator.core.executions import complete_operation, enqueue, forget
+from cyxmake_coordinator.core.leases import revoke
+from cyxmake_coordinator.core.registry import Refusal, find_pool
+from cyxmake_coordinator.core.state import Execution, Operation, Pool
+from cyxmake_coordinator.core.turn import Turn
+
+_CANCELLED: Final = Outcome(OutcomeKind.CANCELLED, cause=Cause.CLIENT)
+
+
+def submit(turn: Turn, event: OperationSubmitted) -> None:
+    """Accept an operation onto an execution, its own or a shared one, or reject it."""
+    state = turn.state
+    state.totals.submitted += 1
+    if event.operation in state.operations:
+        _reject(turn, event, RejectCode.DUPLICATE, "an operation of this id is under way")
+        return
+    if state.draining:
+        _reject(turn, event, RejectCode.DRAINING, "the coordinator takes no new operations")
+        return
+    flight = state.flights.get((event.namespace, event.action))
+    if flight is not None and not event.do_not_cache:
+        _merge(turn, event, flight)
+        return
+    if state.waiting >= turn.settings.queue_limit:
+        _reject(turn, event, RejectCode.QUEUE_FULL, f"{state.waiting} actions are waiting")
+        return
+    pool = find_pool(turn, event.requirements, event.toolchain)
+    if isinstance(pool, Refusal):
+        _reject(turn, event, pool.code, pool.detail, pool.missing)
+    else:
+        _begin(turn, event, pool)
+
+
+def cancel(turn: Turn, operation_id: OperationId) -> None:
+    """Complete an operation as cancelled; its execution goes on while others want it."""
+    operation = turn.state.operations.get(operation_id)
+    if operation is None:
+        return
+    execution = operation.execution
+    complete_operation(turn, operation, _CANCELLED)
+    if not execution.operations:
+        if execution.lease is not None:
+            revoke(turn, execution.lease)
+        forget(turn, execution)
+    elif execution in execution.pool.queue and all(
+        other.lane != operation.lane for other in execution.operations.values()
+    ):
+        execution.pool.queue.leave(execution, operation.lane)
+
+
+def leave(turn: Turn, session: SessionId) -> None:
+    """Cancel all operations of a client."""
+    for operation_id in list(turn.state.clients.get(session, ())):
+        cancel(turn, operation_id)
+
+
+def _reject(
+    turn: Turn,
+    event: OperationSubmitted,
+    code: RejectCode,
+    detail: str,
+    missing: tuple[Digest, ...] = (),
+) -> None:
+    turn.state.totals.rejected += 1
+    turn.effects.append(RejectOperation(event.operation, event.session, code, detail, missing))
+
+
+def _begin(turn: Turn, event: OperationSubmitted, pool: Pool) -> None:
+    execution = Execution(
+        namespace=event.namespace,
+        action=event.action,
+        ground=(event.input_root, event.toolchain),
+        timeout=event.timeout,
+        do_not_cache=event.do_not_cache,
+        pool=pool,
+    )
+    pool.active += 1
+    if not event.do_not_cache:
+        turn.state.flights[execution.flight] = execution
+    _add(turn, event, execution, merged=False)
+    enqueue(turn, execution)
+
+
+def _merge(turn: Turn, event: OperationSubmitted, execution: Execution) -> None:
+    turn.state.totals.merged += 1
+    operation = _add(turn, event, execution, merged=True)
+    if execution in execution.pool.queue:
+        execution.pool.queue.join(execution, operation.lane)
+
+
+def _add(turn: Turn, event: OperationSubmitted, execution: Execution, *, merged: bool) -> Operation:
+    operation = Operation(
+        id=event.operation,
+        session=event.session,
+        lane=(event.priority, event.build),
+        submitted_at=turn.now,
+        merged=merged,
+        execution=execution,
+    )
+    operation.history.note(turn.now, "merged by" if merged else "submitted by", event.session)
+    state = turn.state
+    execution.operations[operation.id] = operation
+    state.operations[operation.id] = operation
+    state.clients.setdefault(operation.session, {})[operation.id] = operation
+    turn.effects.append(AcceptOperation(operation.id, operation.session, execution.stage, merged))
+    return operation

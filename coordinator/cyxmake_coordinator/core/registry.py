@@ -1,0 +1,214 @@
+"""Which workers there are, what they match, and how they rank in the lineups of their pools.
+
+Knows nothing of what happens to the actions of a worker that leaves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cyxmake_common.digest import Digest
+from cyxmake_common.ids import WorkerId
+from cyxmake_coordinator.core.effects import RejectCode
+from cyxmake_coordinator.core.events import PropertySet, WorkerJoined
+from cyxmake_coordinator.core.state import Ground, Pool, State, Worker
+from cyxmake_coordinator.core.turn import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why no pool can take an action."""
+
+    code: RejectCode
+    detail: str
+    missing: tuple[Digest, ...] = ()
+
+
+def attach(turn: Turn, event: WorkerJoined) -> Worker:
+    """Add a worker; its name must be free."""
+    worker = Worker(
+        name=event.worker,
+        session=event.session,
+        slots=max(1, event.slots),
+        properties=event.properties,
+        toolchains=set(event.toolchains),
+        last_heard=turn.now,
+        draining=event.draining,
+    )
+    turn.state.workers[worker.name] = worker
+    worker.history.note(turn.now, "joined on", worker.session)
+    _enroll_everywhere(turn, worker)
+    return worker
+
+
+def detach(turn: Turn, worker: Worker, why: str) -> None:
+    """Take a worker out; its leases still have to be dealt with."""
+    _dismiss_everywhere(turn, worker)
+    for ground in list(worker.warm):
+        _forget_warm(turn.state, worker, ground)
+    del turn.state.workers[worker.name]
+    worker.history.note(turn.now, why)
+
+
+def set_draining(turn: Turn, name: WorkerId, on: bool) -> None:
+    """Let a worker take no new work, or take work again."""
+    worker = turn.state.workers.get(name)
+    if worker is None or worker.draining == on:
+        return
+    worker.draining = on
+    worker.history.note(turn.now, "drains" if on else "takes work again")
+    if on:
+        _dismiss_everywhere(turn, worker)
+    else:
+        _enroll_everywhere(turn, worker)
+
+
+def refresh(turn: Turn, worker: Worker) -> None:
+    """Put a worker at its present rank in the lineups of its pools."""
+    rank = worker.rank(turn.settings.prefetch)
+    for pool in worker.pools:
+        if rank is None:
+            pool.lineup.drop(worker.name)
+        else:
+            pool.lineup.put(rank)
+            turn.touched[pool] = None
+
+
+def pause(turn: Turn, worker: Worker, until: float | None) -> None:
+    """Give a worker nothing until a moment, or end its pause."""
+    worker.paused_until = until
+    refresh(turn, worker)
+
+
+def remember_warm(turn: Turn, worker: Worker, ground: Ground) -> None:
+    """Note that a worker has, or is about to have, an input root and a toolchain."""
+    state = turn.state
+    worker.warm[ground] = None
+    worker.warm.move_to_end(ground)
+    state.warm.setdefault(ground, set()).add(worker.name)
+    if len(worker.warm) > turn.settings.warm_roots:
+        _forget_warm(state, worker, next(iter(worker.warm)))
+
+
+def learn_toolchain(worker: Worker, toolchain: Digest | None) -> None:
+    """Note that a worker runs something with a toolchain, and so has it."""
+    if toolchain is None or toolchain in worker.toolchains:
+        return
+    worker.toolchains.add(toolchain)
+    for pool in worker.pools:
+        if pool.toolchain == toolchain:
+            pool.holders.add(worker.name)
+
+
+def toolchain_available(turn: Turn, toolchain: Digest) -> None:
+    """Let every worker whose properties match run actions with a toolchain."""
+    turn.state.toolchains.add(toolchain)
+    for pool in turn.state.pools.values():
+        if pool.toolchain != toolchain:
+            continue
+        for worker in turn.state.workers.values():
+            if worker.name not in pool.members and _is_eligible(turn.state, worker, pool):
+                _enroll(turn, worker, pool)
+
+
+def toolchain_gone(turn: Turn, worker: Worker, toolchain: Digest) -> None:
+    """Note that a toolchain is neither in the CAS nor on a worker that was to use it."""
+    turn.state.toolchains.discard(toolchain)
+    worker.toolchains.discard(toolchain)
+    for pool in turn.state.pools.values():
+        if pool.toolchain != toolchain:
+            continue
+        for member in list(pool.members.values()):
+            if not _is_eligible(turn.state, member, pool):
+                _dismiss(turn, member, pool)
+
+
+def find_pool(turn: Turn, requirements: PropertySet, toolchain: Digest | None) -> Pool | Refusal:
+    """Return the pool for an action, or say why no worker could run it."""
+    state = turn.state
+    pool = state.pools.get((requirements, toolchain))
+    if pool is None:
+        pool = Pool(requirements, toolchain)
+        for worker in state.workers.values():
+            if _is_eligible(state, worker, pool):
+                _enroll(turn, worker, pool)
+        if pool.members:
+            _retire_idle_pools(turn)
+            state.pools[pool.key] = pool
+    return pool if pool.members else _explain(state, pool)
+
+
+def _is_eligible(state: State, worker: Worker, pool: Pool) -> bool:
+    has_toolchain = (
+        pool.toolchain is None
+        or pool.toolchain in worker.toolchains
+        or pool.toolchain in state.toolchains
+    )
+    return has_toolchain and not worker.draining and pool.requirements <= worker.properties
+
+
+def _enroll_everywhere(turn: Turn, worker: Worker) -> None:
+    for pool in turn.state.pools.values():
+        if _is_eligible(turn.state, worker, pool):
+            _enroll(turn, worker, pool)
+
+
+def _dismiss_everywhere(turn: Turn, worker: Worker) -> None:
+    for pool in list(worker.pools):
+        _dismiss(turn, worker, pool)
+
+
+def _enroll(turn: Turn, worker: Worker, pool: Pool) -> None:
+    pool.members[worker.name] = worker
+    worker.pools[pool] = None
+    if pool.toolchain in worker.toolchains:
+        pool.holders.add(worker.name)
+    rank = worker.rank(turn.settings.prefetch)
+    if rank is not None:
+        pool.lineup.put(rank)
+        turn.touched[pool] = None
+
+
+def _dismiss(turn: Turn, worker: Worker, pool: Pool) -> None:
+    del pool.members[worker.name]
+    del worker.pools[pool]
+    pool.holders.discard(worker.name)
+    pool.lineup.drop(worker.name)
+    turn.shrunk[pool] = None
+
+
+def _forget_warm(state: State, worker: Worker, ground: Ground) -> None:
+    del worker.warm[ground]
+    names = state.warm[ground]
+    names.discard(worker.name)
+    if not names:
+        del state.warm[ground]
+
+
+def _retire_idle_pools(turn: Turn) -> None:
+    state = turn.state
+    if len(state.pools) < turn.settings.idle_pools:
+        return
+    for pool in [pool for pool in state.pools.values() if not pool.active]:
+        del state.pools[pool.key]
+        for worker in pool.members.values():
+            del worker.pools[pool]
+
+
+def _explain(state: State, pool: Pool) -> Refusal:
+    """Say what is missing; called when no live worker can run the actions of a pool."""
+    if not state.workers:
+        return Refusal(RejectCode.NO_WORKER, "no worker is connected")
+    matching = [w for w in state.workers.values() if pool.requirements <= w.properties]
+    if not matching:
+        nearest = min(
+            state.workers.values(), key=lambda w: (len(pool.requirements - w.properties), w.name)
+        )
+        lacking = ", ".join(f"{n}={v}" for n, v in sorted(pool.requirements - nearest.properties))
+        detail = f"no worker offers all that is required; {nearest.name} comes nearest, it lacks"
+        return Refusal(RejectCode.NO_WORKER, f"{detail} {lacking}")
+    # Only draining or the toolchain keeps a matching worker out of its pool.
+    if pool.toolchain is None or all(worker.draining for worker in matching):
+        return Refusal(RejectCode.DRAINING, "every worker that matches is draining")
+    detail = f"toolchain {pool.toolchain.hash[:12]} is on no worker that matches and not in the CAS"
+    return Refusal(RejectCode.MISSING_TOOLCHAIN, detail, (pool.toolchain,))

@@ -1,0 +1,376 @@
+"""Random events against the scheduler: what must hold whatever happens, and that all ends well."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    rule,
+)
+
+from cyxmake_common.digest import Digest
+from cyxmake_common.ids import BuildId, LeaseId, Namespace, OperationId, SessionId, WorkerId
+from cyxmake_common.outcome import Outcome, OutcomeKind
+from cyxmake_coordinator.core.effects import (
+    AcceptOperation,
+    AssignLease,
+    CompleteOperation,
+    DisconnectWorker,
+    Effect,
+    RejectOperation,
+    ReportStage,
+    RevokeLease,
+)
+from cyxmake_coordinator.core.events import (
+    ClientLeft,
+    CoordinatorDrain,
+    OperationCancelled,
+    OperationSubmitted,
+    PropertySet,
+    RefusalReason,
+    ToolchainAvailable,
+    WorkerDrain,
+)
+from cyxmake_coordinator.core.settings import Settings
+from support.scheduling import (
+    BROKEN,
+    DONE,
+    FAILED,
+    LINUX,
+    MAC,
+    ODD,
+    OUT_OF_MEMORY,
+    STOPPED,
+    Core,
+    digest,
+    held,
+    pick,
+)
+
+NAMES = st.sampled_from(["w0", "w1", "w2", "w3"])
+TOOLCHAINS = st.sampled_from([None, None, digest("gcc"), digest("clang")])
+NUMBERS = st.integers(0, 9)
+OUTCOMES = st.sampled_from([DONE, DONE, FAILED, BROKEN, ODD, OUT_OF_MEMORY, STOPPED])
+SMALL = Settings(
+    queue_limit=8,
+    idle_pools=2,
+    warm_roots=3,
+    remembered=5,
+    worker_timeout=10.0,
+    lease_grace=2.0,
+    overdue_grace=2.0,
+)
+
+
+class SchedulerMachine(RuleBasedStateMachine):
+    """Fires events and keeps its own, simpler books about what the core may do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.core = Core(SMALL)
+        self.open: dict[OperationId, SessionId] = {}
+        self.ended: set[OperationId] = set()
+        self.sessions: dict[WorkerId, SessionId] = {}
+        self.assigned: dict[LeaseId, AssignLease] = {}
+        self.count = 0
+
+    @initialize(slots=st.integers(1, 3))
+    def first_workers(self, slots: int) -> None:
+        """Start with workers, or most operations would be rejected."""
+        self.take(self.core.join("w1", slots=slots))
+        self.take(self.core.join("w2"))
+
+    # Books
+
+    def take(self, effects: list[Effect]) -> list[AssignLease]:
+        """Check the effects against the books, and keep these."""
+        for name, worker in self.core.state.workers.items():
+            self.sessions[name] = worker.session
+        for effect in effects:
+            match effect:
+                case AssignLease():
+                    self.on_assign(effect)
+                case RevokeLease():
+                    facts = self.core.scheduler.lease_facts(effect.lease, effect.epoch)
+                    assert facts is None or facts.worker != effect.worker
+                case AcceptOperation():
+                    assert effect.operation not in self.open
+                    self.open[effect.operation] = effect.session
+                case CompleteOperation():
+                    assert self.open.pop(effect.operation) == effect.session, "exactly once"
+                    self.ended.add(effect.operation)
+                case ReportStage():
+                    assert effect.operation in self.open
+                case RejectOperation():
+                    assert effect.detail
+                case DisconnectWorker():
+                    assert self.core.state.workers.get(effect.worker) is None or (
+                        self.sessions[effect.worker] != effect.session
+                    )
+        assert self.open.keys() == self.core.state.operations.keys()
+        return pick(effects, AssignLease)
+
+    def on_assign(self, lease: AssignLease) -> None:
+        """Check that a lease is new and goes to a live worker that takes work."""
+        assert lease.lease not in self.assigned, "one lease, one worker, one epoch"
+        worker = self.core.state.workers[lease.worker]
+        assert worker.session == lease.session
+        assert not worker.draining
+        self.assigned[lease.lease] = lease
+
+    def is_current(self, lease: AssignLease) -> bool:
+        """Tell whether a result for a lease is to count."""
+        return self.core.scheduler.lease_facts(lease.lease, lease.epoch) is not None
+
+    def recent(self, number: int) -> AssignLease | None:
+        """Return a lease, counted from the end: those in force, then all that ever were."""
+        known = [*self.assigned.values(), *filter(self.is_current, self.assigned.values())]
+        return known[-1 - number] if number < len(known) else None
+
+    # Clients
+
+    @rule(
+        action=st.sampled_from("abcdef"),
+        client=st.sampled_from(["c1", "c2", "c3"]),
+        requirements=st.sampled_from([frozenset(), frozenset(), LINUX, MAC]),
+        toolchain=TOOLCHAINS,
+        priority=st.integers(-1, 1),
+        do_not_cache=st.booleans(),
+        timeout=st.sampled_from([0.0, 1.0]),
+    )
+    def submit(
+        self,
+        action: str,
+        client: str,
+        requirements: PropertySet,
+        toolchain: Digest | None,
+        priority: int,
+        do_not_cache: bool,
+        timeout: float,
+    ) -> None:
+        """A client submits one of a few actions, so that many are merged."""
+        self.count += 1
+        name = OperationId(f"o{self.count}")
+        effects = self.core.do(
+            OperationSubmitted(
+                now=self.core.now,
+                operation=name,
+                session=SessionId(client),
+                namespace=Namespace("team"),
+                build=BuildId(f"build of {client}"),
+                action=digest(f"{action} {sorted(requirements)} {toolchain}"),
+                input_root=digest(action),
+                toolchain=toolchain,
+                requirements=requirements,
+                priority=priority,
+                timeout=timeout,
+                do_not_cache=do_not_cache,
+            )
+        )
+        answers = [e for e in effects if isinstance(e, AcceptOperation | RejectOperation)]
+        assert [answer.operation for answer in answers] == [name]
+        self.take(effects)
+
+    @rule(first=st.sampled_from(["g", "m"]), size=st.integers(3, 6))
+    def burst(self, first: str, size: int) -> None:
+        """A build wants so many actions at once that some have to wait."""
+        for letter in range(ord(first), ord(first) + size):
+            self.submit(chr(letter), "c1", frozenset(), None, 0, False, 0.0)
+
+    @rule(number=st.integers(0, 8))
+    def cancel(self, number: int) -> None:
+        """A client cancels one of its latest operations, ended or not."""
+        operation = OperationId(f"o{self.count - number}")
+        effects = self.core.do(OperationCancelled(self.core.now, operation))
+        assert operation not in self.core.state.operations
+        self.take(effects)
+
+    @rule(client=st.sampled_from(["c1", "c2", "c3"]))
+    def client_leaves(self, client: str) -> None:
+        """A client's session ends and takes its operations with it."""
+        self.take(self.core.do(ClientLeft(self.core.now, SessionId(client))))
+        assert SessionId(client) not in self.open.values()
+
+    # Workers
+
+    @rule(
+        name=NAMES,
+        slots=st.integers(1, 3),
+        properties=st.sampled_from([LINUX, LINUX, MAC]),
+        toolchain=TOOLCHAINS,
+        keeps=st.lists(NUMBERS, max_size=3),
+        draining=st.sampled_from([False, False, True]),
+    )
+    def join(
+        self,
+        name: str,
+        slots: int,
+        properties: PropertySet,
+        toolchain: Digest | None,
+        keeps: list[int],
+        draining: bool,
+    ) -> None:
+        """A worker joins, anew or in place of its own older session, with leases it kept."""
+        effects = self.core.join(
+            name,
+            slots=slots,
+            properties=properties,
+            toolchains=[] if toolchain is None else [toolchain],
+            held=tuple(held(lease) for lease in map(self.recent, keeps) if lease),
+            draining=draining,
+        )
+        self.take(effects)
+
+    @rule(name=NAMES, between=st.sampled_from(["cut", "replaced", "work"]))
+    def rejoin(self, name: str, between: str) -> None:
+        """A worker's connection is cut and made again; it kept its leases meanwhile."""
+        worker = self.core.state.workers.get(WorkerId(name))
+        if worker is None:
+            return
+        kept = tuple(held(self.assigned[lease]) for lease in worker.leases)
+        if between != "replaced":
+            self.take(self.core.leave(name))
+        if between == "work":
+            self.take(self.core.join("w0"))
+        self.take(self.core.join(name, slots=worker.slots, held=kept))
+
+    @rule(name=NAMES)
+    def leave(self, name: str) -> None:
+        """A live worker's session ends."""
+        if WorkerId(name) not in self.core.state.workers:
+            return
+        self.take(self.core.leave(name))
+
+    @rule(name=NAMES, on=st.booleans())
+    def drain(self, name: str, on: bool) -> None:
+        """A worker is drained or takes work again."""
+        event = WorkerDrain(self.core.now, WorkerId(name), on)
+        self.take(self.core.do(event))
+
+    @rule(name=NAMES, lies=st.lists(NUMBERS, max_size=2), honest=st.booleans())
+    def beat(self, name: str, lies: list[int], honest: bool) -> None:
+        """A worker sends a heartbeat that may leave out leases and name old ones."""
+        if WorkerId(name) not in self.core.state.workers:
+            return
+        holds = [lease for lease in self.assigned.values() if lease.worker == name and honest]
+        effects = self.core.beat(name, *map(held, [*holds, *filter(None, map(self.recent, lies))]))
+        self.take(effects)
+
+    # Leases: any that ever was, in any order, so that most messages are stale
+
+    @rule(number=NUMBERS)
+    def accept(self, number: int) -> None:
+        """A worker accepts a lease."""
+        lease = self.recent(number)
+        if lease is None:
+            return
+        assert self.take(self.core.accept(lease)) == []
+
+    @rule(number=NUMBERS)
+    def start(self, number: int) -> None:
+        """A worker starts a lease."""
+        lease = self.recent(number)
+        if lease is None:
+            return
+        assert self.take(self.core.start(lease)) == []
+
+    @rule(number=NUMBERS, outcome=OUTCOMES)
+    def finish(self, number: int, outcome: Outcome) -> None:
+        """A worker finishes a lease; a result that is not current completes nothing."""
+        lease = self.recent(number)
+        if lease is None:
+            return
+        current = self.is_current(lease)
+        effects = self.core.finish(lease, outcome)
+        assert current or not pick(effects, CompleteOperation)
+        assert not self.is_current(lease)
+        self.take(effects)
+
+    @rule(
+        number=NUMBERS,
+        reason=st.sampled_from(RefusalReason),
+        toolchain=st.booleans(),
+    )
+    def reject(self, number: int, reason: RefusalReason, toolchain: bool) -> None:
+        """A worker hands a lease back."""
+        lease = self.recent(number)
+        if lease is None:
+            return
+        missing = [digest("header")]
+        if toolchain and lease.toolchain is not None:
+            missing.append(lease.toolchain)
+        current = self.is_current(lease)
+        effects = self.core.reject(lease, reason, tuple(missing))
+        assert current or not pick(effects, CompleteOperation)
+        self.take(effects)
+
+    @rule(number=NUMBERS, shift=st.sampled_from([-1, 1]))
+    def wrong_epoch(self, number: int, shift: int) -> None:
+        """A result of another epoch is fenced off without any effect on its execution."""
+        lease = self.recent(number)
+        if lease is None:
+            return
+        epoch = lease.epoch + shift
+        assert self.core.scheduler.lease_facts(lease.lease, epoch) is None
+        other = AssignLease(
+            worker=lease.worker,
+            session=lease.session,
+            lease=lease.lease,
+            epoch=epoch,
+            action=lease.action,
+            input_root=lease.input_root,
+            toolchain=lease.toolchain,
+            timeout=lease.timeout,
+            attempt=lease.attempt,
+        )
+        assert self.core.finish(other) == []
+
+    # The rest
+
+    @rule(toolchain=st.sampled_from(["gcc", "clang"]))
+    def toolchain(self, toolchain: str) -> None:
+        """A toolchain's tree becomes complete in the CAS."""
+        event = ToolchainAvailable(self.core.now, digest(toolchain))
+        self.take(self.core.do(event))
+
+    @rule(on=st.booleans())
+    def coordinator_drain(self, on: bool) -> None:
+        """The coordinator is drained or not."""
+        assert self.take(self.core.do(CoordinatorDrain(self.core.now, on))) == []
+
+    @rule(seconds=st.sampled_from([0.0, 0.25, 1.0, 3.0, 3.0, 40.0]))
+    def tick(self, seconds: float) -> None:
+        """Time passes."""
+        self.take(self.core.tick(seconds))
+
+    def teardown(self) -> None:
+        """With one healthy worker for each system that answers, everything ends."""
+        for name in list(self.core.state.workers):
+            self.take(self.core.drain(name, on=False))
+        self.take(self.core.join("linux", toolchains=[digest("gcc"), digest("clang")]))
+        self.take(self.core.join("mac", properties=MAC, toolchains=[digest("gcc")]))
+        for name in [n for n in self.core.state.workers if n not in ("linux", "mac")]:
+            self.take(self.core.leave(name))
+        for _ in range(200):
+            if not self.open:
+                break
+            for lease in list(self.assigned.values()):
+                if self.is_current(lease):
+                    self.take(self.core.finish(lease))
+        assert not self.open, "every accepted operation is completed"
+        state = self.core.state
+        assert not (state.waiting or state.leases or state.flights or state.orphans)
+        ended = sum(state.totals.completed.values())
+        assert ended == len(self.ended) == state.totals.submitted - state.totals.rejected
+        assert state.totals.completed[OutcomeKind.CANCELLED] <= ended
+
+
+TestScheduler = SchedulerMachine.TestCase
+TestScheduler.settings = settings(
+    max_examples=60,
+    stateful_step_count=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
