@@ -174,3 +174,28 @@ def cluster(home: Path, *, workers: int = 2, slots: int = 2) -> Iterator[Cluster
         yield made
     finally:
         made.stop()
+
+
+def begin(made: Cluster, directory: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a build that the test can interfere with."""
+    full = environment(
+        CYXMAKE_CACHE_DIR=str(made.home / "cache"),
+        CYXMAKE_CONFIG_DIR=str(made.home / "config"),
+        CYXMAKE_TOKEN=made.token("client"),
+    )
+    return subprocess.Popen(
+        python("cyxmake_cli.main", "dbuild", "-C", str(directory), *arguments),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=full,
+    )  # fmt: skip
+
+
+def wait_for_lines(build: subprocess.Popen[str], count: int) -> str:
+    """Read until that many edges have finished."""
+    assert build.stdout is not None
+    seen = ""
+    while seen.count("\n[") + seen.startswith("[") < count:
+        line = build.stdout.readline()
+        if not line:
+            break
+        seen += line
+    return seen

@@ -1,0 +1,173 @@
+"""The sample project on a real cluster: same bytes as ninja, then from the cache, then nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from support.builds import configure, nothing_to_do, products, recorded_dependencies, run
+from support.processes import REPOSITORY, Cluster, dbuild
+
+CMAKE = ("cmake", "-S", "{source}", "-B", "{build}", "-G", "Ninja")
+EXPECT = tomllib.loads((REPOSITORY / "tests/projects/calculator/expect.toml").read_text())
+
+
+def check_program(build: Path) -> None:
+    """The built program and the built test run and are right."""
+    shown = run([str(build / EXPECT["program"]), *EXPECT["arguments"]])
+    assert shown == EXPECT["output"]
+    run([str(build / EXPECT["test"])])
+
+
+def test_embedded_cluster_builds_the_sample(calculator: Path, tmp_path: Path) -> None:
+    """With no cluster configured a build brings its own; the second build compiles nothing."""
+    first = dbuild(tmp_path, calculator)
+    assert first.status == 0, first.output + first.errors
+    assert first.summary["remote"] == EXPECT["compile_actions"]
+    assert set(first.summary["local_reasons"]) == {"not a compile"}
+    check_program(calculator / "build")
+    before = products(calculator / "build")
+    shutil.rmtree(calculator / "build")
+    second = dbuild(tmp_path, calculator)
+    assert second.summary["cache_hits"] == EXPECT["compile_actions"], second.output
+    assert products(calculator / "build") == before
+
+
+def test_same_bytes_as_ninja(calculator: Path, shared_cluster: Cluster) -> None:
+    """Objects, archives, programs and recorded dependencies equal those of a plain ninja build."""
+    build = calculator / "build"
+    configure(CMAKE, calculator, build)
+    run(["ninja", "-C", str(build)])
+    wanted, dependencies = products(build), recorded_dependencies(build)
+    configure(CMAKE, calculator, build)
+    done = shared_cluster.build(calculator, "--no-cache")
+    assert done.status == 0, done.output + done.errors
+    assert done.summary["remote"] == EXPECT["compile_actions"]
+    assert products(build) == wanted
+    assert sorted(recorded_dependencies(build).split("\n\n")) == sorted(dependencies.split("\n\n"))
+    assert nothing_to_do(build)
+    check_program(build)
+
+
+def test_touched_source_and_header(calculator: Path, shared_cluster: Cluster) -> None:
+    """One touched source is one compile; a touched header is exactly ninja's set."""
+    assert shared_cluster.build(calculator).status == 0
+    build = calculator / "build"
+    for name in ("src/evaluate.c", "src/parser.h", "include/calc/calc.h"):
+        (calculator / name).touch()
+        planned = run(["ninja", "-C", str(build), "-n"]).splitlines()
+        done = shared_cluster.build(calculator)
+        assert done.status == 0
+        assert done.summary["actions"] == sum(line.startswith("[") for line in planned), name
+        assert nothing_to_do(build)
+
+
+def test_changed_header_is_a_miss_and_back_again_a_hit(
+    calculator: Path, shared_cluster: Cluster
+) -> None:
+    """Results follow contents: a changed header compiles, the old content hits again."""
+    assert shared_cluster.build(calculator).status == 0
+    header = calculator / "src/parser.h"
+    old = header.read_text()
+    header.write_text(old.replace("int failed;", "int failed;\n    int spare;"))
+    changed = shared_cluster.build(calculator)
+    assert (changed.summary["remote"], changed.summary["cache_hits"]) == (2, 0)
+    header.write_text(old)
+    back = shared_cluster.build(calculator)
+    assert (back.summary["remote"], back.summary["cache_hits"]) == (0, 2)
+
+
+def test_new_header_that_shadows_another_is_a_miss(
+    calculator: Path, shared_cluster: Cluster
+) -> None:
+    """A header that appears where the compiler looked in vain must not be overlooked."""
+    assert shared_cluster.build(calculator).status == 0
+    build = calculator / "build"
+    shadow = calculator / "src/ctype.h"  # found before the system's, by quote includes only
+    shadow.write_text("#error shadowed\n")
+    own = calculator / "include/math.h"  # -I comes before the system's directories
+    own.write_text("#define SHADOW 1\n#include_next <math.h>\n")
+    shutil.rmtree(build)
+    done = shared_cluster.build(calculator)
+    assert done.status == 0, done.output
+    assert "include/math.h" in recorded_dependencies(build)
+    assert done.summary["remote"] >= 1
+
+
+def test_a_compile_error_reads_as_ninjas(calculator: Path, shared_cluster: Cluster) -> None:
+    """Text and exit status of a failing compile are the local ones; nothing of it is cached."""
+    source = calculator / "src/evaluate.c"
+    source.write_text(source.read_text().replace("parser.failed ||", "parser.missing ||"))
+    build = calculator / "build"
+    configure(CMAKE, calculator, build)
+    local = subprocess.run(
+        ["ninja", "-C", str(build), "-j1"], capture_output=True, text=True, check=False
+    )
+    configure(CMAKE, calculator, build)
+    for _ in range(2):
+        done = shared_cluster.build(calculator)
+        assert done.status == local.returncode == 1
+        message = local.stdout.partition("c: In function")[2].partition("ninja:")[0]
+        assert message and message in done.output
+        assert done.summary["failed"] == 1
+    assert not (build / "CMakeFiles/calc.dir/src/evaluate.c.o").exists()
+    source.write_text(source.read_text().replace("parser.missing ||", "parser.failed ||"))
+    assert shared_cluster.build(calculator).status == 0
+
+
+def test_warnings_come_back(calculator: Path, shared_cluster: Cluster) -> None:
+    """A warning is shown when it was made and again when it comes from the cache."""
+    source = calculator / "src/evaluate.c"
+    source.write_text("#warning look here\n" + source.read_text())
+    for _ in range(2):
+        shutil.rmtree(calculator / "build", ignore_errors=True)
+        done = shared_cluster.build(calculator)
+        assert done.status == 0
+        assert "warning: #warning look here" in done.output
+    assert done.summary["cache_hits"] == EXPECT["compile_actions"]
+
+
+def test_no_compiler_is_started_for_hits(calculator: Path, shared_cluster: Cluster) -> None:
+    """A build from the cache starts no compiler, neither here nor on a worker."""
+    assert shared_cluster.build(calculator).status == 0
+    count = calculator / "started"
+    build = calculator / "build"
+    run(["ninja", "-C", str(build), "-t", "clean"])
+    tools = calculator / "tools-path"
+    tools.mkdir()
+    for name in ("cc", "c++", "gcc", "g++"):
+        real = shutil.which(name)
+        (tools / name).write_text(f'#!/bin/sh\necho {name} >> {count}\nexec {real} "$@"\n')
+        (tools / name).chmod(0o755)
+    done = shared_cluster.build(calculator, PATH=f"{tools}:{os.environ['PATH']}")
+    assert done.summary["cache_hits"] == EXPECT["compile_actions"], done.output
+    assert done.summary["remote"] == 0
+    assert not count.exists()
+
+
+def test_two_checkouts_do_not_mix(
+    calculator: Path, shared_cluster: Cluster, tmp_path: Path
+) -> None:
+    """A result that names its checkout is not used for another one."""
+    assert shared_cluster.build(calculator).status == 0
+    other = tmp_path / "elsewhere" / "calculator"
+    shutil.copytree(calculator, other, ignore=shutil.ignore_patterns("build"))
+    assert shared_cluster.build(other).status == 0
+    for path in (other / "build").rglob("*.o"):
+        assert bytes(calculator) + b"/" not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("arguments", [("calc_test",), ("libcalc.a", "calculator")])
+def test_named_targets(
+    calculator: Path, shared_cluster: Cluster, arguments: tuple[str, ...]
+) -> None:
+    """Only what the named targets need is built."""
+    done = shared_cluster.build(calculator, *arguments)
+    assert done.status == 0, done.output
+    for name in ("calc_test", "calculator"):
+        assert (calculator / "build" / name).exists() == (name in arguments)
