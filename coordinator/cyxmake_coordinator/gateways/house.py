@@ -1,0 +1,80 @@
+"""What every gateway works with: the shell, the stores, and a picture of the cluster.
+
+Knows nothing of connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from cyxmake_common.ids import WorkerId
+from cyxmake_common.outcome import OutcomeKind
+from cyxmake_common.protocol.messages import Drain, Status, WorkerStatus
+from cyxmake_coordinator.closures import Closures
+from cyxmake_coordinator.core.snapshot import WorkerSnapshot
+from cyxmake_coordinator.intake import Intake
+from cyxmake_coordinator.shell import Shell, WorkerSession
+from cyxmake_coordinator.storage import Storage
+
+_FAILED: Final = frozenset(
+    {OutcomeKind.INFRASTRUCTURE, OutcomeKind.RESOURCE, OutcomeKind.AMBIGUOUS}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The rooms behind the doors of one coordinator; `now` is monotonic."""
+
+    shell: Shell
+    intake: Intake
+    closures: Closures
+    storage: Storage
+    version: str
+    now: Callable[[], float]
+    started: float
+
+    def status(self) -> Status:
+        """Return a picture of the cluster."""
+        cluster = self.shell.scheduler.snapshot()
+        sessions = {worker.session: worker for worker in self.shell.workers()}
+        disk = self.storage.disk.stats()
+        done = cluster.totals.completed
+        return Status(
+            version=self.version,
+            uptime_seconds=self.now() - self.started,
+            workers=tuple(_worker(w, sessions.get(w.session)) for w in cluster.workers),
+            clients=self.shell.clients,
+            queued=cluster.waiting,
+            running=cluster.running,
+            completed=done[OutcomeKind.TOOL],
+            failed=sum(count for kind, count in done.items() if kind in _FAILED),
+            cas_bytes=disk.used_bytes,
+            cas_limit_bytes=disk.limit_bytes,
+            cas_blobs=disk.blobs,
+        )
+
+    def drain(self, name: WorkerId, on: bool) -> bool:
+        """Drain a worker and tell it so; False when it is not connected."""
+        found = self.shell.drain(name, on)
+        for worker in self.shell.workers():
+            if worker.name == name:
+                worker.outlet.send_soon(Drain(on=on))
+        return found
+
+
+def _worker(snapshot: WorkerSnapshot, session: WorkerSession | None) -> WorkerStatus:
+    facts = session.facts if session else None
+    return WorkerStatus(
+        name=snapshot.name,
+        slots=snapshot.slots,
+        running=snapshot.running,
+        completed=snapshot.completed,
+        draining=snapshot.draining,
+        properties=tuple(sorted(snapshot.properties)),
+        toolchains=facts.toolchains if facts else (),
+        cpu_model=facts.cpu_model if facts else "",
+        memory_bytes=facts.memory_bytes if facts else 0,
+        load=session.load if session else 0.0,
+    )

@@ -1,0 +1,85 @@
+"""What must hold before an operation reaches the scheduler: its blobs are here, its trees whole.
+
+Knows nothing of workers or sessions. Reads the Action; the Command is only looked for, because the
+worker that runs it is the one that reads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from cyxmake_common.action import TOOLCHAIN, Action
+from cyxmake_common.cas.store import BlobStore, read_all
+from cyxmake_common.digest import Digest
+from cyxmake_common.errors import BlobMissing, CyxError, ProtocolError
+from cyxmake_common.protocol.messages import MAX_DIGESTS
+from cyxmake_coordinator.closures import Closures
+from cyxmake_coordinator.core.events import PropertySet
+
+_MAX_ACTION_BYTES: Final = 1 << 20
+_OURS: Final = "cyxmake-"
+
+
+class MissingBlobs(CyxError):
+    """An operation names blobs that are not in the CAS; the client uploads them and asks again."""
+
+    code = "missing-blobs"
+    retryable = True
+
+    def __init__(self, digests: tuple[Digest, ...]) -> None:
+        super().__init__(f"{len(digests)} blobs of the action are not in the store")
+        self.digests = digests[:MAX_DIGESTS]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An action whose inputs are all in the CAS, except, perhaps, its toolchain."""
+
+    action: Action
+    toolchain: Digest | None
+    toolchain_missing: tuple[Digest, ...]
+    """Blobs of the toolchain's tree that the CAS lacks; empty when any worker can fetch it."""
+    requirements: PropertySet
+
+
+class Intake:
+    """Prepares actions against one store."""
+
+    def __init__(self, store: BlobStore, closures: Closures) -> None:
+        self._store = store
+        self._closures = closures
+
+    async def prepare(self, digest: Digest) -> Prepared:
+        """Return what the scheduler needs; raises MissingBlobs, ProtocolError."""
+        action = await self._read(digest)
+        toolchain = toolchain_of(action)
+        missing = set(await self._closures.missing(action.input_root))
+        missing |= await self._store.find_missing((action.command,))
+        toolchain_missing = () if toolchain is None else await self._closures.missing(toolchain)
+        if missing:
+            # The toolchain's blobs come along: one more upload, one round trip less.
+            raise MissingBlobs(tuple(sorted(missing)) + toolchain_missing)
+        return Prepared(action, toolchain, toolchain_missing, _requirements(action))
+
+    async def _read(self, digest: Digest) -> Action:
+        if digest.size > _MAX_ACTION_BYTES:
+            raise ProtocolError(f"an action of {digest.size} bytes is too large")
+        try:
+            return Action.from_bytes(await read_all(self._store, digest))
+        except BlobMissing:
+            raise MissingBlobs((digest,)) from None
+
+
+def toolchain_of(action: Action) -> Digest | None:
+    """Return the root of the toolchain's tree; raises ProtocolError."""
+    text = action.property(TOOLCHAIN)
+    try:
+        return Digest.parse(text) if text else None
+    except ValueError as error:
+        raise ProtocolError(f"{TOOLCHAIN}: {error}") from None
+
+
+def _requirements(action: Action) -> PropertySet:
+    """Return what a worker must offer: properties of ours describe the action, not the worker."""
+    return frozenset((name, value) for name, value in action.platform if not name.startswith(_OURS))
