@@ -1,0 +1,55 @@
+"""The command line's outside: help, version, errors as one line and a status."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.processes import environment, python
+
+
+def cyxmake(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line."""
+    return subprocess.run(
+        python("cyxmake_cli.main", *arguments),
+        env=environment(**env), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("dbuild", "--help"), ("login", "-h")])
+def test_help_has_an_example(arguments: tuple[str, ...]) -> None:
+    """Every help text ends in an example."""
+    done = cyxmake(*arguments)
+    assert done.returncode == 0
+    assert "Example" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        (("nonsense",), 2, "No such command"),
+        (("dbuild", "--strategy", "x"), 2, "compile-units"),
+        (("dbuild", "-C", "/nowhere"), 1, "not a directory"),
+        (("status",), 3, "no cluster is configured"),
+        (("login", "cyx1.garbage"), 3, "token"),
+        (("login",), 2, "no token given"),
+    ],
+)
+def test_errors_are_one_line_and_a_status(
+    arguments: tuple[str, ...], status: int, text: str, tmp_path: Path
+) -> None:
+    """No traceback reaches a user; the exit code tells kinds of errors apart."""
+    done = cyxmake(*arguments, CYXMAKE_CONFIG_DIR=str(tmp_path))
+    assert done.returncode == status, done.stderr
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broken_manifest_names_file_and_line(tmp_path: Path) -> None:
+    """A syntax error in build.ninja is an error of the project."""
+    (tmp_path / "build.ninja").write_text("rule x\n  command = y\nbuild : x\n")
+    done = cyxmake("dbuild", "-C", str(tmp_path))
+    assert done.returncode == 1
+    assert "build.ninja:3" in done.stderr
