@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cyxmake_cli.ninja.disk import RealDisk
+from cyxmake_cli.ninja.errors import GraphError
 from cyxmake_cli.ninja.session import BuildGraph, Options, Result
 
 NINJA = shutil.which("ninja")
@@ -39,6 +40,7 @@ class Preview(NamedTuple):
 
     commands: list[str]
     reasons: set[str]
+    error: str = ""
 
 
 def load(root: Path, options: Options | None = None) -> BuildGraph:
@@ -79,8 +81,11 @@ def build(root: Path, *targets: str, options: Options | None = None) -> Ran:
                 graph.close()
                 continue
         break
-    if graph.plan(targets):
-        run_edges(graph, root, ran)
+    try:
+        if graph.plan(targets):
+            run_edges(graph, root, ran)
+    except GraphError as error:
+        ran.failure = error.message
     graph.close()
     return ran
 
@@ -88,13 +93,16 @@ def build(root: Path, *targets: str, options: Options | None = None) -> Ran:
 def planned(root: Path, *targets: str) -> Preview:
     """Return what we would run and why, changing nothing."""
     graph = load(root, DRY)
-    if not graph.plan_manifest():
-        graph.plan(targets)
     commands: list[str] = []
-    while (edge := graph.next_ready()) is not None:
-        graph.started(edge, 0)
-        commands.append(edge.command())
-        graph.finished(edge, Result(True), 0)
+    try:
+        if not graph.plan_manifest():
+            graph.plan(targets)
+        while (edge := graph.next_ready()) is not None:
+            graph.started(edge, 0)
+            commands.append(edge.command())
+            graph.finished(edge, Result(True), 0)
+    except GraphError as error:
+        return Preview(sorted(commands), set(graph.explain_lines()), error.message)
     return Preview(sorted(commands), set(graph.explain_lines()))
 
 
@@ -120,7 +128,9 @@ def ninja_planned(root: Path, *targets: str) -> Preview:
     """Return what the real ninja would run and why."""
     text = ninja(root, "-n", "-v", "-d", "explain", "-k0", *targets)
     reasons = re.findall(r"^ninja explain: (.*)$", text, re.MULTILINE)
-    return Preview(ninja_commands(text), set(reasons))
+    error = re.search(r"^ninja: (?:error: (.*)|build stopped: (.*)\.)$", text, re.MULTILINE)
+    said = (error[1] or error[2]) if error is not None else ""
+    return Preview(ninja_commands(text), set(reasons), said)
 
 
 def ninja_build(root: Path, *targets: str) -> Ran:
