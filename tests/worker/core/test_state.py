@@ -136,6 +136,27 @@ def test_a_revoked_command_is_killed_and_keeps_its_slot_until_it_is_dead() -> No
     d.feed(ev.Stopped(d.now, LeaseId("a")))
     assert do.Execute(LeaseId("b")) in d.effects
     assert do.Forget(LeaseId("a")) in d.effects
+    (answer, _) = d.sent()
+    assert isinstance(answer, LeaseResult)
+    assert answer.kind is OutcomeKind.CANCELLED, "the coordinator waits for this"
+
+
+def test_a_revoked_lease_that_does_not_run_is_let_go_at_once() -> None:
+    """One that waits is answered; one that is reported needs no answer; an unknown one gets it."""
+    d = Driver(slots=1, prefetch=1)
+    d.join()
+    for name in ("a", "b"):
+        d.offer(name)
+        d.feed(ev.Prepared(d.now, LeaseId(name)))
+    d.feed(ev.Revoked(d.now, LeaseId("b"), 1))
+    assert kinds(d.sent()) == [LeaseResult]
+    assert do.Forget(LeaseId("b")) in d.effects
+    d.feed(ev.Executed(d.now, LeaseId("a")))
+    d.feed(ev.Finished(d.now, LeaseId("a"), report("a")))
+    d.feed(ev.Revoked(d.now, LeaseId("a"), 1))
+    assert d.effects == [do.Forget(LeaseId("a"))]
+    d.feed(ev.Revoked(d.now, LeaseId("zzz"), 1))
+    assert kinds(d.sent()) == [LeaseResult]
 
 
 def test_a_revoke_of_an_older_epoch_is_ignored() -> None:
@@ -144,7 +165,6 @@ def test_a_revoke_of_an_older_epoch_is_ignored() -> None:
     d.join()
     d.offer("a", epoch=2)
     assert d.feed(ev.Revoked(d.now, LeaseId("a"), 1)) == []
-    assert d.feed(ev.Revoked(d.now, LeaseId("zzz"), 1)) == []
 
 
 def test_news_about_aborted_work_changes_nothing() -> None:

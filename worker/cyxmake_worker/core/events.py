@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 from cyxmake_common.digest import Digest
 from cyxmake_common.ids import LeaseId
-from cyxmake_common.protocol.messages import LeaseResult
+from cyxmake_common.protocol.messages import LeaseReject, LeaseResult
+
+Report = LeaseResult | LeaseReject
+"""The last word about a lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +112,13 @@ class Executed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Finished(Event):
-    """There is nothing left to do for a lease but to say so; the report's blobs are in the CAS."""
+    """There is nothing left to do for a lease but to say so; the report's blobs are in the CAS.
+
+    A lease that cannot run here is handed back by a LeaseReject.
+    """
 
     lease: LeaseId
-    report: LeaseResult
+    report: Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from typing import Final
 
 from cyxmake_common.digest import Digest
 from cyxmake_common.ids import LeaseId
-from cyxmake_common.protocol.messages import LeaseResult, RunningLease
+from cyxmake_common.protocol.messages import RunningLease
+from cyxmake_worker.core.events import Report
 
 
 class Stage(StrEnum):
@@ -65,7 +66,7 @@ class Lease:
     epoch: int
     action: Digest
     stage: Stage = Stage.PREPARING
-    report: LeaseResult | None = None
+    report: Report | None = None
     reported_at: float = 0.0
     interruptions: int = 0
     executing: bool = False
@@ -86,7 +87,7 @@ class Lease:
         self.executing = stage is Stage.EXECUTING or (self.executing and stage is Stage.STOPPING)
         self.stage = stage
 
-    def finish(self, report: LeaseResult) -> None:
+    def finish(self, report: Report) -> None:
         """Keep the report until the coordinator has it."""
         self.report = report
         self.set_stage(Stage.DONE)

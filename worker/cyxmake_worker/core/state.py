@@ -142,9 +142,7 @@ class WorkerState:
             case ev.Interrupted():
                 self._interrupted(event)
             case ev.Stopped():
-                lease_ = self.leases.get(event.lease)
-                if lease_ is not None and lease_.stage is Stage.STOPPING:
-                    self._forget(lease_)
+                self._stopped(event)
             case _:
                 raise AssertionError(f"unknown event {event!r}")
 
@@ -268,13 +266,29 @@ class WorkerState:
 
     def _revoked(self, event: ev.Revoked) -> None:
         lease = self.leases.get(event.lease)
-        if lease is None or event.epoch < lease.epoch or lease.stage is Stage.STOPPING:
+        if lease is None:
+            self._cancelled(event.lease, event.epoch)
+        elif event.epoch < lease.epoch or lease.stage is Stage.STOPPING:
             return
-        if lease.stage in IN_FLIGHT:
+        elif lease.stage in IN_FLIGHT:
             lease.set_stage(Stage.STOPPING)
             self._emit(do.Abort(lease.id))
         else:
+            if lease.stage is not Stage.REPORTED:
+                self._cancelled(lease.id, lease.epoch)
             self._forget(lease)
+
+    def _stopped(self, event: ev.Stopped) -> None:
+        lease = self.leases.get(event.lease)
+        if lease is not None and lease.stage is Stage.STOPPING:
+            self._cancelled(lease.id, lease.epoch)
+            self._forget(lease)
+
+    def _cancelled(self, lease: LeaseId, epoch: int) -> None:
+        """Answer a revoke: the coordinator keeps the slot taken until it hears this."""
+        if self.link.up:
+            kind, cause = OutcomeKind.CANCELLED, Cause.CLIENT
+            self._emit(do.Send(LeaseResult(lease=lease, epoch=epoch, kind=kind, cause=cause)))
 
     def _advance(self, lease_id: LeaseId, before: Stage, after: Stage) -> Lease | None:
         """Move a lease on, unless the news is about work that was aborted meanwhile."""
