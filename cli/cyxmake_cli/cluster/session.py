@@ -132,6 +132,8 @@ class BuildSession:
         slots = _slots(status)
         if slots == 0:
             self._note("warning: the cluster has no workers; building locally")
+            self._remote.set_result(LocalOnly("the cluster has no workers"))
+            return
         self.jobs = self._wanted_jobs or min(_MOST_JOBS, slots * _EDGES_PER_SLOT + self._cpus)
         self._ready(self._client)
 

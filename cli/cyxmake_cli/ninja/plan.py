@@ -9,7 +9,7 @@ wanted edge joins the ready queue (or waits in its pool), any other is passed ov
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Protocol
 
@@ -108,11 +108,13 @@ class Plan:
 
     def edge_finished(self, edge: Edge, ok: bool) -> None:
         """Note the end of an edge that `find_work` gave; raises GraphError from dyndep files."""
-        pending = [edge]
+        pending = [self._finish(edge, ok)]
         while pending:
-            done = pending.pop()
-            if done in self._want:
-                self._finish(done, ok, pending)
+            passed_over = next(pending[-1], None)
+            if passed_over is None:
+                pending.pop()
+            elif passed_over in self._want:
+                pending.append(self._finish(passed_over, True))
 
     def clean_node(self, node: Node) -> list[Edge]:
         """Mark a node as unchanged after all; return the edges that need not run any more."""
@@ -191,7 +193,12 @@ class Plan:
             heapq.heappush(self._ready, heapq.heappop(use.delayed))
             use.used += 1
 
-    def _finish(self, edge: Edge, ok: bool, pending: list[Edge]) -> None:
+    def _finish(self, edge: Edge, ok: bool) -> Iterator[Edge]:
+        """Note the end of an edge; yield those that are not wanted and so end at once as well.
+
+        They must be finished before this goes on: one may load a dyndep file that makes another
+        edge wanted, which would be passed over otherwise.
+        """
         directly_wanted = self._want[edge] is not Want.NOTHING
         if directly_wanted and edge.pool in self._pools:
             self._pools[edge.pool].used -= 1
@@ -203,26 +210,27 @@ class Plan:
         edge.outputs_ready = True
         dyndeps = [node for node in edge.outputs if node.dyndep_pending]
         if dyndeps:
-            self._load_dyndeps(dyndeps, pending)
+            yield from self._load_dyndeps(dyndeps)
         for node in edge.outputs:
             for user in node.out_edges:
-                if user in self._want:
-                    self._maybe_ready(user, pending)
+                if user in self._want and self._passes_over(user):
+                    yield user
 
-    def _maybe_ready(self, edge: Edge, pending: list[Edge]) -> None:
+    def _passes_over(self, edge: Edge) -> bool:
+        """Queue an edge if it is ready and wanted; True when it is ready and not wanted."""
         # A link of thousands of objects is asked once per object: remember what it waits for.
         blocker = self._blockers.get(edge)
         if blocker is None or blocker.outputs_ready:
             blocker = edge.blocker()
         if blocker is not None:
             self._blockers[edge] = blocker
-            return
+            return False
         if self._want[edge]:
             self._schedule(edge)
-        else:
-            pending.append(edge)  # not to be run, but others wait for it
+            return False
+        return True
 
-    def _load_dyndeps(self, nodes: list[Node], pending: list[Edge]) -> None:
+    def _load_dyndeps(self, nodes: list[Node]) -> Iterator[Edge]:
         """Take newly written dyndep files into the plan."""
         found: dict[Edge, Discovered] = {}
         for node in nodes:
@@ -235,8 +243,8 @@ class Plan:
                 self._add(known, edge.outputs[0], walk)
         walk.update(user for node in nodes for user in node.out_edges)
         for edge in sorted(walk, key=lambda edge: edge.id):
-            if edge in self._want:
-                self._maybe_ready(edge, pending)
+            if edge in self._want and self._passes_over(edge):
+                yield edge
 
     def _unmark(self, nodes: Iterable[Node]) -> list[Node]:
         """Make the scan look again at everything planned above the nodes; return those outputs."""
