@@ -1,0 +1,182 @@
+"""The worker's settings: defaults, then a file, then the environment, then flags.
+
+Knows nothing of what the settings do. The token alone is enough; unknown keys are refused by name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final
+
+from platformdirs import user_data_path
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from cyxmake_common.errors import ConfigError
+from cyxmake_common.net.token import JoinToken
+from cyxmake_common.protocol.messages import Peer
+
+FILE_NAME: Final = "cyxmake-worker.toml"
+ENVIRONMENT_PREFIX: Final = "CYXMAKE_WORKER_"
+MAX_SLOTS: Final = 4096
+STDIN: Final = Path("-")
+"""As the token's file: it is the first line of standard input."""
+
+Flags = Mapping[str, str | int | float | bool | None]
+"""Settings from the command line by key; None stands for a flag that was not given."""
+
+
+class WorkerConfig(BaseModel):
+    """Every setting of the worker."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    token: Annotated[str, Field(repr=False)] = ""
+    token_file: Path | None = None
+    name: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9._-]*$")] = ""
+    slots: Annotated[int, Field(ge=0, le=MAX_SLOTS, description="0: one for each CPU")] = 0
+    prefetch: Annotated[int, Field(ge=0, le=64)] = 1
+    labels: dict[str, str] = {}
+    data_dir: Path | None = None
+    cas_limit_bytes: Annotated[int, Field(ge=0, description="0: 10 GiB, or less")] = 0
+    max_action_seconds: Annotated[float, Field(ge=0, description="0: no limit of ours")] = 3600.0
+    probe_toolchains: bool = True
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    log_json: bool = False
+    once: bool = False
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _parse_labels(cls, value: object) -> object:
+        return parse_labels(value) if isinstance(value, str) else value
+
+    @property
+    def effective_name(self) -> str:
+        """Return the given name, or the host's."""
+        return self.name or default_name()
+
+    @property
+    def effective_slots(self) -> int:
+        """Return the given number, or that of the CPUs that this process may use."""
+        return self.slots or min(MAX_SLOTS, available_cpus())
+
+    @property
+    def effective_data_dir(self) -> Path:
+        """Return the given directory, or one of this user's for a worker of this name."""
+        return self.data_dir or default_data_dir(self.effective_name)
+
+    def join_token(self) -> JoinToken:
+        """Return the token from wherever it was given; raises ConfigError."""
+        text = self.token or (_read_token(self.token_file) if self.token_file else "")
+        if not text:
+            raise ConfigError(
+                "no join token is given",
+                next_step="cyxmake-worker --token TOKEN; where the coordinator runs, "
+                "`cyxmake-coordinator token create --role worker` makes one",
+            )
+        token = JoinToken.parse(text)
+        if token.role is not Peer.WORKER:
+            raise ConfigError(
+                f"this is a token for the role {token.role}, not for a worker",
+                next_step="`cyxmake-coordinator token create --role worker` makes the right one",
+            )
+        return token
+
+
+def available_cpus() -> int:
+    """Return how many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def default_name() -> str:
+    """Return the host's name, as far as a worker may be called that."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname()).strip("-")[:64]
+    return name or "worker"
+
+
+def default_data_dir(name: str) -> Path:
+    """Return where this user's worker of a name keeps its data."""
+    return user_data_path("cyxmake", appauthor=False) / "worker" / name
+
+
+def parse_labels(text: str) -> dict[str, str]:
+    """Read `key=value,key=value`; raises ValueError."""
+    labels: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise ValueError(f"a label is written key=value, not {part!r}")
+        labels[key.strip()] = value.strip()
+    return labels
+
+
+def load_config(
+    path: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Flags | None = None,
+) -> WorkerConfig:
+    """Return the settings; a named file must exist, the one in the current directory may."""
+    values: dict[str, object] = {}
+    origins: dict[str, str] = {}
+
+    def take(found: Mapping[str, object], origin: str) -> None:
+        values.update(found)
+        origins.update(dict.fromkeys(found, origin))
+
+    file = path or Path(FILE_NAME)
+    if path is not None or file.is_file():
+        take(_read_file(file), str(file))
+    for name, value in (os.environ if environment is None else environment).items():
+        if name.startswith(ENVIRONMENT_PREFIX) and value:
+            take({name.removeprefix(ENVIRONMENT_PREFIX).lower(): value}, name)
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    if "token_file" in given and "token" not in given:
+        values.pop("token", None)  # what is asked for by hand wins over the environment
+    take(given, "command line")
+    return _validate(values, origins)
+
+
+def _validate(values: Mapping[str, object], origins: Mapping[str, str]) -> WorkerConfig:
+    try:
+        return WorkerConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        where = origins.get(key, "settings")
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{where}: unknown key {key!r}", next_step=_near(key)) from None
+        raise ConfigError(
+            f"{where}: {key}: {first['msg']}", next_step="correct the value"
+        ) from None
+
+
+def _near(key: str) -> str:
+    import difflib
+
+    known = sorted(WorkerConfig.model_fields)
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}", next_step="correct the file's syntax") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}", next_step="check the path") from error
+
+
+def _read_token(path: Path) -> str:
+    if path == STDIN:
+        return sys.stdin.readline().strip()
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the token file cannot be read: {error}") from error

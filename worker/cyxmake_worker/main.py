@@ -1,0 +1,95 @@
+"""The worker's command line: reads settings, reports how it ended.
+
+Knows nothing of the worker's parts (service builds them). Heavy imports wait until the command line
+is known to be good.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cyxmake_common.errors import CyxError, ExitStatus
+
+if TYPE_CHECKING:
+    from cyxmake_worker.config import WorkerConfig
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--token", help="Join token; better in CYXMAKE_WORKER_TOKEN, where `ps` sees none.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="File that holds the token.")
+@click.option("--name", help="Name of this worker; default: the host's name.")
+@click.option("--slots", type=int, help="Actions that run at once; default: one for each CPU.")
+@click.option("--labels", help="Own platform properties: key=value,key=value.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where blobs are kept.")
+@click.option("--config", type=click.Path(path_type=Path), help="Settings file (TOML).")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option("--log-json", is_flag=True, default=None, help="Log JSON lines.")
+@click.option("--once", is_flag=True, default=None, help="End when the coordinator goes away.")
+@click.version_option(package_name="cyxmake")
+def cli(
+    token: str | None,
+    token_file: Path | None,
+    name: str | None,
+    slots: int | None,
+    labels: str | None,
+    data_dir: Path | None,
+    config: Path | None,
+    log_level: str | None,
+    log_json: bool | None,
+    once: bool | None,
+) -> None:
+    """Let this machine compile for a CyxMake coordinator. The token alone is enough.
+
+    SIGTERM or Ctrl-C: finish what runs, then leave; twice: leave at once.
+    """
+    from cyxmake_worker.config import load_config
+
+    flags = {
+        "token": token,
+        "token_file": None if token_file is None else str(token_file),
+        "name": name,
+        "slots": slots,
+        "labels": labels,
+        "data_dir": None if data_dir is None else str(data_dir),
+        "log_level": log_level,
+        "log_json": log_json,
+        "once": once,
+    }
+    sys.exit(_serve(load_config(config, flags=flags)))
+
+
+def _serve(config: WorkerConfig) -> ExitStatus:
+    import asyncio
+
+    from cyxmake_worker.logs import configure_logging
+    from cyxmake_worker.service import serve
+
+    configure_logging(config.log_level, json=config.log_json)
+    ended = asyncio.run(serve(config, announce=click.echo))
+    if ended.status is not ExitStatus.OK:
+        click.echo(f"error: {ended.reason}", err=True)
+    return ended.status
+
+
+def main() -> None:
+    """Run the command line and exit with an ExitStatus."""
+    try:
+        cli.main(prog_name="cyxmake-worker", standalone_mode=False)
+    except CyxError as error:
+        click.echo(f"error: {error.message}", err=True)
+        if error.next_step:
+            click.echo(f"  next: {error.next_step}", err=True)
+        sys.exit(error.exit_status)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitStatus.USAGE)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        sys.exit(ExitStatus.CANCELLED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""The whole worker, built from top to bottom: directory, facts, store, sandbox, connection.
+
+Knows nothing of command lines. Everything that is opened here is closed here, in reverse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from cyxmake_common.cas.disk import DiskStore
+from cyxmake_common.net.blobs import BlobClient
+from cyxmake_common.net.connection import Connection
+from cyxmake_common.net.token import JoinToken
+from cyxmake_common.protocol.messages import WorkerFacts
+from cyxmake_worker import host
+from cyxmake_worker.config import STDIN, WorkerConfig
+from cyxmake_worker.control import Control, Door
+from cyxmake_worker.core.effects import Exit
+from cyxmake_worker.core.state import CoreConfig
+from cyxmake_worker.data_dir import DataDir, DirectoryLock
+from cyxmake_worker.entries import EntryRecorder
+from cyxmake_worker.executors.sandboxed import ExecutorSettings, SandboxedExecutor
+from cyxmake_worker.fetch import Fetcher
+from cyxmake_worker.inputs import InputRoots
+from cyxmake_worker.probe_cache import ProbeCache
+from cyxmake_worker.sandbox.base import SandboxKind
+from cyxmake_worker.sandbox.probe import Chosen, choose_sandbox
+from cyxmake_worker.shell import Surroundings, WorkerShell
+from cyxmake_worker.toolchains import LocalToolchains, find_toolchains
+from cyxmake_worker.work import LeaseJobs, Workshop
+
+PROGRAM: Final = "cyxmake-worker"
+_log = structlog.get_logger(__name__)
+
+
+async def serve(config: WorkerConfig, announce: Callable[[str], None]) -> Exit:
+    """Work until told to stop; `announce` gets the one ready line. Raises CyxError."""
+    early = None if config.token_file == STDIN else config.join_token()
+    data = DataDir(config.effective_data_dir)
+    data.prepare()
+    with DirectoryLock(data.root):
+        async with AsyncExitStack() as stack:
+            machine = await _Machine.open(config, data, stack)
+            # Whoever starts us with a pipe may still have to make the token: be ready by then.
+            token = early or await _in_daemon(config.join_token)
+            shell = await _build(config, data, machine, _Joining(token, announce), stack)
+            with _signals(shell.leave):
+                return await shell.run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """What stands here whether or not a coordinator can be reached."""
+
+    facts: WorkerFacts
+    toolchains: LocalToolchains
+    store: DiskStore
+    sandbox: Chosen
+
+    @classmethod
+    async def open(cls, config: WorkerConfig, data: DataDir, stack: AsyncExitStack) -> _Machine:
+        """Look at the machine and open the store, all at the same time."""
+        limit = config.cas_limit_bytes or data.default_limit()
+        cache = ProbeCache(data.probes)
+        store, sandbox, tools, toolchains = await asyncio.gather(
+            DiskStore(data.cas, limit).open(),
+            choose_sandbox(data.run / "sandbox"),
+            host.find_tools(cache),
+            find_toolchains(data.toolchains) if config.probe_toolchains else _no_toolchains(),
+        )
+        stack.push_async_callback(store.close)
+        stack.push_async_callback(sandbox.sandbox.close)
+        cache.save()
+        if sandbox.kind is SandboxKind.NONE:
+            _log.error("no-sandbox", reason="; ".join(sandbox.tried))
+        facts = host.worker_facts(
+            config.effective_name,
+            config.effective_slots,
+            host.offered_properties(sandbox.kind.value, config.labels),
+            data.root,
+            toolchains.facts(),
+            tools,
+        )
+        return cls(facts, toolchains, store, sandbox)
+
+
+@dataclass(frozen=True, slots=True)
+class _Joining:
+    """How to come in, and whom to tell."""
+
+    token: JoinToken
+    announce: Callable[[str], None]
+
+
+async def _build(
+    config: WorkerConfig, data: DataDir, machine: _Machine, joining: _Joining, stack: AsyncExitStack
+) -> WorkerShell:
+    """Put the worker together around an open machine."""
+    facts, store = machine.facts, machine.store
+    control = Control(Door(joining.token, data.authorities, PROGRAM), facts, data.root)
+    blobs = BlobClient(control.connect_bulk)
+    stack.push_async_callback(blobs.close)
+    fetcher = Fetcher(blobs, store)
+    roots = InputRoots(store, data.run / "roots", fetcher.ensure)
+    await roots.open()
+    stack.push_async_callback(roots.close)
+    settings = ExecutorSettings(worker=facts.name, timeout=config.max_action_seconds)
+    executor = SandboxedExecutor(
+        roots, machine.sandbox.sandbox, store, data.run / "scratch", settings
+    )
+    await executor.open()
+    stack.push_async_callback(executor.close)
+    recorder = EntryRecorder(store, fetcher, executor, machine.toolchains)
+    work = LeaseJobs(
+        Workshop(
+            name=facts.name,
+            fetcher=fetcher,
+            store=store,
+            roots=roots,
+            seed=functools.partial(machine.toolchains.seed, store=store),
+            executor=executor,
+            uploader=blobs,
+            recorder=recorder,
+            ask=control.ask,
+            can_execute=machine.sandbox.kind is not SandboxKind.NONE,
+        )
+    )
+    return WorkerShell(
+        CoreConfig(slots=facts.slots, prefetch=config.prefetch, once=config.once),
+        Surroundings(
+            connect=control.connect,
+            work=work,
+            read_load=functools.partial(host.read_load, data.root),
+            joined=_Welcome(facts, joining),
+            debug=config.log_level == "debug",
+        ),
+    )
+
+
+class _Welcome:
+    """Tells that the worker has joined: on standard output the first time, else in the log."""
+
+    def __init__(self, facts: WorkerFacts, joining: _Joining) -> None:
+        self._facts = facts
+        self._joining = joining
+        self._told = False
+
+    def __call__(self, connection: Connection) -> None:
+        address = self._joining.token.address
+        if not self._told:
+            self._told = True
+            slots = self._facts.slots
+            self._joining.announce(f"{PROGRAM} {self._facts.name} joined {address} ({slots} slots)")
+        _log.info("joined", address=address, session=connection.session)
+
+
+async def _no_toolchains() -> LocalToolchains:
+    return LocalToolchains()
+
+
+async def _in_daemon(read: Callable[[], JoinToken]) -> JoinToken:
+    """Call what may block for ever, in a thread that does not keep the program alive."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[JoinToken] = loop.create_future()
+
+    def settle(token: JoinToken | None, error: Exception | None) -> None:
+        if done.done():
+            return
+        if token is not None:
+            done.set_result(token)
+        elif error is not None:
+            done.set_exception(error)
+
+    def run() -> None:
+        token: JoinToken | None = None
+        error: Exception | None = None
+        try:
+            token = read()
+        except Exception as raised:  # handed to whoever waits
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+            loop.call_soon_threadsafe(settle, token, error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await done
+
+
+@contextlib.contextmanager
+def _signals(leave: Callable[[], None]) -> Iterator[None]:
+    """Let SIGTERM and SIGINT ask the worker to leave; a second one makes it leave at once."""
+    loop = asyncio.get_running_loop()
+    if sys.platform == "win32":
+        before = {
+            number: signal.signal(number, lambda *_: loop.call_soon_threadsafe(leave))
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
