@@ -173,9 +173,8 @@ def to_error(failure: CyxError, *, fatal: bool = False) -> Error:
 
 def from_error(message: Error) -> CyxError:
     """Return the exception an ERROR stands for; a code of another version becomes a CyxError."""
-    if message.code == UnknownType.code:
-        return ProtocolError(message.message, next_step=message.next_step or _UPDATE)
-    kind = _BY_CODE.get(message.code, CyxError)
+    unknown_type = message.code == UnknownType.code
+    kind = ProtocolError if unknown_type else _BY_CODE.get(message.code, CyxError)
     failure = kind(message.message, next_step=message.next_step)
     failure.code = message.code
     failure.retryable = message.retryable
