@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from cyxmake_cli.analysis.detectors import Project, detect
 from cyxmake_cli.ninja.disk import RealDisk
-from cyxmake_cli.ninja.session import BuildGraph, Options
+from cyxmake_cli.ninja.session import BuildGraph, Keep, Options
 from cyxmake_common.errors import ExitStatus, ProjectError, UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class BuildRequest:
     keep_going: int = 1
     verbose: bool = False
     quiet: bool = False
+    dry_run: bool = False
+    debug: frozenset[str] = frozenset()
     coordinator: str | None = None
     use_cache: bool = True
     use_cluster: bool = True
@@ -62,6 +64,12 @@ def build(request: BuildRequest) -> ExitStatus:
             if not request.quiet:
                 print("cyxmake: no work to do.")  # noqa: T201 - this is the user interface
             _write_summary(request, None, start, ExitStatus.OK)
+            return ExitStatus.OK
+        for line in graph.explain_lines():
+            print(f"cyxmake explain: {line}")  # noqa: T201
+        if request.dry_run:
+            for edge in graph.wanted():
+                print(edge.command() if request.verbose else edge.description() or edge.command())  # noqa: T201
             return ExitStatus.OK
         return _run(graph, project, request, start)
     finally:
@@ -90,6 +98,9 @@ def _load_current(project: Project, request: BuildRequest) -> BuildGraph:
         try:
             if not graph.plan_manifest():
                 return graph
+            if request.dry_run:
+                print("cyxmake: build.ninja itself is out of date")  # noqa: T201
+                return graph
             status = _run(graph, project, BuildRequest(use_cluster=False), time.monotonic())
             if status is not ExitStatus.OK:
                 raise ProjectError(
@@ -113,11 +124,13 @@ def _options(project: Project, request: BuildRequest) -> Options:
         # Only a log that does not exist yet needs to know which format the installed ninja writes.
         found = subprocess.run(["ninja", "--version"], capture_output=True, text=True, check=False)
         version = found.stdout.strip()
-    keep_going = request.keep_going
-    return (
-        Options(ninja_version=version, keep_going=keep_going)
-        if version
-        else Options(keep_going=keep_going)
+    debug = request.debug
+    return Options(
+        ninja_version=version or Options().ninja_version,
+        keep_going=request.keep_going,
+        explain="explain" in debug,
+        dry_run=request.dry_run,
+        keep=Keep(depfiles="keepdepfile" in debug, rspfiles="keeprsp" in debug),
     )
 
 

@@ -79,7 +79,26 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output is gone; nobody is left to tell
         sys.exit(ExitStatus.OK)
+    except Exception as error:
+        click.echo(f"error: a bug in cyxmake: {type(error).__name__}: {error}", err=True)
+        click.echo(f"  next: please report it with {_keep_traceback()}", err=True)
+        sys.exit(ExitStatus.INTERNAL)
     sys.exit(status if isinstance(status, int) else ExitStatus.OK)
+
+
+def _keep_traceback() -> str:
+    """Write the current traceback to a file; returns its name for a person."""
+    import tempfile
+    import traceback
+
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="cyxmake-", suffix=".traceback", delete=False, encoding="utf-8"
+        ) as file:
+            traceback.print_exc(file=file)
+            return file.name
+    except OSError:
+        return "what it was asked to do"
 
 
 if __name__ == "__main__":

@@ -31,6 +31,11 @@ from cyxmake_common.errors import ExitStatus
               help="Stop after this many failures; 0 never stops.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Show each command, and why it ran locally.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what tools say, and failures.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would run, and run nothing.")
+@click.option(
+    "-d", "debug", multiple=True, type=click.Choice(["explain", "keepdepfile", "keeprsp"]),
+    help="As ninja's -d: say why edges run; keep depfiles or response files.",
+)  # fmt: skip
 @click.option("--coordinator", help="Address of the coordinator, instead of the token's own.")
 @click.option("--no-cache", is_flag=True, help="Do not use results of earlier builds.")
 @click.option("--local", "local_only", is_flag=True, help="Use no cluster at all.")
@@ -50,6 +55,8 @@ def command(
     keep_going: int,
     verbose: bool,
     quiet: bool,
+    dry_run: bool,
+    debug: tuple[str, ...],
     coordinator: str | None,
     no_cache: bool,
     local_only: bool,
@@ -73,6 +80,8 @@ def command(
             keep_going=keep_going,
             verbose=verbose,
             quiet=quiet,
+            dry_run=dry_run,
+            debug=frozenset(debug),
             coordinator=coordinator,
             use_cache=not no_cache,
             use_cluster=not local_only,
