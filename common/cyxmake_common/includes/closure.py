@@ -7,8 +7,9 @@ once per search path, so that the files of a project share nearly all work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from cyxmake_common.includes.files import FileSystem, Identity, RealFileSystem
 from cyxmake_common.includes.scanner import (
@@ -23,7 +24,10 @@ from cyxmake_common.includes.scanner import (
     scan_definitions,
 )
 from cyxmake_common.includes.search import Environment, Lookup, SearchDirectories, absolute
-from cyxmake_common.toolchain.compile_command import CompileCommand, Language
+from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind, Language
+
+PREINCLUDED: Final = Directive(Kind.ANGLE, "stdc-predef.h")
+"""What gcc includes before everything else, where there is one."""
 
 __all__ = ["Closure", "IncludeClosure", "RealFileSystem"]
 
@@ -78,8 +82,8 @@ class IncludeClosure:
         self._files = files or RealFileSystem()
         self._scans: dict[str, tuple[Identity, ScanResult]] = {}
         self._fresh: set[str] = set()
-        self._definitions: dict[str, tuple[Identity, tuple[Definition, ...]]] = {}
-        self._calls: dict[tuple[str, tuple[str, ...]], tuple[Identity, tuple[Directive, ...]]] = {}
+        self._definitions: dict[str, Mapping[str, tuple[Definition, ...]]] = {}
+        self._calls: dict[tuple[str, ...], dict[str, tuple[Directive, ...]]] = {}
         self._spaces: dict[SearchDirectories, _Space] = {}
         if isinstance(self._files, RealFileSystem):
             self._files.listen(self._forgotten)
@@ -113,22 +117,15 @@ class IncludeClosure:
     def _forgotten(self, path: str | None) -> None:
         """Drop what may have changed: one path, or everything but the scans."""
         if path is None:
-            self._fresh.clear()
-            self._spaces.clear()
+            for known in (self._fresh, self._spaces, self._definitions, self._calls):
+                known.clear()
             return
         self._fresh.discard(path)
-        folder, _, name = path.rpartition("/")
-        known = {folder}
-        stale = [
-            key
-            for key in self._spaces
-            if any(
-                directory.startswith(folder)
-                for directory in (*key.quote, *key.bracket, *key.system)
-            )
-            and not known <= self._spaces[key].lookup.needed
-        ]
-        for key in stale:
+        self._definitions.pop(path, None)
+        for calls in self._calls.values():
+            calls.pop(path, None)
+        name = path.rpartition("/")[2]
+        for key in [key for key, space in self._spaces.items() if space.lookup.is_outdated()]:
             # A search directory came into being: the order itself may have changed.
             del self._spaces[key]
         for space in self._spaces.values():
@@ -154,31 +151,30 @@ class IncludeClosure:
         self._fresh.add(path)
         return result
 
-    def definitions(self, path: str) -> tuple[Definition, ...]:
-        """Return the macros of a file that may name a file."""
+    def definitions(self, path: str) -> Mapping[str, tuple[Definition, ...]]:
+        """Return the macros of a file that may name a file, by macro."""
         known = self._definitions.get(path)
-        if known is not None and self._files.identity(path) == known[0]:
-            return known[1]
-        try:
-            data, identity = self._files.read(path)
-        except OSError:
-            return ()
-        result = scan_definitions(data)
-        self._definitions[path] = (identity, result)
-        return result
+        if known is None:
+            found: dict[str, list[Definition]] = {}
+            for definition in scan_definitions(self._bytes(path)):
+                found.setdefault(definition.macro, []).append(definition)
+            known = {macro: tuple(values) for macro, values in found.items()}
+            self._definitions[path] = known
+        return known
 
     def calls(self, path: str, wrappers: tuple[str, ...]) -> tuple[Directive, ...]:
         """Return the names that a file passes to wrappers of `__has_include`."""
-        known = self._calls.get((path, wrappers))
-        if known is not None and self._files.identity(path) == known[0]:
-            return known[1]
+        known = self._calls.setdefault(wrappers, {})
+        found = known.get(path)
+        if found is None:
+            found = known[path] = scan_calls(self._bytes(path), wrappers)
+        return found
+
+    def _bytes(self, path: str) -> bytes:
         try:
-            data, identity = self._files.read(path)
+            return self._files.read(path)[0]
         except OSError:
-            return ()
-        result = scan_calls(data, wrappers)
-        self._calls[path, wrappers] = (identity, result)
-        return result
+            return b""
 
     def edges(self, space: _Space, path: str, *, preprocessed: bool) -> _Edges:
         """Return where a file's directives lead."""
@@ -232,6 +228,8 @@ class _Walk:
             if not found:
                 self.unresolved[f"-include {name}"] = None
             self._visit(found)
+        if command.kind is CompilerKind.GCC and command.language is not Language.ASSEMBLER:
+            self._visit(lookup.find(PREINCLUDED, self.cwd))
         self._visit((lookup.canonical(absolute(command.source, self.cwd)),))
         self._follow_macros()
         scans = [edges.scan for _, edges in self.special]
@@ -284,28 +282,31 @@ class _Walk:
                 self.leaves.update(self.space.lookup.find(directive, path.rpartition("/")[0]))
 
     def _follow_computed(self) -> None:
-        values: dict[str, list[Definition]] = {}
+        given: dict[str, list[Definition]] = {}
         for macro, text in self.command.macro_values:
             if definition := definition_of(macro, text.encode("utf-8", "surrogateescape")):
-                values.setdefault(macro, []).append(definition)
-        for path in self.seen:
-            for definition in self.owner.definitions(path):
-                values.setdefault(definition.macro, []).append(definition)
+                given.setdefault(macro, []).append(definition)
         for path, edges in tuple(self.special):
             for macro in edges.scan.computed:
-                self._follow_macro(macro, path, values)
+                self._follow_macro(macro, path, given)
 
-    def _follow_macro(self, macro: str, path: str, values: dict[str, list[Definition]]) -> None:
+    def _values(self, macro: str, given: dict[str, list[Definition]]) -> list[Definition]:
+        """Return every value that a macro has on the command line or in a file of the walk."""
+        values = list(given.get(macro, ()))
+        for path in self.seen:
+            values += self.owner.definitions(path).get(macro, ())
+        return values
+
+    def _follow_macro(self, macro: str, path: str, given: dict[str, list[Definition]]) -> None:
         """Visit whatever a macro may name; a macro without any value can't be included."""
         todo, done = [macro], {macro}
+        folder = path.rpartition("/")[0]
         while todo:
-            for definition in values.get(todo.pop(), ()):
+            for definition in self._values(todo.pop(), given):
                 if definition.opaque:
                     self.unresolved[f"#include {macro} in {path}"] = None
                 elif definition.directive is not None:
-                    self._visit(
-                        self.space.lookup.find(definition.directive, path.rpartition("/")[0])
-                    )
+                    self._visit(self.space.lookup.find(definition.directive, folder))
                 elif definition.alias not in done:
                     done.add(definition.alias)
                     todo.append(definition.alias)

@@ -104,7 +104,7 @@ class RealFileSystem:
     def identity(self, path: str) -> Identity | None:
         """Return the state of the file or directory behind a path, or None."""
         try:
-            return _identity(os.stat(path))  # noqa: PTH116 - called per header and build
+            return identity_of(os.stat(path))  # noqa: PTH116 - called per header and build
         except OSError:
             return None
 
@@ -114,7 +114,7 @@ class RealFileSystem:
             state = os.fstat(file.fileno())
             if not stat.S_ISREG(state.st_mode):
                 raise OSError(f"{path} is no regular file")
-            return file.read(), _identity(state)
+            return file.read(), identity_of(state)
 
     def _list(self, folder: str) -> dict[str, bool]:
         try:
@@ -136,5 +136,6 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _identity(state: os.stat_result) -> Identity:
+def identity_of(state: os.stat_result) -> Identity:
+    """Return the identity that a stat result shows."""
     return Identity(state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size)

@@ -58,28 +58,35 @@ EMPTY: Final = ScanResult()
 
 # Blanks, comments and spliced lines, as they may stand between the parts of a directive.
 _GAP: Final = rb"(?:[ \t\v\f]|/\*(?:[^*]|\*(?!/))*\*/|\\[ \t]*\r?\n)*"
-_TAIL: Final = (
-    rb'(?:"([^"\n]*)"|<([^>\n]*)>|([A-Za-z_$][\w$]*[ \t]*(?:\([^\n]*)?|[^\n]*))'  # the name
-)
+_NAME: Final = rb"""(?:"([^"\n]*)"|<([^>\n]*)>"""
 _DIRECTIVE: Final = re.compile(
     rb"#"
     + _GAP
     + rb"(?:(include_next|include|import|embed)"
     + _GAP
-    + _TAIL
+    + _NAME
+    + rb"|([^\n]*))"
     # The keyword itself may be broken over two lines: then the whole file is joined and read again.
-    + rb"|([a-z_]*)\\[ \t]*\r?\n"
+    + rb"|(i[a-z_]*|e[a-z]*|)\\[ \t]*\r?\n"
     + rb"|pragma"
     + _GAP
     + rb"GCC"
     + _GAP
     + rb"dependency"
     + _GAP
-    + rb'(?:"([^"\n]*)"|<([^>\n]*)>))'
+    + _NAME
+    + rb"))"
 )
 _PROBE: Final = re.compile(
-    rb"__has_(include_next|include|embed)(?:__)?" + _GAP + rb"\(?" + _GAP + _TAIL
+    rb"__has_(include_next|include|embed)(?:__)?"
+    + _GAP
+    + rb"(?:\("
+    + _GAP
+    + rb")?"
+    + _NAME
+    + rb"|(?<=[( \t])([A-Za-z_$][\w$]*)\s*\))"
 )
+_PROSE: Final = re.compile(rb"[A-Za-z_$][\w$]*[ \t]+[a-z]")
 _TIME: Final = re.compile(rb"__(?:DATE|TIME|TIMESTAMP)__")
 _INCBIN: Final = re.compile(rb'\.(incbin|include)\b[ \t]*(?:\\?"((?:[^"\\\n]|\\[^"\n])*)\\?")?')
 _SPLICE: Final = re.compile(rb"\\[ \t]*\r?\n")
@@ -169,7 +176,9 @@ class _Findings:
         stripped = text.rstrip()
         if stripped.endswith(b"\\"):
             return True
-        self._take_computed(stripped)
+        if not _PROSE.match(stripped):
+            # Two plain words are a sentence in a comment, as in "#include this only once".
+            self._take_computed(stripped)
         return False
 
     def _take_computed(self, text: bytes) -> None:

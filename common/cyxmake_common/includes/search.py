@@ -6,7 +6,7 @@ directory named by -I keeps its place among the system directories.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cyxmake_common.includes.files import FileSystem
@@ -20,6 +20,15 @@ _LANGUAGE_PATH = {
     Language.CXX: "CPLUS_INCLUDE_PATH",
     Language.ASSEMBLER_WITH_CPP: "C_INCLUDE_PATH",
     Language.ASSEMBLER: "",
+}
+
+
+_CHAIN = {
+    Kind.QUOTE: Kind.QUOTE,
+    Kind.QUOTE_NEXT: Kind.QUOTE,
+    Kind.ANGLE: Kind.ANGLE,
+    Kind.ANGLE_NEXT: Kind.ANGLE,
+    Kind.ASSEMBLER: Kind.ASSEMBLER,
 }
 
 
@@ -77,19 +86,45 @@ class Lookup:
         self.directories = directories
         self._files = files
         self._paths = Canonical(files)
-        existing = _merge(directories, files)
-        quote, bracket = (
-            tuple(self._paths.of(path).rstrip("/") for path in chain) for chain in existing
+        self._cwd = directories.cwd.rstrip("/")
+        parts = _merge(directories, files)
+        self._chains = self._chain(*parts)
+        # With the directories that do not exist (yet), at the places where they are named.
+        self._named = self._chain(
+            *(
+                [path for path in named if path in kept or not files.is_directory(path)]
+                for named, kept in zip(
+                    (directories.quote, directories.bracket, directories.system), parts, strict=True
+                )
+            )
         )
-        self._chains = {
-            Kind.QUOTE: (*quote, *bracket),
-            Kind.ANGLE: bracket,
-            Kind.ASSEMBLER: (
-                directories.cwd.rstrip("/"),
-                *(self._paths.of(path).rstrip("/") for path in directories.assembler),
-            ),
-        }
+        self._missing = tuple(
+            path
+            for path in (*directories.quote, *directories.bracket, *directories.system)
+            if not files.is_directory(path)
+        )
         self._found: dict[tuple[Kind, str], str | None] = {}
+
+    def is_outdated(self) -> bool:
+        """Tell whether a directory of the search path exists by now that did not before."""
+        return any(self._files.is_directory(path) for path in self._missing)
+
+    def _chain(
+        self, quote: Iterable[str], bracket: Iterable[str], system: Iterable[str]
+    ) -> dict[Kind, tuple[str, ...]]:
+        quoted, angled = self._places(quote), self._places((*bracket, *system))
+        assembler = (self._cwd, *self._places(self.directories.assembler))
+        return {
+            Kind.QUOTE: (*quoted, *angled),
+            Kind.ANGLE: angled,
+            Kind.ASSEMBLER: tuple(dict.fromkeys(assembler)),
+        }
+
+    def _places(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """Return directories without dots, except missing ones, whose dots lead nowhere."""
+        known = self._files.is_directory
+        places = (self._paths.of(path) if known(path) else path for path in paths)
+        return tuple(dict.fromkeys(place.rstrip("/") for place in places))
 
     @property
     def needed(self) -> frozenset[str]:
@@ -99,14 +134,22 @@ class Lookup:
 
     def candidates(self, directive: Directive, folder: str) -> Iterator[str]:
         """Yield every path that is tried for a name in a file of `folder`, in order."""
+        return self._tried(directive, folder, self._chains)
+
+    def all_candidates(self, directive: Directive, folder: str) -> Iterator[str]:
+        """Yield the same, with the directories of the search path that do not exist (yet)."""
+        return self._tried(directive, folder, self._named)
+
+    def _tried(
+        self, directive: Directive, folder: str, chains: Mapping[Kind, tuple[str, ...]]
+    ) -> Iterator[str]:
         kind, name = directive.kind, directive.name
         if name.startswith("/"):
             yield name
             return
         if kind in (Kind.QUOTE, Kind.QUOTE_NEXT):
             yield f"{folder}/{name}"
-        chain = kind if kind in self._chains else Kind.QUOTE
-        for directory in self._chains[chain]:
+        for directory in chains[_CHAIN[kind]]:
             yield f"{directory}/{name}"
 
     def find(self, directive: Directive, folder: str) -> tuple[str, ...]:
@@ -195,13 +238,15 @@ class Canonical:
         return "/" + "/".join(done)
 
 
-def _merge(directories: SearchDirectories, files: FileSystem) -> tuple[list[str], list[str]]:
-    """Return the existing quote and bracket directories as gcc and clang merge them."""
+def _merge(
+    directories: SearchDirectories, files: FileSystem
+) -> tuple[Iterable[str], Iterable[str], Iterable[str]]:
+    """Return the existing quote, bracket and system directories as gcc and clang merge them."""
     system = _unique(directories.system, files, set())
-    system_ids = set(system.values())
-    bracket = _unique(directories.bracket, files, system_ids)
-    quote = _unique(directories.quote, files, system_ids)
-    return list(quote), [*bracket, *system]
+    taken = set(system.values())
+    bracket = _unique(directories.bracket, files, taken)
+    quote = _unique(directories.quote, files, taken)
+    return tuple(quote), tuple(bracket), tuple(system)
 
 
 def _unique(

@@ -39,6 +39,19 @@ _SUFFIXES: Final = {
     ".s": Language.ASSEMBLER,
     **dict.fromkeys((".S", ".sx"), Language.ASSEMBLER_WITH_CPP),
 }
+_UNDOES_SIDE: Final = frozenset(
+    (
+        "-g0",
+        "-ggdb0",
+        "-gno-split-dwarf",
+        "-gsplit-dwarf=single",
+        "-fno-stack-usage",
+        "-fno-test-coverage",
+        "-fno-profile-arcs",
+        "-emit-llvm",
+    )
+)
+_DEBUG: Final = re.compile(r"-g(?:[123]|gdb[123]?|dwarf(?:-[345])?)?\Z")
 _LANGUAGES: Final = {language.value: language for language in Language}
 _UNSENT_SUFFIXES: Final = {
     **dict.fromkeys((".h", ".hh", ".hpp", ".hxx", ".H", ".tcc"), "makes a precompiled header"),
@@ -241,8 +254,8 @@ class _Parser:
         depfile = self._depfile(path)
         if isinstance(depfile, LocalOnly):
             return depfile
-        if ".dwo" in self.suffixes and Role.ASSEMBLE in self.modes:
-            return LocalOnly("-S with -gsplit-dwarf leaves its second file in different places")
+        if self.suffixes and (problem := self._side_problem()):
+            return problem
         search = self._search()
         if isinstance(search, LocalOnly):
             return search
@@ -267,6 +280,19 @@ class _Parser:
                 *self.values.get(Role.SIDE_FILE, ()),
             ),
         )
+
+    def _side_problem(self) -> LocalOnly | None:
+        """Say when it can't be foretold which second outputs there will be."""
+        options = {token for argument in self.arguments for token in argument.tokens}
+        if ".dwo" in self.suffixes and Role.ASSEMBLE in self.modes:
+            return LocalOnly("-S with -gsplit-dwarf leaves its second file in different places")
+        for option in sorted(options):
+            if option.startswith("-flto") or option in _UNDOES_SIDE:
+                return LocalOnly(f"{option} may take away a second output")
+        clang_splits = ".dwo" in self.suffixes and self.kind is CompilerKind.CLANG
+        if clang_splits and not any(_DEBUG.match(option) for option in options):
+            return LocalOnly("-gsplit-dwarf without -g: clang leaves the second output away")
+        return None
 
     def _source(self, program: str) -> tuple[str, Language] | LocalOnly:
         if not self.modes:

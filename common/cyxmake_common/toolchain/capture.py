@@ -125,7 +125,7 @@ class _Capture:
             directories=tuple(
                 dict.fromkeys(path for report in reports.values() for path in report.includes)
             ),
-            builtin_includes={name: report.includes for name, report in reports.items()},
+            builtin_includes=_by_language(reports),
             watched=tuple(self.watched),
             missing=tuple(
                 dict.fromkeys(path for report in reports.values() for path in report.missing)
@@ -227,6 +227,15 @@ def _archived(path: Path) -> set[str]:
         match[1].decode()
         for match in re.finditer(rb"\0([a-z]{2,3}_[A-Z]{2}(?:\.[a-z0-9]+)?(?:@[a-z]+)?)\0", data)
     }
+
+
+def _by_language(reports: Mapping[str, SearchReport]) -> dict[str, tuple[str, ...]]:
+    """Return the directories by language; assembly is preprocessed as C is."""
+    result = {name: report.includes for name, report in reports.items()}
+    if "c" in result:
+        result["assembler-with-cpp"] = result["c"]
+        result["assembler"] = ()
+    return result
 
 
 def _subfolders(path: str) -> list[str]:

@@ -19,8 +19,14 @@ from cyxmake_common.cas.tree import InputTree
 from cyxmake_common.cas.tree_scan import TreeScanner
 from cyxmake_common.digest import Digest
 from cyxmake_common.toolchain.capture import CapturedToolchain, capture, unsuitable
-from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind, Language
+from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind
 from cyxmake_common.toolchain.local import LocalOnly
+from cyxmake_common.toolchain.manifest import (
+    MANIFEST_PATH,
+    ToolchainManifest,
+    language_name,
+    relevant_search_flags,
+)
 from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed
 
 _FORMAT: Final = 1
@@ -36,8 +42,9 @@ Source = str | bytes
 class Toolchain:
     """A compiler as a tree in the CAS: `id` is the digest of its root Directory.
 
-    `directories` are the Directory blobs; `files` says where each file's bytes can be read; `path`
-    is the PATH for the worker; `builtin_includes` holds for commands without search flags.
+    `directories` are the Directory blobs and the manifest; `files` says where each file's bytes
+    can be read; `path` is the PATH for the worker; `builtin_includes` holds for commands without
+    search flags.
     """
 
     id: Digest
@@ -114,11 +121,12 @@ class ToolchainStore:
         toolchain = self.get(compiler)
         if isinstance(toolchain, LocalOnly):
             return toolchain
-        language = "c++" if command.language is Language.CXX else "c"
-        if not command.search_flags:
+        language = language_name(command)
+        flags = relevant_search_flags(command, toolchain.target)
+        if not flags:
             known = toolchain.builtin_includes.get(language)
             return known if known is not None else LocalOnly(f"{compiler} compiles no {language}")
-        return self._search(compiler, language, command.search_flags, cwd)
+        return self._search(compiler, language, flags, cwd)
 
     def _search(
         self, compiler: str, language: str, flags: tuple[str, ...], cwd: str
@@ -202,6 +210,14 @@ def _build(captured: CapturedToolchain, variables: dict[str, str]) -> _Record:
     before = {path: _stamp(path) for path in _watched(captured)}
     for path in captured.files:
         scanner.add_path(path)
+    manifest = ToolchainManifest(
+        captured.kind,
+        captured.version,
+        captured.target,
+        captured.path,
+        captured.builtin_includes,
+    ).to_bytes()
+    tree.add_file(MANIFEST_PATH, Digest.of(manifest))
     root, directories = tree.build()
     toolchain = Toolchain(
         id=root,
@@ -209,7 +225,7 @@ def _build(captured: CapturedToolchain, variables: dict[str, str]) -> _Record:
         version=captured.version,
         target=captured.target,
         names=captured.names,
-        directories=directories,
+        directories={**directories, Digest.of(manifest): manifest},
         files=files,
         builtin_includes=captured.builtin_includes,
         installations=captured.installations,
