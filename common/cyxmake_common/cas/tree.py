@@ -180,11 +180,11 @@ class InputTree:
         parent, slash, name = path.rpartition("/")
         if name in _REFUSED or not slash or "\0" in name:
             raise ValueError(f"not an absolute, resolved path: {path!r}")
+        if not name.isascii():
+            _check_text(name)
         node = self._directory(parent)
         if name in node.directories:
             raise ValueError(f"there is a directory at {path}")
-        if not name.isascii():
-            _check_text(name)
         return node, name
 
     def _directory(self, path: str) -> _Node:
