@@ -1,32 +1,260 @@
 """Turns a successful compile into an entry of the action cache, with its exact inputs.
 
-Knows nothing of leases or connections.
+Knows nothing of leases, connections or sandboxes: it is handed the layers that the compiler saw.
+Other actions get their entry, by plain digest, from the coordinator.
+
+What the compiler read comes from the depfile that the command writes, or from one that we add where
+that cannot change the object. Where a depfile leaves out system headers, or cannot exist, the
+include closure stands in: a superset, which costs hits but never gives a wrong one. Whatever is not
+fully known gives no entry.
 """
 
 from __future__ import annotations
 
-from cyxmake_common.action import ActionResult
-from cyxmake_common.cas.disk import DiskStore
-from cyxmake_common.execution.executor import ExecutionRequest, Executor
-from cyxmake_common.protocol.messages import CacheEntry
-from cyxmake_worker.fetch import Fetcher
-from cyxmake_worker.toolchains import LocalToolchains
+import asyncio
+import posixpath
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from cyxmake_common.action import ROOT, TOOLCHAIN, ActionResult, OutputFile
+from cyxmake_common.cache.key import KeyInputs, manifest, pack_paths, tokenise
+from cyxmake_common.cas.store import BlobStore, read_all
+from cyxmake_common.digest import EMPTY, Digest
+from cyxmake_common.execution.executor import ExecutionRequest
+from cyxmake_common.includes.depfile import parse_depfile
+from cyxmake_common.includes.search import absolute
+from cyxmake_common.protocol.messages import MAX_INLINE, MAX_TEXT, CacheEntry
+from cyxmake_common.toolchain.arguments import parse_compile
+from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind
+from cyxmake_common.toolchain.local import LocalOnly
+from cyxmake_common.toolchain.normalise import normalise
+from cyxmake_worker.rooted_output import mentions_root
+from cyxmake_worker.scenes import Scene, Scenes
+
+PRIVATE_DEPFILE: Final = ".cyxmake-private.d"
+"""The depfile of our own, in the command's working directory; never part of a result."""
+
+_PLANS_KEPT: Final = 1024
+_RECORDS_COMMAND: Final = ("-frecord-", "-grecord-command-line")
+_TIME_MACROS: Final = ("__DATE__", "__TIME__", "__TIMESTAMP__")
+_EPOCH: Final = "SOURCE_DATE_EPOCH"
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A compile that can be recorded: `depfile` is where its dependencies stand, if anywhere."""
+
+    command: CompileCommand
+    depfile: str | None
+    ours: bool
 
 
 class EntryRecorder:
-    """Makes entries."""
+    """Makes entries; one at a time, in a thread of its own, so that heartbeats go on."""
 
-    def __init__(
-        self, store: DiskStore, fetcher: Fetcher, executor: Executor, local: LocalToolchains
-    ) -> None:
+    def __init__(self, store: BlobStore, path_of: Callable[[Digest], Path]) -> None:
         self._store = store
+        self._path_of = path_of
+        self._scenes = Scenes()
+        self._plans: OrderedDict[Digest, _Plan | None] = OrderedDict()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="entries")
 
-    def prepare(self, request: ExecutionRequest) -> ExecutionRequest:
-        """Return what is really executed."""
-        return request
+    def __repr__(self) -> str:
+        return f"<EntryRecorder {self._scenes!r}>"
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def prepare(self, request: ExecutionRequest, layers: Sequence[Path]) -> ExecutionRequest:
+        """Return what is really executed: the same, or with a depfile of our own."""
+        plan = self._plan(request, layers)
+        if plan is None or not plan.ours:
+            return request
+        command = request.command
+        compiler, *rest = command.arguments
+        added = ("-MD", "-MF", PRIVATE_DEPFILE)
+        return replace(
+            request,
+            command=replace(
+                command,
+                arguments=(compiler, *added, *rest),
+                output_paths=(*command.output_paths, PRIVATE_DEPFILE),
+            ),
+        )
 
     async def record(
-        self, request: ExecutionRequest, result: ActionResult
+        self, request: ExecutionRequest, layers: Sequence[Path], result: ActionResult
     ) -> tuple[ActionResult, CacheEntry | None]:
-        """Return the result and its entry."""
-        return result, None
+        """Return the result as the client wants it, and its entry where there can be one."""
+        plan = self._plan(request, layers)
+        if plan is None:
+            return result, None
+        listed: bytes | None = None
+        if plan.depfile is not None:
+            output = _find(result, plan.depfile, _directory(request))
+            listed = await read_all(self._store, output.digest) if output else None
+        if plan.ours:
+            result = without_private(result)
+        if result.exit_code != 0 or (plan.depfile is not None and listed is None):
+            return result, None
+        loop = asyncio.get_running_loop()
+        job = _Recording(plan, request, self._scenes.of(layers), listed)
+        entry = await loop.run_in_executor(self._thread, self._make, job, result)
+        return result, entry
+
+    def _make(self, job: _Recording, result: ActionResult) -> CacheEntry | None:
+        return job.entry(result, self._path_of)
+
+    # ── plans ───────────────────────────────────────────────────────────────────────────────────
+
+    def _plan(self, request: ExecutionRequest, layers: Sequence[Path]) -> _Plan | None:
+        if request.digest not in self._plans:
+            self._plans[request.digest] = self._make_plan(request, layers)
+            if len(self._plans) > _PLANS_KEPT:
+                self._plans.popitem(last=False)
+        return self._plans[request.digest]
+
+    def _make_plan(self, request: ExecutionRequest, layers: Sequence[Path]) -> _Plan | None:
+        if request.action.do_not_cache or not request.action.property(TOOLCHAIN):
+            return None
+        scene, cwd = self._scenes.of(layers), _directory(request)
+        command = parse_compile(
+            request.command.arguments, lambda path: scene.read(absolute(path, cwd))
+        )
+        if isinstance(command, LocalOnly) or _names_time(command):
+            return None
+        if not command.language.is_preprocessed:
+            return _Plan(command, None, ours=False)
+        if command.depfile is not None:
+            exact = command.depfile.system_headers
+            return _Plan(command, command.depfile.path if exact else None, ours=False)
+        if any(argument.startswith(_RECORDS_COMMAND) for argument in command.argv):
+            return _Plan(command, None, ours=False)  # the object would hold our own arguments
+        return _Plan(command, PRIVATE_DEPFILE, ours=True)
+
+
+def without_private(result: ActionResult) -> ActionResult:
+    """Return a result without the depfile of our own."""
+    kept = tuple(output for output in result.outputs if output.path != PRIVATE_DEPFILE)
+    return replace(result, outputs=kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    """One entry in the making; `listed` are the depfile's bytes, if it tells everything."""
+
+    plan: _Plan
+    request: ExecutionRequest
+    scene: Scene
+    listed: bytes | None
+
+    def entry(self, result: ActionResult, path_of: Callable[[Digest], Path]) -> CacheEntry | None:
+        """Return the entry; None when something about the inputs is not known."""
+        root = self.request.action.property(ROOT)
+        inputs = self._inputs()
+        if inputs is None:
+            return None
+        key = self._key(root)
+        if key is None or len(root) > MAX_TEXT:
+            return None
+        dependencies, absent = inputs
+        lines = {tokenise(path, root): digest for path, digest in dependencies.items()}
+        entry = CacheEntry(
+            key=key,
+            manifest=Digest.of(manifest(lines.items())),
+            paths=pack_paths(tuple(sorted(lines))),
+            absent=pack_paths(tuple(sorted({tokenise(path, root) for path in absent}))),
+            root=root if self._is_bound(result, root, path_of) else "",
+            result=result.to_bytes(),
+        )
+        return entry if _fits(entry) else None
+
+    def _key(self, root: str) -> Digest | None:
+        """Return the reduced key, exactly as the client computes it."""
+        action, command = self.request.action, self.plan.command
+        cwd = _directory(self.request)
+        source = self.scene.digest(absolute(command.source, cwd))
+        if source is None:
+            return None
+        return KeyInputs(
+            toolchain=Digest.parse(action.property(TOOLCHAIN)),
+            arguments=normalise(command, root),
+            environment=self.request.command.environment,
+            directory=tokenise(cwd, root),
+            source=source,
+            platform=tuple(p for p in action.platform if p[0] not in (ROOT, TOOLCHAIN)),
+        ).key()
+
+    def _inputs(self) -> tuple[dict[str, Digest], tuple[str, ...]] | None:
+        """Return every file that was read with its digest, and what must stay absent."""
+        command, scene, cwd = self.plan.command, self.scene, _directory(self.request)
+        environment = self.request.command.environment
+        builtin = self._builtin()
+        if builtin is None:
+            return None
+        if self.listed is None:
+            closure = scene.closures.closure(command, cwd, builtin, environment)
+            if closure.unresolved or closure.precompiled:
+                return None
+            names: Sequence[str] = sorted(closure.files)
+        else:
+            names = parse_depfile(self.listed).prerequisites
+        read = {absolute(path, cwd) for path in (*names, command.source, *command.inputs)}
+        if self._depends_on_time(read):
+            return None
+        probes = scene.probes.probes(command, cwd, names, builtin, environment)
+        digests: dict[str, Digest] = {}
+        for path in (*read, *probes.present):
+            digest = scene.digest(path)
+            if digest is None:
+                return None  # it was not an input: a file that the command made for itself
+            digests[path] = digest
+        return digests, probes.absent
+
+    def _builtin(self) -> tuple[str, ...] | None:
+        known = self.scene.manifest
+        return None if known is None else known.builtin_for(self.plan.command)
+
+    def _depends_on_time(self, paths: set[str]) -> bool:
+        """Tell whether a file may put the time into the object."""
+        scans = self.scene.closures
+        using = [path for path in paths if scans.scan(path).uses_time]
+        if not using:
+            return False
+        epoch = any(name == _EPOCH for name, _ in self.request.command.environment)
+        if not epoch or self.plan.command.kind is not CompilerKind.GCC:
+            return True  # older clangs do not look at the variable
+        # The modification time of a file: no variable freezes that one.
+        return any(b"__TIMESTAMP__" in (self.scene.read(path) or b"") for path in using)
+
+    def _is_bound(self, result: ActionResult, root: str, path_of: Callable[[Digest], Path]) -> bool:
+        """Tell whether the result holds for this place of the project only."""
+        blobs = [path_of(digest) for digest in sorted(result.blobs()) if digest != EMPTY]
+        return mentions_root(self.plan.command.argv, blobs, root)
+
+
+def _directory(request: ExecutionRequest) -> str:
+    return "/" + request.command.working_directory.strip("/")
+
+
+def _find(result: ActionResult, path: str, cwd: str) -> OutputFile | None:
+    """Return an output by a path as the command spells it; results have it relative."""
+    wanted = posixpath.normpath(absolute(path, cwd))
+    for output in result.outputs:
+        if posixpath.normpath(absolute(output.path, cwd)) == wanted:
+            return output
+    return None
+
+
+def _names_time(command: CompileCommand) -> bool:
+    """Tell whether a macro on the command line may put the time into the object."""
+    return any(name in argument for argument in command.argv for name in _TIME_MACROS)
+
+
+def _fits(entry: CacheEntry) -> bool:
+    return max(len(entry.paths), len(entry.absent), len(entry.result)) <= MAX_INLINE // 2

@@ -121,7 +121,8 @@ async def _build(
     )
     await executor.open()
     stack.push_async_callback(executor.close)
-    recorder = EntryRecorder(store, fetcher, executor, machine.toolchains)
+    recorder = EntryRecorder(store, store.path_of)
+    stack.callback(recorder.close)
     work = LeaseJobs(
         Workshop(
             name=facts.name,

@@ -51,11 +51,6 @@ class LocalToolchains:
             for toolchain in self._found.values()
         )
 
-    def builtin_includes(self, toolchain: Digest, language: str) -> tuple[str, ...] | None:
-        """Return a local toolchain's own include directories; None when it is not known here."""
-        known = self._found.get(toolchain)
-        return None if known is None else known.builtin_includes.get(language)
-
     async def seed(self, root: Digest, store: BlobStore) -> None:
         """Put the blobs of a toolchain that stands here into a store; others are left alone.
 

@@ -38,6 +38,7 @@ from cyxmake_common.protocol.messages import (
     Missing,
 )
 from cyxmake_worker.core.events import Report
+from cyxmake_worker.entries import without_private
 from cyxmake_worker.fetch import Fetcher, MissingInputs
 from cyxmake_worker.inputs import Layer
 
@@ -89,12 +90,12 @@ class Uploader(Protocol):
 class Recorder(Protocol):
     """Turns a success into an entry of the action cache."""
 
-    def prepare(self, request: ExecutionRequest) -> ExecutionRequest:
+    def prepare(self, request: ExecutionRequest, layers: Sequence[Path]) -> ExecutionRequest:
         """Return what is really executed, so that the inputs read can be told afterwards."""
         ...
 
     async def record(
-        self, request: ExecutionRequest, result: ActionResult
+        self, request: ExecutionRequest, layers: Sequence[Path], result: ActionResult
     ) -> tuple[ActionResult, CacheEntry | None]:
         """Return the result as the client wants it, and the entry if there can be one."""
         ...
@@ -166,14 +167,16 @@ class LeaseJobs:
         """Run the action to its verdict; its outputs are pinned in the local store."""
         job = self._jobs[lease]
         request = _request(job)
-        execution = await self._with.executor.execute(self._with.recorder.prepare(request))
+        layers = [layer.path for layer in job.layers]
+        # Only the command differs: the digest stays the client's own.
+        executed = self._with.recorder.prepare(request, layers)
+        execution = await self._with.executor.execute(executed)
         outcome = execution.outcome
         if outcome.result is not None:
             job.pinned = outcome.result.blobs() - {EMPTY}
             self._with.store.pin(job.pinned)
-            result = replace(outcome.result, worker=self._with.name)
-            if outcome.succeeded:
-                result, job.entry = await self._record(request, result)
+            result, entry = await self._record(request, layers, outcome.result)
+            job.entry = entry if outcome.succeeded else None
             outcome = replace(outcome, result=result)
         job.execution = replace(execution, outcome=outcome)
 
@@ -216,16 +219,16 @@ class LeaseJobs:
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
 
     async def _record(
-        self, request: ExecutionRequest, result: ActionResult
+        self, request: ExecutionRequest, layers: Sequence[Path], result: ActionResult
     ) -> tuple[ActionResult, CacheEntry | None]:
         try:
-            return await self._with.recorder.record(request, result)
+            return await self._with.recorder.record(request, layers, result)
         except ConnectionLost:
             raise
         except (CyxError, OSError, ValueError):
             # An entry makes the next build faster; a result without one is as good.
             _log.exception("no-cache-entry", action=str(request.digest))
-            return result, None
+            return without_private(result), None
 
     async def _deliver(self, blobs: Collection[Digest]) -> None:
         wanted = tuple(sorted(digest for digest in blobs if digest != EMPTY))

@@ -1,0 +1,272 @@
+"""Cache entries of real compiles: exact inputs, absences, keys equal to the client's."""
+
+from __future__ import annotations
+
+import posixpath
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cyxmake_common.action import ISA, OS_FAMILY, ActionResult
+from cyxmake_common.cache.key import KeyInputs, expand, manifest, tokenise, unpack_paths
+from cyxmake_common.digest import Digest
+from cyxmake_common.platform import isa, os_family
+from cyxmake_common.protocol.messages import CacheEntry
+from cyxmake_common.toolchain.arguments import parse_compile
+from cyxmake_common.toolchain.identity import Toolchain
+from cyxmake_common.toolchain.local import LocalOnly
+from cyxmake_common.toolchain.normalise import normalise
+from cyxmake_worker.entries import PRIVATE_DEPFILE
+from cyxmake_worker.toolchains import LocalToolchains
+from support.worker_bench import Bench, bench
+from support.worker_client import Project, local_toolchain
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs the namespace sandbox")
+
+HEADERS = {
+    "/project/src/a.c": b'#include "a.h"\n#include <b.h>\nint f(void) { return A + B; }\n',
+    "/project/src/a.h": b"#define A 1\n",
+    "/project/include/b.h": b"#if __has_include(<c.h>)\n#include <c.h>\n#endif\n#define B 2\n",
+}
+FLAGS = ("-Isrc/../generic", "-Iinclude")
+COMPILE = ("gcc", *FLAGS, "-c", "src/a.c", "-o", "a.o")
+WITH_DEPS = ("gcc", *FLAGS, "-MD", "-MF", "a.d", "-c", "src/a.c", "-o", "a.o")
+SYSTEM = ("/usr/include/stdc-predef.h",)
+
+
+@pytest.fixture(scope="module")
+def gcc(tmp_path_factory: pytest.TempPathFactory) -> Toolchain:
+    """Capture this machine's gcc once."""
+    return local_toolchain(tmp_path_factory.mktemp("gcc"))
+
+
+@pytest.fixture(scope="module")
+def clang(tmp_path_factory: pytest.TempPathFactory) -> Toolchain:
+    """Capture this machine's clang once."""
+    path = shutil.which("clang")
+    if path is None:
+        pytest.skip("no clang here")
+    return local_toolchain(tmp_path_factory.mktemp("clang"), path)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return one place for the rooms of all tests: the toolchains are stored once."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+async def room(home: Path, gcc: Toolchain) -> AsyncIterator[Bench]:
+    """Open a worker's rooms with gcc standing there."""
+    async with bench(home, LocalToolchains([gcc])) as opened:
+        yield opened
+
+
+def project(toolchain: Toolchain, **files: bytes) -> Project:
+    """Return the project of these tests, with more or other files by path."""
+    more = {path.replace("__", "/"): data for path, data in files.items()}
+    system = {path: Path(path).read_bytes() for path in SYSTEM if Path(path).exists()}
+    return Project(
+        files={**HEADERS, **system, **more},
+        toolchain=toolchain,
+        directories=("/project/generic", "/usr/include"),
+    )
+
+
+def client_key(
+    made: Project, argv: tuple[str, ...], environment: tuple[tuple[str, str], ...] = ()
+) -> Digest:
+    """Return the reduced key as the client computes it."""
+    command = parse_compile(argv)
+    assert not isinstance(command, LocalOnly), command
+    assert made.toolchain is not None
+    return KeyInputs(
+        toolchain=made.toolchain.id,
+        arguments=normalise(command, made.root),
+        environment=tuple(sorted((("PATH", made.toolchain.path), *environment))),
+        directory=tokenise(made.root, made.root),
+        source=Digest.of(made.files[posixpath.join(made.root, command.source)]),
+        platform=tuple(sorted(((ISA, isa()), (OS_FAMILY, os_family())))),
+    ).key()
+
+
+def paths(entry: CacheEntry, root: str = "/project") -> set[str]:
+    """Return the entry's dependencies, for a project at a root."""
+    return {posixpath.normpath(expand(p, root)) for p in unpack_paths(entry.paths)}
+
+
+def absent(entry: CacheEntry, root: str = "/project") -> set[str]:
+    """Return the paths that must not exist."""
+    return {posixpath.normpath(expand(p, root)) for p in unpack_paths(entry.absent)}
+
+
+def applies(entry: CacheEntry, made: Project) -> bool:
+    """Tell whether an entry holds for the files of a project, as the client decides it."""
+    lines = []
+    for token in unpack_paths(entry.paths):
+        path = posixpath.normpath(expand(token, made.root))
+        if path in made.files:
+            lines.append((token, Digest.of(made.files[path])))
+        else:
+            lines.append((token, Digest.of_file(path)))
+    if Digest.of(manifest(lines)) != entry.manifest:
+        return False
+    gone = {posixpath.normpath(expand(t, made.root)) for t in unpack_paths(entry.absent)}
+    return not gone & made.files.keys()
+
+
+async def test_the_entry_has_the_clients_key_and_the_exact_inputs(
+    room: Bench, gcc: Toolchain
+) -> None:
+    """Dependencies come from the depfile; every place looked at before is named as absent."""
+    made = project(gcc)
+    done = await room.run(made.job(WITH_DEPS, ("a.o", "a.d")))
+    entry = done.entry
+    assert entry is not None
+    assert entry.key == client_key(made, WITH_DEPS)
+    found = paths(entry)
+    assert {"/project/src/a.c", "/project/src/a.h", "/project/include/b.h"} <= found
+    assert "/project/generic/b.h" in absent(entry)
+    assert "/project/generic/c.h" in absent(entry)
+    assert "/project/include/c.h" in absent(entry)
+    assert applies(entry, made)
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("/project/src/a.h", b"#define A 5\n"),
+        ("/project/generic/b.h", b"#define B 7\n"),
+        ("/project/generic/c.h", b""),
+    ],
+)
+async def test_a_changed_or_appearing_header_ends_the_entrys_use(
+    room: Bench, gcc: Toolchain, path: str, data: bytes
+) -> None:
+    """A header that changes, shadows another or answers __has_include makes the entry miss."""
+    made = project(gcc)
+    entry = (await room.run(made.job(WITH_DEPS, ("a.o", "a.d")))).entry
+    assert entry is not None
+    assert not applies(entry, replace(made, files={**made.files, path: data}))
+
+
+async def test_a_command_without_a_depfile_gets_one_of_ours(room: Bench, gcc: Toolchain) -> None:
+    """The result names what the client asked for and nothing else; the inputs are as exact."""
+    made = project(gcc)
+    done = await room.run(made.job(COMPILE, ("a.o",)))
+    assert done.entry is not None
+    assert [o.path for o in ActionResult.from_bytes(done.result).outputs] == ["a.o"]
+    assert done.entry.key == client_key(made, COMPILE)
+    assert "/project/include/b.h" in paths(done.entry)
+    assert done.entry.result == done.result
+
+
+async def test_two_checkouts_share_an_entry_unless_the_object_names_its_place(
+    room: Bench, gcc: Toolchain
+) -> None:
+    """Without debug information the root is empty and the key the same; with -g it is not."""
+    here = project(gcc)
+    files = {p.replace("/project", "/elsewhere", 1): d for p, d in here.files.items()}
+    there = replace(here, root="/elsewhere", files=files, directories=("/elsewhere/generic",))
+    one = (await room.run(here.job(COMPILE, ("a.o",)))).entry
+    other = (await room.run(there.job(COMPILE, ("a.o",)))).entry
+    assert one is not None
+    assert other is not None
+    assert (one.root, other.root) == ("", "")
+    assert (one.key, one.manifest) == (other.key, other.manifest)
+    assert applies(one, there)
+    debug = (await room.run(here.job(("gcc", "-g", *COMPILE[1:]), ("a.o",)))).entry
+    assert debug is not None
+    assert debug.root == "/project"
+    packed = (await room.run(here.job(("gcc", "-g", "-gz", *COMPILE[1:]), ("a.o",)))).entry
+    assert packed is not None
+    assert packed.root == "/project", "compressed sections hide the path"
+
+
+async def test_user_depfiles_are_completed_by_the_closure(room: Bench, gcc: Toolchain) -> None:
+    """-MMD leaves system headers out; the entry has them nevertheless."""
+    made = project(gcc)
+    argv = ("gcc", "-isystem", "include", "-MMD", "-MF", "a.d", "-c", "src/a.c", "-o", "a.o")
+    entry = (await room.run(made.job(argv, ("a.o", "a.d")))).entry
+    assert entry is not None
+    assert {"/project/include/b.h", "/project/src/a.h"} <= paths(entry)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"const char *t = __DATE__;", b"const char *t = __TIMESTAMP__;", b"const char *t = __TIME__;"],
+)
+async def test_the_time_of_day_makes_no_entry(room: Bench, gcc: Toolchain, line: bytes) -> None:
+    """Not even in a header; a frozen clock allows it, except for the modification time."""
+    made = project(gcc)
+    made.files["/project/src/a.h"] += line + b"\n"
+    assert (await room.run(made.job(COMPILE, ("a.o",)))).entry is None
+    frozen = made.job(COMPILE, ("a.o",), {"SOURCE_DATE_EPOCH": "1"})
+    entry = (await room.run(frozen)).entry
+    assert (entry is not None) is (b"TIMESTAMP" not in line)
+
+
+async def test_failures_and_uncached_actions_make_no_entry(room: Bench, gcc: Toolchain) -> None:
+    """A compile error is a verdict without an entry; so is what the client does not want kept."""
+    made = project(gcc)
+    made.files["/project/src/a.h"] = b"#error no\n"
+    failed = await room.run(made.job(COMPILE, ("a.o",)))
+    assert ActionResult.from_bytes(failed.result).exit_code == 1
+    assert failed.entry is None
+    good = project(gcc)
+    assert (await room.run(good.job(COMPILE, ("a.o",), do_not_cache=True))).entry is None
+
+
+async def test_data_included_by_the_assembler_is_an_input(room: Bench, gcc: Toolchain) -> None:
+    """.incbin reads a file that no depfile lists."""
+    made = project(gcc)
+    made.files["/project/src/a.c"] = b'__asm__(".incbin \\"src/data.bin\\"");\n'
+    made.files["/project/src/data.bin"] = b"data"
+    entry = (await room.run(made.job(COMPILE, ("a.o",)))).entry
+    assert entry is not None
+    assert "/project/src/data.bin" in paths(entry)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("-O0",),
+        ("-g", "-grecord-gcc-switches"),
+        ("-g3", "-ggdb", "-O2"),
+        ("-frecord-gcc-switches",),
+        ("-flto",),
+        ("--coverage",),
+        ("-S",),
+    ],
+)
+async def test_a_depfile_of_ours_does_not_change_the_object(
+    home: Path, gcc: Toolchain, flags: tuple[str, ...]
+) -> None:
+    """The object is that of the same command run by hand in the same place."""
+    await _same_object(home, gcc, ("gcc", *flags))
+
+
+@pytest.mark.parametrize("flags", [("-O1", "-g"), ("-g", "-grecord-command-line")])
+async def test_a_depfile_of_ours_does_not_change_clangs_object(
+    home: Path, clang: Toolchain, flags: tuple[str, ...]
+) -> None:
+    """clang can record its whole command line in the object: then nothing is added."""
+    await _same_object(home, clang, ("clang", *flags))
+
+
+async def _same_object(home: Path, toolchain: Toolchain, start: tuple[str, ...]) -> None:
+    mode = () if "-S" in start else ("-c",)
+    argv = (*start, *FLAGS, *mode, "src/a.c", "-frandom-seed=1", "-o", "a.o")
+    outputs = ("a.o", "a.gcno") if "--coverage" in start else ("a.o",)
+    made = project(toolchain)
+    async with bench(home, LocalToolchains([toolchain])) as room:
+        ours = ActionResult.from_bytes((await room.run(made.job(argv, outputs))).result)
+        plain_job = made.job(argv, outputs, do_not_cache=True)
+        plain = ActionResult.from_bytes((await room.run(plain_job)).result)
+    assert ours.exit_code == plain.exit_code == 0
+    assert ours.outputs == plain.outputs
+    assert all(PRIVATE_DEPFILE not in output.path for output in ours.outputs)
