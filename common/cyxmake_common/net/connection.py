@@ -24,7 +24,7 @@ from cyxmake_common.ids import SessionId
 from cyxmake_common.net.exchange import Exchange, Waiter
 from cyxmake_common.protocol.codec import Envelope, UnknownType, decode, encode
 from cyxmake_common.protocol.messages import Error, Goodbye, Hello, Message, Peer, Welcome
-from cyxmake_common.protocol.session import check_allowed, from_error, to_error
+from cyxmake_common.protocol.session import check_open, from_error, to_error
 
 log = structlog.get_logger(__name__)
 
@@ -207,7 +207,7 @@ class Connection:
     def _encode(self, message: Message, reply_to: str | None) -> bytes | str:
         if self.closed.is_set():
             raise self._lost()
-        check_allowed(message, self.me, self.channel)
+        check_open(message, self.me, self.channel)
         envelope = Envelope(reply_to or self._new_id(), clock.wall(), self._sender, message)
         frame = encode(envelope, self._wire.subprotocol)
         if len(frame) > self._max_frame:
@@ -266,7 +266,7 @@ class Connection:
             self._receive_unknown(error)
             return
         message = envelope.message
-        check_allowed(message, self.peer, self.channel)
+        check_open(message, self.peer, self.channel)
         waiter = self._waiting.get(envelope.id)
         if isinstance(message, Error) and message.fatal:
             self.failure = self.failure or from_error(message)

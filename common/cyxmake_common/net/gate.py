@@ -94,11 +94,11 @@ class Gate:
         self._service = service
         self._penalties = Penalties()
         self._logged: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._handshakes = 0
+        self.handshakes: set[asyncio.Task[None] | None] = set()
         self.connections: set[Connection] = set()
 
     def __repr__(self) -> str:
-        return f"<Gate {len(self.connections)} connections, {self._handshakes} handshakes>"
+        return f"<Gate {len(self.connections)} connections, {len(self.handshakes)} handshakes>"
 
     async def receive(self, wire: Wire) -> None:
         """Serve one wire until it is closed."""
@@ -137,16 +137,17 @@ class Gate:
         log.debug("disconnected", name=connection.name, reason=connection.close_reason)
 
     async def _admit(self, wire: Wire) -> Connection:
-        if self._handshakes >= MAX_HANDSHAKES:
+        if len(self.handshakes) >= MAX_HANDSHAKES:
             raise _Busy("too many callers at once")
-        self._handshakes += 1
+        task = asyncio.current_task()
+        self.handshakes.add(task)
         try:
             async with asyncio.timeout(self._service.handshake_seconds):
                 return await self._handshake(wire)
         except TimeoutError:
             raise ProtocolError("the handshake took too long") from None
         finally:
-            self._handshakes -= 1
+            self.handshakes.discard(task)
 
     async def _handshake(self, wire: Wire) -> Connection:
         if wire.subprotocol not in SUBPROTOCOLS:

@@ -268,6 +268,9 @@ class Server:
         self._server.close(close_connections=False)
         connections = list(self._gate.connections)
         await asyncio.gather(*(connection.close(goodbye) for connection in connections))
+        for handshake in list(self._gate.handshakes):
+            if handshake is not None:
+                handshake.cancel()
         handlers = set(self._handlers)
         if handlers:
             # A handler ends when its connection does; one that does not is stopped.

@@ -64,6 +64,13 @@ def check_allowed(message: Message, sender: Peer, channel: Channel) -> None:
         raise ProtocolError(f"{message.type} does not belong on a {channel} connection")
 
 
+def check_open(message: Message, sender: Peer, channel: Channel) -> None:
+    """Raise ProtocolError for a message that has no place on a connection that is open."""
+    if isinstance(message, Hello | Welcome):
+        raise ProtocolError(f"out of turn: {message.type} on an open connection")
+    check_allowed(message, sender, channel)
+
+
 class HandshakeMachine:
     """One side of the opening of a connection; `me` says which."""
 
