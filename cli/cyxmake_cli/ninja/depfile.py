@@ -17,7 +17,7 @@ _TOKEN: Final = re.compile(
     rb"(?P<space>(?:\\\\)*\\ )"  # 2N+1 backslashes and a space: N backslashes, the space stays
     rb"|(?P<end>(?:\\\\)+) "  # 2N backslashes and a space: 2N backslashes, the name ends
     rb"|(?P<hash>\\+#)"
-    rb"|(?P<stop>\\+:)(?P<after>[\0 \r\n\t])"
+    rb"|(?P<stop>\\+:)(?P<after>[\0 \r\n\t]|\Z)"
     rb"|(?P<colon>\\+:)"
     rb"|(?P<dollar>\$\$)"
     rb"|(?P<text>\\+[^\0\r\n]|[" + _PLAIN + rb"]+)"

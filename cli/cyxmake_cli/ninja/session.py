@@ -244,7 +244,7 @@ class BuildGraph:
             return ""
         from difflib import get_close_matches
 
-        close = get_close_matches(path, self.state.paths, n=1, cutoff=0.8)
+        close = get_close_matches(path, self.state.paths, n=1, cutoff=0.7)
         return f", did you mean '{close[0]}'?" if close else ""
 
 
