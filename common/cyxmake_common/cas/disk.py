@@ -41,6 +41,7 @@ from cyxmake_common.errors import BlobMissing, CyxError, StoreFull
 
 _SHED_BYTES: Final = 64 << 20
 _LARGE_FILE: Final = 8 << 20
+_TURNS: Final = 16
 _DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _log = structlog.get_logger(__name__)
 
@@ -83,7 +84,7 @@ class DiskStore:
         self._links = DiskLinks(self, self._files)
         self._trash: list[Path] = []
         self._sweeper: asyncio.Task[None] | None = None
-        self._evicted = self._damaged = 0
+        self._evicted = self._damaged = self._inline = 0
 
     def __repr__(self) -> str:
         return f"<DiskStore {self._files.root} {self._index!r}>"
@@ -110,7 +111,7 @@ class DiskStore:
             self._index.pin(EMPTY)
             if EMPTY not in self._index:
                 self.adopt(EMPTY, self._files.write(EMPTY, b""), 0)
-            self._make_room(0)
+            await self._shrink()
         except BaseException:
             await self.close()
             raise
@@ -135,6 +136,7 @@ class DiskStore:
         """Yield the blob's bytes from an offset in chunks; raises BlobMissing."""
         if digest == EMPTY:
             return
+        await self._take_turns()
         self._require(digest)
         try:
             stored = self._files.path(digest).open("rb")
@@ -170,6 +172,7 @@ class DiskStore:
 
     async def open_writer(self, digest: Digest, *, resume: bool = False) -> DiskWriter:
         """Begin to store a blob; raises StoreFull. Resuming one that is here: nothing to send."""
+        await self._take_turns()
         if not self._index.can_ever_hold(digest.size):
             raise StoreFull(f"{digest} does not fit: {self._index!r}")
         writer = DiskWriter(self, self._files, digest)
@@ -209,6 +212,7 @@ class DiskStore:
         A file that was not written or checked in this run is hashed first. Raises BlobMissing,
         StoreFull, and OSError for the destination.
         """
+        await self._take_turns()
         self._require(digest)
         with self._kept(digest):
             await self._links.link(digest, destination, executable)
@@ -306,6 +310,21 @@ class DiskStore:
         self._drop(digest)
         _log.warning("cas_blob_damaged", digest=str(digest))
         return BlobMissing(f"blob {digest} was damaged and is gone")
+
+    async def _shrink(self) -> None:
+        """Get below a limit that was lowered since the last run."""
+        while self._index.excess_bytes and (victims := self._index.plan_shedding(1)):
+            for victim in victims:
+                self._drop(victim)
+                self._evicted += 1
+                await self._take_turns()
+        self._make_room(0)
+
+    async def _take_turns(self) -> None:
+        """Let other tasks run now and then: small blobs are done without waiting for anything."""
+        self._inline += 1
+        if self._inline % _TURNS == 0:
+            await asyncio.sleep(0)
 
     def _make_room(self, need: int) -> None:
         try:

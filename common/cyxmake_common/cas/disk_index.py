@@ -28,10 +28,11 @@ CREATE TABLE IF NOT EXISTS blobs (
     PRIMARY KEY (hash, size)
 ) WITHOUT ROWID
 """
+_SELECT: Final = "SELECT lower(hex(hash)) || '-' || size, stored, used FROM blobs"
 _log = structlog.get_logger(__name__)
 
-Row = tuple[Digest, int, float]
-"""A blob, the bytes it takes in the store, its last use."""
+Rows = dict[str, tuple[int, float]]
+"""By file name (a digest is made only for what is there): bytes in the store, last use."""
 
 
 class DiskIndex:
@@ -46,7 +47,7 @@ class DiskIndex:
         self._flushing = asyncio.Lock()
         self._complained = False
 
-    async def open(self) -> list[Row]:
+    async def open(self) -> Rows:
         """Open or make the file and return its rows; an unreadable one is replaced by a new one."""
         try:
             return await self._open_once()
@@ -58,7 +59,7 @@ class DiskIndex:
             return await self._open_once()
         except (sqlite3.Error, OSError) as error:
             _log.warning("cas_index_unusable", path=str(self._path), error=str(error))
-            return []
+            return {}
 
     def note(self, digest: Digest) -> None:
         """Mark a blob's row as out of date; it is written within about a second."""
@@ -114,7 +115,7 @@ class DiskIndex:
         )
         await self._db.commit()
 
-    async def _open_once(self) -> list[Row]:
+    async def _open_once(self) -> Rows:
         db = await aiosqlite.connect(self._path)
         try:
             await db.execute("PRAGMA journal_mode=WAL")
@@ -133,12 +134,12 @@ class DiskIndex:
         self._db = db
         return rows
 
-    async def _read(self, db: aiosqlite.Connection) -> list[Row]:
-        rows: list[Row] = []
-        async with db.execute("SELECT hash, size, stored, used FROM blobs") as cursor:
+    async def _read(self, db: aiosqlite.Connection) -> Rows:
+        rows: Rows = {}
+        async with db.execute(_SELECT) as cursor:
             while batch := await cursor.fetchmany(10_000):
                 try:
-                    rows += [(Digest(h.hex(), n), int(s), float(u)) for h, n, s, u in batch]
-                except (AttributeError, TypeError, ValueError) as error:
+                    rows |= {name: (int(stored), float(used)) for name, stored, used in batch}
+                except (TypeError, ValueError) as error:
                     raise sqlite3.DatabaseError(f"not a row of the index: {error}") from error
         return rows

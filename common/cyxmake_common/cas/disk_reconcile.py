@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cyxmake_common.cas.disk_files import BlobFiles, parse_name, unlink
-from cyxmake_common.cas.disk_index import Row
+from cyxmake_common.cas.disk_index import Rows
 from cyxmake_common.cas.store import CHUNK_BYTES
 from cyxmake_common.digest import Digest
 
@@ -19,23 +19,23 @@ _PARTIAL_SECONDS: Final = 86_400.0
 
 @dataclass(slots=True)
 class Survey:
-    """Blobs in order of last use, digests whose index rows are to be written, kept uploads."""
+    """Blobs, size and last use, the oldest first; digests whose rows are to be written; uploads."""
 
-    blobs: list[Row] = field(default_factory=list)
+    blobs: list[tuple[Digest, int, float]] = field(default_factory=list)
     changed: set[Digest] = field(default_factory=set)
     partials: list[tuple[Digest, int]] = field(default_factory=list)
 
 
-def survey(files: BlobFiles, rows: list[Row], now: float) -> Survey:
+def survey(files: BlobFiles, rows: Rows, now: float) -> Survey:
     """List a store's directory against the rows of its index, and clean up after a crash."""
     files.drop_twins()
     _adopt_uploads(files)
     found = Survey(partials=_partials(files, now))
-    known = {digest: (stored, used) for digest, stored, used in rows}
+    stale = dict(rows)
     for path, digest in files.blobs():
         if digest is None:
             continue
-        row = known.pop(digest, None)
+        row = stale.pop(path.name, None)
         if row is not None:
             # No look at the file: a plain one's size is in its name (the row may count a twin too).
             found.blobs.append((digest, digest.size if files.codec.plain else row[0], row[1]))
@@ -46,7 +46,7 @@ def survey(files: BlobFiles, rows: list[Row], now: float) -> Survey:
             continue
         found.blobs.append((digest, status.st_size, status.st_mtime))
         found.changed.add(digest)
-    found.changed.update(known)
+    found.changed.update(gone for name in stale if (gone := parse_name(name)) is not None)
     found.blobs.sort(key=lambda row: row[2])
     return found
 

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from cyxmake_common.cas.compressing import IDENTITY, Codec
-from cyxmake_common.cas.disk_files import BlobFiles, unlink
+from cyxmake_common.cas.disk_files import BlobFiles, parse_name, unlink
 from cyxmake_common.cas.disk_index import DiskIndex
 from cyxmake_common.cas.disk_writer import in_thread
 from cyxmake_common.cas.index import Entry
@@ -58,7 +58,11 @@ async def fsck(
     intact: dict[Digest, Entry] = {}
     damaged: set[Digest] = set()
     index = DiskIndex(root / "index.sqlite", intact.get)
-    rows = {digest: Entry(stored, used) for digest, stored, used in await index.open()}
+    rows = {
+        digest: Entry(stored, used)
+        for name, (stored, used) in (await index.open()).items()
+        if (digest := parse_name(name)) is not None
+    }
     try:
         found = files.blobs()
         while batch := await in_thread(lambda: list(islice(found, _BATCH))):

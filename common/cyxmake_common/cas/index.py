@@ -68,13 +68,19 @@ class LruIndex:
         """Return how many blobs are here and pinned."""
         return len(self._held)
 
+    @property
+    def excess_bytes(self) -> int:
+        """Return by how much the limit is exceeded; only a lowered limit makes that more than 0."""
+        return max(0, self.used_bytes + self.reserved_bytes - self.limit_bytes)
+
     def get(self, digest: Digest) -> Entry | None:
         """Return what is known of a blob, without counting that as a use."""
         return self._free.get(digest) or self._held.get(digest)
 
     def add(self, digest: Digest, stored: int, now: float) -> None:
         """Note a blob as here and used now; the room for it has been made before."""
-        self.remove(digest)
+        if digest in self:
+            self.remove(digest)
         entry = Entry(stored, self._tick(now))
         self.used_bytes += stored
         if digest in self._pins:

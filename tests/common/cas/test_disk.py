@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import sqlite3
@@ -406,6 +407,26 @@ async def test_the_limit_holds_under_random_load(tmp_path: Path) -> None:
                 assert sum(sizes) == stats.used_bytes + stats.reserved_bytes <= limit
         assert store.stats().damaged == 0
         assert store.stats().evicted > 50
+
+
+async def test_many_small_blobs_let_others_run(tmp_path: Path) -> None:
+    """A loop over small blobs, which never waits, still lets heartbeats through."""
+    beats = 0
+
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            beats += 1
+            await asyncio.sleep(0)
+
+    async with DiskStore(tmp_path / "cas", _LIMIT) as store:
+        heart = asyncio.create_task(beat())
+        for n in range(100):
+            digest = await write_all(store, b"%d" % n)
+            await read_all(store, digest)
+            await store.link(digest, tmp_path / str(n))
+        heart.cancel()
+    assert beats >= 15
 
 
 def test_file_names() -> None:
