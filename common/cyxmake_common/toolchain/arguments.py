@@ -157,7 +157,7 @@ class _Parser:
 
     def _take_macro(self, name: str, value: str) -> None:
         macro, equals, text = value.partition("=")
-        if name == "-D" and equals and ('"' in text or "<" in text):
+        if name == "-D" and equals:
             self.macro_values.append((macro, text))
 
     def take_mode(self, option: Option, value: str, tokens: tuple[str, ...]) -> LocalOnly | None:

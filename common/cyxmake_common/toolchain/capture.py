@@ -25,7 +25,10 @@ LANGUAGES: Final = ("c", "c++")
 _SHIMS: Final = re.compile(
     r"(?:^|-)(?:ccache|sccache|distcc|icecc|icerun|gomacc|fbuild|buildcache)"
 )
-_GCC_PROGRAMS: Final = ("cc1", "cc1plus", "as")
+_GCC_PROGRAMS: Final = ("cc1", "cc1plus", "as", "objcopy")
+_CLANG_PROGRAMS: Final = ("as", "objcopy")
+"""gcc splits debug information with objcopy; clang needs both only without its own assembler."""
+
 _PROBED: Final = ("crtbegin.o", "crtend.o")
 """Files by which clang knows a gcc installation; it never reads them to compile."""
 
@@ -159,8 +162,9 @@ class _Capture:
             self.files[path] = None
 
     def _take_clang(self, reports: Iterable[SearchReport]) -> None:
-        if path := self.probe.program("as"):
-            self.programs[path] = None
+        for name in _CLANG_PROGRAMS:
+            if path := self.probe.program(name):
+                self.programs[path] = None
         resources = self.probe.ask("-print-resource-dir")
         for name in ("include", "share"):
             self._take_folder(f"{resources}/{name}")
