@@ -57,9 +57,14 @@ class Stopping:
 
 
 async def serve(
-    config: CoordinatorConfig, announce: Callable[[str], None], *, embed: bool = False
+    config: CoordinatorConfig,
+    announce: Callable[[str], None],
+    *,
+    embed: bool = False,
+    stopping: Stopping | None = None,
 ) -> None:
     """Serve until told to stop; `announce` gets the one ready line. Raises ConfigError."""
+    stopping = stopping or Stopping()
     data = DataDir(config.data_dir)
     data.prepare()
     lock = await _lock(data)
@@ -67,7 +72,6 @@ async def serve(
         data.stop_wish.unlink(missing_ok=True)
         with data.setup_lock():
             create_authority(data.tls, host_names(config))
-        stopping = Stopping()
         with _signals(stopping):
             await _serve_locked(config, data, stopping, announce, embed)
     finally:

@@ -7,6 +7,7 @@ result is in the action cache before any client hears of it.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -41,6 +42,7 @@ from cyxmake_coordinator.intake import Prepared
 
 _TICK_SECONDS: Final = 0.25
 _KEEP_SECONDS: Final = 60.0
+_RECENT: Final = 2_000
 _log = structlog.get_logger(__name__)
 
 
@@ -97,6 +99,7 @@ class Shell:
         self._wishes: dict[OperationId, _Wish] = {}
         self._drained: set[WorkerId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._recent: OrderedDict[tuple[Namespace, Digest], asyncio.Task[None]] = OrderedDict()
         self._keep_at = now() + _KEEP_SECONDS
         self._carry_out: dict[type[out.Effect], Callable[..., None]] = {
             out.AssignLease: self._assign,
@@ -226,6 +229,17 @@ class Shell:
             )
         )
 
+    async def finished_lately(self, namespace: Namespace, action: Digest) -> bool:
+        """Tell whether the cache has, by now, a result that it may not have had a moment ago.
+
+        Does not yield to other tasks when it has not: a caller may go on to `submit` on that.
+        """
+        recording = self._recent.get((namespace, action))
+        if recording is None:
+            return False
+        await asyncio.shield(recording)
+        return True
+
     def cancel(self, session: SessionId, name: str) -> None:
         """Cancel one operation of a client; nothing happens when it has ended already."""
         self.feed(events.OperationCancelled(self.now(), _operation_id(session, name)))
@@ -327,10 +341,14 @@ class Shell:
             ):
                 keep[effect.namespace, effect.action] = result
             answers.append((effect.session, _verdict(effect, wish.name)))
-        if keep:
-            self._start(self._record(keep, entry, answers))
-        else:
+        if not keep:
             self._answer(answers)
+            return
+        recording = self._start(self._record(keep, entry, answers))
+        for key in keep:
+            self._recent[key] = recording
+            if len(self._recent) > _RECENT:
+                self._recent.popitem(last=False)
 
     async def _record(
         self,
@@ -367,10 +385,11 @@ class Shell:
         for root in trees:
             await self._closures.look_again(root)
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -1,7 +1,8 @@
 """The coordinator's stores, stacked in one visible place.
 
 Knows nothing of peers or of scheduling. Bottom to top, blobs: files on disk, zstd inside the files,
-verified on the way in and out, counted. Action cache: SQLite, then only what is complete.
+verified on the way in and out, the smallest also in memory, counted. Action cache: SQLite, then
+only what is complete.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from cyxmake_common.cas.metered import MeteredStore
 from cyxmake_common.cas.verifying import VerifyingStore
 from cyxmake_coordinator.config import CoordinatorConfig
 from cyxmake_coordinator.data_dir import DataDir
+from cyxmake_coordinator.recent_blobs import RecentBlobs
 
 CAS_CODEC: Final = ZSTD
 """How blobs lie in their files; fsck must read them the same way."""
@@ -45,7 +47,7 @@ async def open_storage(data: DataDir, config: CoordinatorConfig) -> AsyncIterato
     limit = config.cas_limit_bytes or default_cas_limit(data.root)
     async with contextlib.AsyncExitStack() as stack:
         disk = await stack.enter_async_context(DiskStore(data.cas, limit, codec=CAS_CODEC))
-        blobs = MeteredStore(VerifyingStore(disk))
+        blobs = MeteredStore(RecentBlobs(VerifyingStore(disk)))
         entries = await SqliteActionCache.open(data.action_cache, config.action_cache_entries)
         stack.push_async_callback(entries.close)
         yield Storage(disk, blobs, CompleteActionCache(entries, blobs), entries)

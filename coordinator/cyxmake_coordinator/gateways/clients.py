@@ -32,6 +32,7 @@ from cyxmake_common.protocol.messages import (
     Error,
     FindMissing,
     Goodbye,
+    Heartbeat,
     JobCancel,
     JobComplete,
     JobFailed,
@@ -98,8 +99,10 @@ class ClientPeer:
                 self._answer(envelope, self._house.status())
             case Drain() as wish:
                 self._answer(envelope, self._drain(wish))
+            case Heartbeat():
+                self._answer(envelope, Heartbeat())
             case _:
-                pass  # a sign of life
+                pass
 
     def _answer(self, envelope: Envelope, message: Message) -> None:
         self._connection.send_soon(message, reply_to=envelope.id)
@@ -158,6 +161,13 @@ class ClientPeer:
             if not request.skip_cache and await self._answer_from_cache(request):
                 return
             prepared = await self._house.intake.prepare(request.action)
+            # An equal action may have ended since the cache was asked; it must not run again.
+            if (
+                not request.skip_cache
+                and await self._shell.finished_lately(self._namespace, request.action)
+                and await self._answer_from_cache(request)
+            ):
+                return
             # From here on the operation is the core's: a cancel must reach it there.
             self._preparing.pop(request.operation, None)
             self._shell.submit(self._connection.session, self._namespace, request, prepared)

@@ -106,6 +106,8 @@ class WorkerPeer:
                 await self._reject(reject)
             case Heartbeat() as heartbeat:
                 self._beat(heartbeat)
+                # Answered, so that a worker notices within seconds when we are gone without a word.
+                self._connection.send_soon(Heartbeat(), reply_to=envelope.id)
             case FindMissing() as question:
                 missing = await self._house.storage.blobs.find_missing(question.digests)
                 answer = Missing(digests=tuple(sorted(missing)))

@@ -1,0 +1,353 @@
+"""Load on one coordinator: many clients with tiny actions, two workers that answer at once.
+
+    python tests/bench/load_coordinator.py [--clients 200] [--actions 100] [--window 8]
+
+Coordinator, workers and clients are three processes, all real protocol over TLS on loopback. Every
+action has its own Action and Command blob, is accepted, leased, executed (by a worker that only
+uploads one small output), recorded in the action cache and reported; the clients check each result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+for part in ("common", "coordinator", "tests"):
+    sys.path.insert(0, str(ROOT / part))
+
+from cyxmake_common.action import Action, ActionResult, Command, Directory, OutputFile  # noqa: E402
+from cyxmake_common.digest import Digest  # noqa: E402
+from cyxmake_common.net.blobs import BlobClient  # noqa: E402
+from cyxmake_common.net.connection import Connection  # noqa: E402
+from cyxmake_common.net.token import JoinToken  # noqa: E402
+from cyxmake_common.net.wss import Introduction, connect  # noqa: E402
+from cyxmake_common.outcome import OutcomeKind  # noqa: E402
+from cyxmake_common.protocol.messages import (  # noqa: E402
+    Channel,
+    Heartbeat,
+    JobComplete,
+    JobFailed,
+    JobReject,
+    JobRequest,
+    LeaseAccept,
+    LeaseOffer,
+    LeaseProgress,
+    LeaseResult,
+    WorkerFacts,
+)
+from support.processes import Program, environment, python, start  # noqa: E402
+
+SOURCE = b"int main(void) { return 0; }\n"
+TREE = Directory(files=(("a.c", Digest.of(SOURCE), False),)).to_bytes()
+SLOTS = 32
+
+
+@dataclass
+class Figures:
+    """What a run showed."""
+
+    actions: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    connect_seconds: float
+    cpu_ms_per_action: float
+    max_rss_mib: float
+
+    @property
+    def rate(self) -> float:
+        """Return actions per second."""
+        return self.actions / self.seconds
+
+    def text(self) -> str:
+        """Return the figures for people."""
+        return (
+            f"{self.actions} actions in {self.seconds:.1f} s: {self.rate:.0f}/s,"
+            f" p50 {self.p50_ms:.0f} ms, p99 {self.p99_ms:.0f} ms (queue included)\n"
+            f"coordinator: {self.cpu_ms_per_action:.2f} ms CPU per action,"
+            f" max RSS {self.max_rss_mib:.0f} MiB; clients connected and uploaded in"
+            f" {self.connect_seconds:.1f} s"
+        )
+
+
+def bulk_of(token: JoinToken, control: Connection, cache: Path) -> BlobClient:
+    """Return the blob client that belongs to a control connection."""
+    introduction = Introduction(Channel.BULK, session=control.session)
+    return BlobClient(lambda: connect(token, introduction, authority_cache=cache))
+
+
+# ── workers ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def work(token: JoinToken, name: str, cache: Path) -> None:
+    """Answer every lease at once with one small output."""
+    facts = WorkerFacts(name=name, slots=SLOTS)
+    control = await connect(token, Introduction(worker=facts), authority_cache=cache)
+    blobs = bulk_of(token, control, cache)
+    held: set[str] = set()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def answer(offer: LeaseOffer) -> None:
+        held.add(offer.lease)
+        control.send_soon(LeaseAccept(lease=offer.lease, epoch=offer.epoch))
+        stage = LeaseProgress(lease=offer.lease, epoch=offer.epoch, stage="executing")
+        control.send_soon(stage)
+        output = b"object of " + offer.action.hash.encode()
+        digest = Digest.of(output)
+        await blobs.put_many([(digest, output)])
+        result = ActionResult(0, outputs=(OutputFile("a.o", digest),), seconds=0.001)
+        control.send_soon(
+            LeaseResult(
+                lease=offer.lease,
+                epoch=offer.epoch,
+                kind=OutcomeKind.TOOL,
+                result=result.to_bytes(),
+            )
+        )
+        held.discard(offer.lease)
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(control.welcome.heartbeat_seconds)
+            control.send_soon(Heartbeat(leases=tuple(held)))
+
+    beating = asyncio.ensure_future(beat())
+    async for envelope in control.messages():
+        if isinstance(envelope.message, LeaseOffer):
+            task = asyncio.ensure_future(answer(envelope.message))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+    beating.cancel()
+
+
+async def run_workers(token: JoinToken, cache: Path, count: int) -> None:
+    """Run workers until the coordinator goes."""
+    works = [asyncio.ensure_future(work(token, f"w{n}", cache)) for n in range(count)]
+    print("workers ready", flush=True)
+    await asyncio.gather(*works)
+
+
+# ── clients ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Client:
+    """One client with its own actions, a bounded number of them in flight."""
+
+    def __init__(self, number: int, control: Connection, blobs: BlobClient) -> None:
+        self.number = number
+        self.control = control
+        self.blobs = blobs
+        self.latencies: list[float] = []
+        self._ends: dict[str, asyncio.Future[None]] = {}
+        self._reader = asyncio.ensure_future(self._read())
+
+    async def prepare(self, count: int) -> list[Digest]:
+        """Upload the blobs of this client's actions."""
+        actions: list[Digest] = []
+        items: list[tuple[Digest, bytes]] = [(Digest.of(blob), blob) for blob in (SOURCE, TREE)]
+        for number in range(count):
+            argv = ("cc", "-c", "a.c", f"-DN={self.number}_{number}")
+            command = Command(argv, output_paths=("a.o",)).to_bytes()
+            action = Action(Digest.of(command), Digest.of(TREE)).to_bytes()
+            items += [(Digest.of(command), command), (Digest.of(action), action)]
+            actions.append(Digest.of(action))
+        await self.blobs.put_many(items)
+        return actions
+
+    async def build(self, actions: list[Digest], window: int) -> None:
+        """Have all actions done."""
+        room = asyncio.Semaphore(window)
+
+        async def one(index: int, action: Digest) -> None:
+            async with room:
+                begun = time.perf_counter()
+                name = f"{index}"
+                end = self._ends[name] = asyncio.get_running_loop().create_future()
+                self.control.send_soon(JobRequest(operation=name, build="b", action=action))
+                await end
+                self.latencies.append(time.perf_counter() - begun)
+
+        await asyncio.gather(*(one(i, action) for i, action in enumerate(actions)))
+
+    async def _read(self) -> None:
+        async for envelope in self.control.messages():
+            message = envelope.message
+            if isinstance(message, JobComplete):
+                result = ActionResult.from_bytes(message.result)
+                assert result.exit_code == 0
+                assert len(result.outputs) == 1
+                self._ends.pop(message.operation).set_result(None)
+            elif isinstance(message, JobFailed | JobReject):
+                error = AssertionError(f"{message.type} {message}")
+                self._ends.pop(message.operation).set_exception(error)
+
+
+async def run_clients(
+    token: JoinToken, cache: Path, clients: int, actions: int, window: int
+) -> tuple[float, float, list[float]]:
+    """Return the seconds for set-up, for all builds, and every action's latency."""
+    begun = time.perf_counter()
+
+    async def open_client(number: int) -> tuple[Client, list[Digest]]:
+        control = await connect(token, Introduction(program="load"), authority_cache=cache)
+        client = Client(number, control, bulk_of(token, control, cache))
+        return client, await client.prepare(actions)
+
+    room = asyncio.Semaphore(16)
+
+    async def bounded(number: int) -> tuple[Client, list[Digest]]:
+        async with room:
+            return await open_client(number)
+
+    made = await asyncio.gather(*(bounded(number) for number in range(clients)))
+    ready = time.perf_counter()
+    await asyncio.gather(*(client.build(digests, window) for client, digests in made))
+    ended = time.perf_counter()
+    latencies = sorted(latency for client, _ in made for latency in client.latencies)
+    await asyncio.gather(*(client.control.close() for client, _ in made))
+    return ready - begun, ended - ready, latencies
+
+
+# ── the run ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Watch:
+    """Watches a process from a thread: its largest resident set, its CPU time."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self.max_rss = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while not self._ended.wait(0.2):
+                self.max_rss = max(self.max_rss, self._process.memory_info().rss)
+
+    def cpu(self) -> float:
+        """Return the CPU seconds so far."""
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+    def stop(self) -> None:
+        """Stop watching."""
+        self._ended.set()
+        self._thread.join()
+
+
+@contextlib.contextmanager
+def programs(home: Path, workers: int, serve: list[str]) -> Iterator[tuple[Program, JoinToken]]:
+    """Run a coordinator and the workers' process; yield it with a client's token."""
+    data = str(home / "data")
+    env = environment()
+    coordinator = start(
+        [
+            *(serve or python("cyxmake_coordinator.main")),
+            "serve",
+            "--port",
+            "0",
+            "--data-dir",
+            data,
+        ],
+        home / "coordinator.log",
+        env,
+    )
+
+    def token(role: str) -> str:
+        argv = python("cyxmake_coordinator.main", "token", "create", "--role", role)
+        argv += ["--data-dir", data]
+        return subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout
+
+    env["CYXMAKE_LOAD_TOKEN"] = token("worker")
+    argv = [sys.executable, str(Path(__file__)), "--as-workers", str(workers), "--home", str(home)]
+    hands = start(argv, home / "workers.log", env)
+    try:
+        yield coordinator, JoinToken.parse(token("client"))
+    finally:
+        coordinator.stop()
+        hands.stop()
+
+
+def measure(
+    home: Path,
+    *,
+    clients: int = 200,
+    actions: int = 100,
+    window: int = 8,
+    workers: int = 2,
+    serve: list[str] | None = None,
+) -> Figures:
+    """Run the load once."""
+    with programs(home, workers, serve or []) as (coordinator, token):
+        watch = Watch(coordinator.pid)
+        cpu = watch.cpu()
+        setup, seconds, latencies = asyncio.run(
+            asyncio.wait_for(run_clients(token, home, clients, actions, window), 300)
+        )
+        cpu = watch.cpu() - cpu
+        watch.stop()
+    total = len(latencies)
+    return Figures(
+        actions=total,
+        seconds=seconds,
+        p50_ms=latencies[total // 2] * 1000,
+        p99_ms=latencies[total * 99 // 100] * 1000,
+        connect_seconds=setup,
+        cpu_ms_per_action=cpu * 1000 / total,
+        max_rss_mib=watch.max_rss / 2**20,
+    )
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clients", type=int, default=200)
+    parser.add_argument("--actions", type=int, default=100)
+    parser.add_argument("--window", type=int, default=8)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--profile", type=Path, help="write a cProfile of the coordinator here")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--as-workers", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--home", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    if options.as_workers:
+        token = JoinToken.parse(os.environ["CYXMAKE_LOAD_TOKEN"])
+        asyncio.run(run_workers(token, options.home, options.as_workers))
+        return
+    serve = None
+    if options.profile:
+        serve = [sys.executable, "-m", "cProfile", "-o", str(options.profile)]
+        serve += ["-m", "cyxmake_coordinator.main"]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        figures = measure(
+            Path(home),
+            clients=options.clients,
+            actions=options.actions,
+            window=options.window,
+            workers=options.workers,
+            serve=serve,
+        )
+    print(json.dumps(vars(figures)) if options.json else figures.text())
+
+
+if __name__ == "__main__":
+    main()
