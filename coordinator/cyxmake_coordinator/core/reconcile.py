@@ -6,8 +6,6 @@ leases agree with what it says, without ever letting two workers' results count 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from cyxmake_common.outcome import Cause, Outcome, OutcomeKind
 from cyxmake_coordinator.core.effects import DisconnectReason, DisconnectWorker
 from cyxmake_coordinator.core.events import HeldLease, WorkerHeartbeat, WorkerJoined, WorkerLeft
@@ -49,17 +47,17 @@ def leave(turn: Turn, event: WorkerLeft) -> None:
     """Let a worker go whose session has ended, unless the name has a newer session."""
     worker = turn.state.workers.get(event.worker)
     if worker is not None and worker.session == event.session:
-        _depart(turn, [worker], "left")
+        _depart(turn, worker, "left")
 
 
 def drop_silent(turn: Turn) -> None:
     """Let go of every worker that has said nothing for too long."""
     oldest = turn.now - turn.settings.worker_timeout
-    silent = [worker for worker in turn.state.workers.values() if worker.last_heard < oldest]
-    for worker in silent:
+    # What one of them loses cannot go to another: nothing is assigned before the end of the turn.
+    for worker in [w for w in turn.state.workers.values() if w.last_heard < oldest]:
         reason = DisconnectReason.SILENT
         turn.effects.append(DisconnectWorker(worker.name, worker.session, reason))
-    _depart(turn, silent, "fell silent")
+        _depart(turn, worker, "fell silent")
 
 
 def heartbeat(turn: Turn, event: WorkerHeartbeat) -> None:
@@ -115,13 +113,10 @@ def _adopt(turn: Turn, held: HeldLease, old: Worker | None, worker: Worker) -> b
     return False
 
 
-def _depart(turn: Turn, workers: Sequence[Worker], why: str) -> None:
-    # All of them first: what one loses must not be given to another that is going, too.
-    for worker in workers:
-        detach(turn, worker, why)
-    for worker in workers:
-        turn.state.totals.workers_left += 1
-        _lose_leases(turn, worker)
+def _depart(turn: Turn, worker: Worker, why: str) -> None:
+    detach(turn, worker, why)
+    turn.state.totals.workers_left += 1
+    _lose_leases(turn, worker)
 
 
 def _lose_leases(turn: Turn, worker: Worker) -> None:

@@ -36,12 +36,16 @@ class Story:
         self._entries.append((now, what, thing))
 
     def lines(self, *others: Story) -> tuple[str, ...]:
-        """Return one line per transition of this and other stories, by time."""
+        """Return one line per transition of this and other stories, by time.
+
+        At one moment this story's beginning comes before the others, its end after them.
+        """
         return tuple(_render(entry) for entry in sorted(self._merged(others), key=lambda e: e[0]))
 
     def _merged(self, others: Iterable[Story]) -> Iterable[Entry]:
-        for story in (self, *others):
-            yield from story._entries
+        yield from self._entries[:1]
+        for story in (*others, self):
+            yield from story._entries[1 if story is self else 0 :]
             if story._left_out:
                 when = story._entries[_KEPT_FIRST][0]
                 yield when, f"(before this, {story._left_out} lines are left out)", ""
