@@ -125,13 +125,15 @@ class _BulkServer:
         match message:
             case BlobChunk():
                 # Chunks under way when their upload was refused are dropped.
-                if (upload := self._uploads.get(id_)) is not None:
-                    upload.receive(message)
+                if (known := self._uploads.get(id_)) is not None:
+                    known.receive(message)
             case BlobAck():
                 if (download := self._downloads.get(id_)) is not None:
                     download.receive(message)
             case BlobPut():
-                self._start(id_, self._upload(id_, message.digest), writes=True)
+                upload = _Upload(message.digest)
+                if self._start(id_, self._upload(id_, upload), writes=True):
+                    self._uploads[id_] = upload
             case BlobGet():
                 self._start(id_, self._download(id_, message.digest, message.offset))
             case BatchPut():
@@ -145,7 +147,8 @@ class _BulkServer:
             case _:
                 pass
 
-    def _start(self, id_: str, work: Coroutine[None, None, None], *, writes: bool = False) -> None:
+    def _start(self, id_: str, work: Coroutine[None, None, None], *, writes: bool = False) -> bool:
+        """Start a transfer; return False when it was refused."""
         refusal: CyxError | None = None
         if id_ in self._tasks:
             work.close()
@@ -157,10 +160,16 @@ class _BulkServer:
         if refusal is not None:
             work.close()
             self._connection.send_soon(to_error(refusal), id_)
-            return
+            return False
         task = asyncio.create_task(self._guard(id_, work), name=f"transfer {id_}")
         self._tasks[id_] = task
-        task.add_done_callback(lambda _task: self._tasks.pop(id_, None))
+        task.add_done_callback(lambda _task: self._forget(id_))
+        return True
+
+    def _forget(self, id_: str) -> None:
+        self._tasks.pop(id_, None)
+        self._uploads.pop(id_, None)
+        self._downloads.pop(id_, None)
 
     async def _guard(self, id_: str, work: Coroutine[None, None, None]) -> None:
         """Turn a failure into an ERROR; the connection goes on."""
@@ -181,24 +190,19 @@ class _BulkServer:
 
     # ── one blob ────────────────────────────────────────────────────────────────────────────────
 
-    async def _upload(self, id_: str, digest: Digest) -> None:
-        if not await self._store.find_missing([digest]):
+    async def _upload(self, id_: str, upload: _Upload) -> None:
+        digest = upload.digest
+        there = not await self._store.find_missing([digest])
+        writer = None if there else await self._open_writer(digest)
+        if writer is None:
             await self._send(id_, BlobReady(offset=digest.size))
             return
-        upload = self._uploads[id_] = _Upload(digest)
         try:
-            writer = await self._open_writer(digest)
-            if writer is None:
-                await self._send(id_, BlobReady(offset=digest.size))
-                return
-            try:
-                await self._take_in(id_, upload, writer)
-                await writer.commit()
-            except BaseException:
-                await writer.abort(keep=True)
-                raise
-        finally:
-            del self._uploads[id_]
+            await self._take_in(id_, upload, writer)
+            await writer.commit()
+        except BaseException:
+            await writer.abort(keep=True)
+            raise
         await self._send(id_, BlobStored())
 
     async def _open_writer(self, digest: Digest) -> BlobWriter | None:
@@ -237,7 +241,6 @@ class _BulkServer:
             async for piece in pieces:
                 await self._send_piece(id_, download, piece)
         finally:
-            del self._downloads[id_]
             if isinstance(pieces, AsyncGenerator):
                 await pieces.aclose()
         if not sender.done:

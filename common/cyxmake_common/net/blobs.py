@@ -235,13 +235,15 @@ class BlobClient:
             if self._closed:
                 raise ConnectionLost("the blob client is closed")
             if self._connection is None or self._connection.closed.is_set():
-                self._connection = await self._connect_bulk()
+                try:
+                    self._connection = await self._connect_bulk()
+                except ClusterUnreachable as error:
+                    raise ConnectionLost(error.message, next_step=error.next_step) from error
             return self._connection
 
 
 def _worth_another(error: CyxError) -> bool:
-    lost = isinstance(error, ConnectionLost | ClusterUnreachable)
-    return lost or error.code == TransfersFull.code
+    return isinstance(error, ConnectionLost) or error.code == TransfersFull.code
 
 
 async def _ask_batch(connection: Connection, batch: list[Digest]) -> dict[Digest, bytes]:

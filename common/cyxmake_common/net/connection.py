@@ -153,12 +153,12 @@ class Connection:
 
         A peer that lets more than SLOW_PEER_BYTES pile up is disconnected.
         """
-        if self.closed.is_set():
+        if self.closed.is_set() or self.failure is not None:
             return
         frame = self._encode(message, reply_to)
         waiting = self._wire.send_now(frame)
         self.bytes_sent += len(frame)
-        if waiting > SLOW_PEER_BYTES and self.failure is None:
+        if waiting > SLOW_PEER_BYTES:
             self.failure = ConnectionLost(f"slow-peer: {waiting >> 20} MiB were waiting to be sent")
             self._wire.abort()
 
@@ -273,7 +273,7 @@ class Connection:
             return
         if isinstance(message, Goodbye):
             self.close_reason = message.reason or "the peer said goodbye"
-        if waiter is not None:
+        if waiter is not None and not waiter.satisfied:
             self._unread += size
             waiter.deliver(message, size)
         elif envelope.id not in self._abandoned and not self._closing:
@@ -316,10 +316,9 @@ class Connection:
         await self.closed.wait()
 
     async def _shut(self, error: CyxError) -> None:
-        if self.failure is None:
-            self.failure = error
-            with contextlib.suppress(CyxError):
-                self.send_soon(to_error(error, fatal=True))
+        with contextlib.suppress(CyxError):
+            self.send_soon(to_error(error, fatal=True))
+        self.failure = self.failure or error
         code = _PROTOCOL_ERROR if isinstance(error, ProtocolError) else _POLICY
         await self._wire.close(code, error.code)
 

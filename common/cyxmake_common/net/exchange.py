@@ -17,12 +17,18 @@ from cyxmake_common.protocol.session import from_error
 class Waiter:
     """What came for one id and was not taken yet."""
 
-    __slots__ = ("_inbox", "_wakeup", "answered")
+    __slots__ = ("_inbox", "_single", "_wakeup", "answered")
 
-    def __init__(self) -> None:
+    def __init__(self, *, single: bool) -> None:
         self.answered = False
+        self._single = single
         self._inbox: deque[tuple[Message, int]] = deque()
         self._wakeup: asyncio.Future[None] | None = None
+
+    @property
+    def satisfied(self) -> bool:
+        """Return whether what comes now is no answer any more."""
+        return self._single and self.answered
 
     def deliver(self, message: Message, size: int) -> None:
         """Hand over a message and its size on the wire."""
@@ -75,12 +81,11 @@ class Exchange:
     operation, say). Of the others, and of one left before its answer, late messages are dropped.
     """
 
-    __slots__ = ("_line", "_single", "id", "waiter")
+    __slots__ = ("_line", "id", "waiter")
 
     def __init__(self, line: Line, id_: str, *, single: bool = False) -> None:
         self.id = id_
-        self.waiter = Waiter()
-        self._single = single
+        self.waiter = Waiter(single=single)
         self._line = line
 
     def __enter__(self) -> Exchange:
@@ -92,8 +97,7 @@ class Exchange:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        answered = self._single and self.waiter.answered
-        self._line.forget(self.id, drop_late=not answered)
+        self._line.forget(self.id, drop_late=not self.waiter.satisfied)
 
     async def send(self, message: Message) -> int:
         """Send a message under this id; return its size on the wire."""
