@@ -33,12 +33,15 @@ from cyxmake_common.protocol.messages import (
     ActionCacheGet,
     CacheEntry,
     Channel,
+    FindMissing,
     JobAccept,
+    JobCancel,
     JobComplete,
     JobFailed,
     JobProgress,
     JobReject,
     JobRequest,
+    Missing,
     Status,
     StatusGet,
 )
@@ -148,7 +151,9 @@ class WorkerClient:
 
     async def submit(self, job: Job) -> str:
         """Upload and submit; return the operation's name."""
-        await self.blobs.put_many(list(job.blobs.items()))
+        missing = await self._control.request(FindMissing(digests=tuple(job.blobs)))
+        assert isinstance(missing, Missing)
+        await self.blobs.put_many([(digest, job.blobs[digest]) for digest in missing.digests])
         name = f"op{next(self._numbers)}"
         self._answers[name] = asyncio.get_running_loop().create_future()
         self._executing[name] = asyncio.Event()
@@ -170,8 +175,6 @@ class WorkerClient:
 
     async def cancel(self, name: str) -> None:
         """Take an operation back."""
-        from cyxmake_common.protocol.messages import JobCancel
-
         self._control.send_soon(JobCancel(operation=name))
 
     async def entries(self, key: Digest) -> tuple[CacheEntry, ...]:

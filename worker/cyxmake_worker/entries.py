@@ -104,11 +104,10 @@ class EntryRecorder:
             return result, None
         loop = asyncio.get_running_loop()
         job = _Recording(plan, request, self._scenes.of(layers), listed)
-        entry = await loop.run_in_executor(self._thread, self._make, job, result)
+        # Stores belong to the loop: the thread gets paths, which the caller's pins keep.
+        outputs = [self._path_of(digest) for digest in sorted(result.blobs()) if digest != EMPTY]
+        entry = await loop.run_in_executor(self._thread, job.entry, result, outputs)
         return result, entry
-
-    def _make(self, job: _Recording, result: ActionResult) -> CacheEntry | None:
-        return job.entry(result, self._path_of)
 
     # ── plans ───────────────────────────────────────────────────────────────────────────────────
 
@@ -153,7 +152,7 @@ class _Recording:
     scene: Scene
     listed: bytes | None
 
-    def entry(self, result: ActionResult, path_of: Callable[[Digest], Path]) -> CacheEntry | None:
+    def entry(self, result: ActionResult, outputs: Sequence[Path]) -> CacheEntry | None:
         """Return the entry; None when something about the inputs is not known."""
         root = self.request.action.property(ROOT)
         inputs = self._inputs()
@@ -163,13 +162,14 @@ class _Recording:
         if key is None or len(root) > MAX_TEXT:
             return None
         dependencies, absent = inputs
-        lines = {tokenise(path, root): digest for path, digest in dependencies.items()}
+        token = self.scene.token
+        lines = {token(path, root): digest for path, digest in dependencies.items()}
         entry = CacheEntry(
             key=key,
             manifest=Digest.of(manifest(lines.items())),
             paths=pack_paths(tuple(sorted(lines))),
-            absent=pack_paths(tuple(sorted({tokenise(path, root) for path in absent}))),
-            root=root if self._is_bound(result, root, path_of) else "",
+            absent=pack_paths(tuple(sorted({token(path, root) for path in absent}))),
+            root=root if mentions_root(self.plan.command.argv, outputs, root) else "",
             result=result.to_bytes(),
         )
         return entry if _fits(entry) else None
@@ -231,11 +231,6 @@ class _Recording:
             return True  # older clangs do not look at the variable
         # The modification time of a file: no variable freezes that one.
         return any(b"__TIMESTAMP__" in (self.scene.read(path) or b"") for path in using)
-
-    def _is_bound(self, result: ActionResult, root: str, path_of: Callable[[Digest], Path]) -> bool:
-        """Tell whether the result holds for this place of the project only."""
-        blobs = [path_of(digest) for digest in sorted(result.blobs()) if digest != EMPTY]
-        return mentions_root(self.plan.command.argv, blobs, root)
 
 
 def _directory(request: ExecutionRequest) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from cyxmake_common.cache.key import tokenise
 from cyxmake_common.digest import Digest
 from cyxmake_common.includes.closure import IncludeClosure
 from cyxmake_common.includes.dependencies import DependencyProbes
@@ -23,16 +24,32 @@ _SCENES_KEPT: Final = 4
 _DIGESTS_KEPT: Final = 200_000
 
 
+class _FrozenFiles(RootedFileSystem):
+    """Layers never change: whether a file is there need be found out once."""
+
+    def __init__(self, roots: Sequence[str]) -> None:
+        super().__init__(roots)
+        self._there: dict[str, bool] = {}
+
+    def is_file(self, path: str) -> bool:
+        """Tell whether a regular file (or a link to one) is there."""
+        there = self._there.get(path)
+        if there is None:
+            there = self._there[path] = super().is_file(path)
+        return there
+
+
 class Scene:
     """One stack of layers, uppermost first; valid while the layers stand."""
 
     def __init__(self, layers: Sequence[Path], known: dict[Identity, Digest]) -> None:
-        self.files = RootedFileSystem([str(layer) for layer in layers])
+        self.files = _FrozenFiles([str(layer) for layer in layers])
         self.closures = IncludeClosure(self.files)
         self.probes = DependencyProbes(self.closures, self.files)
         self._known = known
         self._digests: dict[str, Digest | None] = {}
         self._manifest: ToolchainManifest | None = None
+        self._tokens: dict[tuple[str, str], str] = {}
 
     def __repr__(self) -> str:
         return f"<Scene {self.files!r} {len(self._digests)} digests>"
@@ -58,6 +75,13 @@ class Scene:
                 self._known.clear()
             self._known[identity] = found
         return found
+
+    def token(self, path: str, root: str) -> str:
+        """Return a path with the project's root replaced, as cache keys have it."""
+        token = self._tokens.get((path, root))
+        if token is None:
+            token = self._tokens[path, root] = tokenise(path, root)
+        return token
 
     def read(self, path: str) -> bytes | None:
         """Return a file's bytes, None where there is none."""

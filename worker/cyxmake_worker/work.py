@@ -16,8 +16,6 @@ from cyxmake_common.action import Action, ActionResult, Command
 from cyxmake_common.digest import EMPTY, Digest
 from cyxmake_common.errors import (
     BlobMissing,
-    ConnectionLost,
-    CyxError,
     ProtocolError,
     SandboxError,
     StoreFull,
@@ -223,9 +221,7 @@ class LeaseJobs:
     ) -> tuple[ActionResult, CacheEntry | None]:
         try:
             return await self._with.recorder.record(request, layers, result)
-        except ConnectionLost:
-            raise
-        except (CyxError, OSError, ValueError):
+        except Exception:
             # An entry makes the next build faster; a result without one is as good.
             _log.exception("no-cache-entry", action=str(request.digest))
             return without_private(result), None
