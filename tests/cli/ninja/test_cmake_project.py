@@ -91,7 +91,7 @@ def test_ninja_finds_nothing_to_do_after_our_build(tree: Path) -> None:
     assert (tree / "build/app").exists()
     assert only_always(tree / "build")
     assert ninja(tree / "build", "-n", "-d", "explain", "app") == DONE
-    assert planned(tree / "build") == ninja_planned(tree / "build")
+    assert planned(tree / "build").commands == ninja_planned(tree / "build").commands
 
 
 def test_we_find_nothing_to_do_after_ninjas_build(tree: Path) -> None:
@@ -110,11 +110,11 @@ def test_every_touched_input_leads_to_the_same_edges(tree: Path) -> None:
         if name.endswith("CMakeLists.txt") or name == "config.h.in":
             continue
         touch(tree / name)
-        expected = ninja_planned(root)
-        assert planned(root) == expected, name
-        assert len(expected.commands) > 1 or name == "build/app", name
+        expected = ninja_planned(root).commands
+        assert planned(root).commands == expected, name
+        assert len(expected) > 1 or name == "build/app", name
         twin_commands = len(build(root).commands)
-        assert twin_commands <= len(expected.commands)
+        assert twin_commands <= len(expected)
         assert ninja(root, "-n", "-d", "explain", "app") == DONE, name
 
 
@@ -127,7 +127,7 @@ def test_every_removed_output_leads_to_the_same_edges(tree: Path) -> None:
             if "CMakeFiles/3" in str(path) or path.name == "config.h":
                 continue
             path.unlink()
-            assert planned(root) == ninja_planned(root), path
+            assert planned(root).commands == ninja_planned(root).commands, path
             build(root)
             assert ninja(root, "-n", "-d", "explain", "app") == DONE, path
 
@@ -138,9 +138,9 @@ def test_a_changed_build_description_regenerates_first(tree: Path) -> None:
     build(root)
     lists = tree / "CMakeLists.txt"
     lists.write_text(lists.read_text() + "target_compile_definitions(part PRIVATE EXTRA)\n")
-    expected = ninja_planned(root)
-    assert planned(root) == expected
-    assert any("--regenerate-during-build" in command for command in expected.commands)
+    expected = ninja_planned(root).commands
+    assert planned(root).commands == expected
+    assert any("--regenerate-during-build" in command for command in expected)
     ran = build(root)
     assert not ran.failure
     compiled = [command for command in ran.commands if " -c " in command]
