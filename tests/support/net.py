@@ -84,7 +84,7 @@ class Hub:
         introduction = Introduction(
             channel=Channel.BULK, session="s-1", program="test", compress=compress
         )
-        return BlobClient(lambda: connect(self.token(port), introduction))
+        return BlobClient(lambda: connect(self.token(port), introduction), pause=0.01)
 
     async def serve(self) -> None:
         """Open the door."""

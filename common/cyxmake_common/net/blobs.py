@@ -41,17 +41,22 @@ IN_FLIGHT: Final = 8
 """Most transfers at one time on the connection."""
 
 _TRIES: Final = 5
-_FIRST_PAUSE: Final = 0.1
 _MAX_PAUSE: Final = 2.0
 
 _T = TypeVar("_T")
 
 
 class BlobClient:
-    """Moves blobs to and from a coordinator; any number of calls may run at one time."""
+    """Moves blobs to and from a coordinator; any number of calls may run at one time.
 
-    def __init__(self, connect_bulk: Callable[[], Awaitable[Connection]]) -> None:
+    `pause` is the first of the growing pauses between attempts, in seconds.
+    """
+
+    def __init__(
+        self, connect_bulk: Callable[[], Awaitable[Connection]], pause: float = 0.1
+    ) -> None:
         self._connect_bulk = connect_bulk
+        self._pause = pause
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
         self._slots = asyncio.Semaphore(IN_FLIGHT)
@@ -228,7 +233,7 @@ class BlobClient:
                     failures = 1 if progress() > before else failures + 1
                     if failures >= _TRIES:
                         raise
-                await asyncio.sleep(min(_MAX_PAUSE, _FIRST_PAUSE * 2**failures))
+                await asyncio.sleep(min(_MAX_PAUSE, self._pause * 2**failures))
 
     async def _connected(self) -> Connection:
         async with self._connecting:

@@ -10,7 +10,7 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import Final, TextIO
@@ -38,8 +38,11 @@ class LogFormat(StrEnum):
 
 def configure_logging(
     level: str = "info", log_format: LogFormat = LogFormat.CONSOLE, file: Path | None = None
-) -> None:
-    """Send all logging to a file, or to standard error; raises ConfigError."""
+) -> Callable[[], None]:
+    """Send all logging to a file, or to standard error; raises ConfigError.
+
+    Returns what ends it: the file is closed, and logging is as it was without this call.
+    """
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise ConfigError(
@@ -52,7 +55,19 @@ def configure_logging(
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(handlers=[_Forward()], level=max(number, logging.WARNING), force=True)
+    root, forward = logging.getLogger(), _Forward()
+    level_before = root.level
+    root.addHandler(forward)
+    root.setLevel(max(number, logging.WARNING))
+
+    def end() -> None:
+        structlog.reset_defaults()
+        root.removeHandler(forward)
+        root.setLevel(level_before)
+        if file is not None:
+            stream.close()
+
+    return end
 
 
 def redact(
