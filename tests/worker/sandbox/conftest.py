@@ -12,14 +12,16 @@ import pytest
 if sys.platform != "linux":
     collect_ignore_glob = ["test_linux*.py"]
 else:
-    from support.host_programs import SHELL, copy_files, open_directories, with_libraries
-
     from cyxmake_common.action import Command
     from cyxmake_common.errors import SandboxError
     from cyxmake_worker.sandbox.base import Limits, SandboxRun
     from cyxmake_worker.sandbox.linux import Identity, NamespaceSandbox
+    from support.host_programs import SHELL, copy_files, open_directories, with_libraries
 
     RunScript = Callable[..., Awaitable[SandboxRun]]
+
+    def _name(identity: Identity) -> str:
+        return "user-namespace" if identity.user_namespace else "unprivileged-user"
 
     @pytest.fixture(scope="session")
     def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -36,7 +38,7 @@ else:
         open_directories(layer)
         return layer
 
-    @pytest.fixture(params=Identity.candidates(), ids=lambda identity: _name(identity))
+    @pytest.fixture(params=Identity.candidates(), ids=_name)
     async def sandbox(
         request: pytest.FixtureRequest, tmp_path: Path
     ) -> AsyncIterator[NamespaceSandbox]:
@@ -67,6 +69,3 @@ else:
             return await sandbox.run([programs, sources], command, limits or Limits(), scratch)
 
         yield run
-
-    def _name(identity: Identity) -> str:
-        return "user-namespace" if identity.user_namespace else "unprivileged-user"

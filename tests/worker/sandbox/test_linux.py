@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import socket
-import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -24,6 +23,12 @@ RunScript = Callable[..., Awaitable[SandboxRun]]
 def _descendants(sandbox: NamespaceSandbox) -> int:
     """Return how many processes the spawner has below its own two."""
     return len(psutil.Process(sandbox.spawner_pid).children(recursive=True)) - 1
+
+
+async def _appears(path: Path) -> None:
+    """Wait until a command has made a file: an overlay passes no event on to the host."""
+    while not path.exists():
+        await asyncio.sleep(0.01)
 
 
 async def test_a_command_runs_at_the_clients_paths(run_script: RunScript) -> None:
@@ -72,9 +77,12 @@ async def test_no_process_of_the_host_can_be_seen_or_signalled(run_script: RunSc
 
 async def test_process_1_cannot_be_looked_into(run_script: RunScript) -> None:
     """The init of a sandbox gives nothing away and does not die of what its child does."""
-    run = await run_script("cat /proc/1/environ; ls /proc/1/fd /proc/1/root; kill -9 1; echo alive")
+    run = await run_script(
+        "cat /proc/1/environ; ls /proc/1/root/; kill -9 1; echo alive; "
+        "for file in /proc/1/fd/*; do (: >$file) 2>/dev/null && echo opened $file; done"
+    )
     assert run.process.stdout == b"alive\n"
-    assert run.process.stderr.count(b"Permission denied") == 3
+    assert run.process.stderr.count(b"Permission denied") == 2
 
 
 async def test_the_layers_cannot_be_written(run_script: RunScript, sources: Path) -> None:
@@ -88,9 +96,8 @@ async def test_the_layers_cannot_be_written(run_script: RunScript, sources: Path
 
 async def test_there_is_no_network(run_script: RunScript, programs: Path) -> None:
     """A command finds no interface that is up, and no listening socket of the host."""
-    listening = socket.socket(socket.AF_UNIX)
-    listening.bind("\0cyxmake-test-" + str(os.getpid()))
-    with listening:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("\0cyxmake-test-" + str(os.getpid()))
         run = await run_script("cat /proc/net/dev /proc/net/unix /proc/net/route")
     text = run.process.stdout.decode()
     assert "eth0" not in text
@@ -101,12 +108,13 @@ async def test_there_are_no_rights_to_gain(run_script: RunScript) -> None:
     """No capability, none to be had, no set-user-id, no devices, no kernel settings."""
     run = await run_script(
         "while read key value; do case $key in Cap*|NoNewPrivs:) echo $value;; esac; done "
-        "</proc/self/status; id -u; mknod d c 1 3; echo x >/proc/sys/kernel/core_pattern"
+        "</proc/self/status; id -u; mknod d c 1 3; "
+        "for file in kernel/core_pattern vm/drop_caches; "
+        "do [ -w /proc/sys/$file ] && echo $file; done"
     )
     *rights, uid = run.process.stdout.split()
     assert rights == [*[b"0" * 16] * 5, b"1"]
     assert int(uid) != 0
-    assert run.process.exit_code != 0
     assert b"mknod" in run.process.stderr
 
 
@@ -132,11 +140,8 @@ async def test_cancelling_kills_within_a_second(
     run_script: RunScript, sandbox: NamespaceSandbox, tmp_path: Path
 ) -> None:
     """A cancelled run leaves no process, and the sandbox goes on to serve others."""
-    fifo = tmp_path / "sources/home/dev/project/fifo"
-    os.mkfifo(fifo)
-    fifo.chmod(0o666)
-    task = asyncio.ensure_future(run_script("echo up >fifo; trap '' TERM; sleep 60"))
-    assert await asyncio.to_thread(fifo.read_text) == "up\n"
+    task = asyncio.ensure_future(run_script("trap '' TERM; touch up; sleep 60"))
+    await _appears(tmp_path / "scratch0/upper/home/dev/project/up")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 1)
@@ -168,11 +173,8 @@ async def test_a_crash_of_the_spawner_is_no_verdict_and_is_recovered(
     run_script: RunScript, sandbox: NamespaceSandbox, tmp_path: Path
 ) -> None:
     """The running action is reported as ours to blame; the next one finds a new spawner."""
-    fifo = tmp_path / "sources/home/dev/project/fifo"
-    os.mkfifo(fifo)
-    fifo.chmod(0o666)
-    task = asyncio.ensure_future(run_script("echo up >fifo; sleep 60"))
-    await asyncio.to_thread(fifo.read_text)
+    task = asyncio.ensure_future(run_script("touch up; sleep 60"))
+    await _appears(tmp_path / "scratch0/upper/home/dev/project/up")
     pid = sandbox.spawner_pid
     processes = psutil.Process(pid).children(recursive=True)
     os.kill(pid, signal.SIGKILL)
@@ -275,4 +277,3 @@ async def test_ends_with_the_worker(sandbox: NamespaceSandbox, run_script: RunSc
     await sandbox.close()
     _, alive = await asyncio.to_thread(psutil.wait_procs, processes, 5)
     assert alive == []
-    assert threading.active_count() < 20

@@ -1,0 +1,343 @@
+"""The Linux sandbox: commands run by a spawner process in namespaces of their own, over an overlay.
+
+Knows nothing of how the namespaces are made (see spawner) nor of stores and verdicts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cyxmake_common.action import Command
+from cyxmake_common.clock import monotonic
+from cyxmake_common.errors import SandboxError
+from cyxmake_common.execution.posix import Capture
+from cyxmake_common.execution.process import ProcessResult
+from cyxmake_worker.sandbox.base import Limits, ProgramNotStarted, SandboxKind, SandboxRun
+from cyxmake_worker.sandbox.spawner import PACKET, Request, Setup
+
+if sys.platform != "linux":
+    raise ImportError("namespaces exist on Linux only")
+
+_MODULES: Final = Path(__file__).parents[2]
+_MAIN: Final = (
+    "import sys; sys.path.append(sys.argv.pop()); "
+    "from cyxmake_worker.sandbox.spawner import main; main()"
+)
+_START_SECONDS: Final = 10.0
+_KILL_SECONDS: Final = 10.0
+_REPORT_BYTES: Final = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who commands are on this host.
+
+    With `user_namespace` they are the worker's own user, without any right over the host; without
+    it the worker is root and gives its commands an unprivileged user id that owns nothing else.
+    """
+
+    user_namespace: bool
+    uid: int
+    gid: int
+
+    @staticmethod
+    def candidates() -> tuple[Identity, ...]:
+        """Return what may work here, best first."""
+        uid, gid = os.getuid(), os.getgid()
+        own = Identity(user_namespace=True, uid=uid or _NOBODY, gid=gid or _NOBODY)
+        if uid == 0:
+            return Identity(user_namespace=False, uid=_NOBODY, gid=_NOBODY), own
+        return (own,)
+
+
+_NOBODY: Final = 65534
+
+
+class _Failed(BaseModel):
+    stage: str
+    errno: int
+    text: str
+
+
+class _Exited(BaseModel):
+    status: int
+    rss: int
+    seconds: float
+    cpu: float
+
+
+class _Report(BaseModel):
+    """What the spawner's children told; the last word on each."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    places: dict[str, str] = {}
+    failed: _Failed | None = None
+    exited: _Exited | None = None
+
+
+class _Running:
+    """One action inside the spawner, seen from here: pipes that end when it has ended.
+
+    The report and the streams end as soon as the command's end is known; `gone` a little later,
+    when the kernel has taken its processes and mounts apart.
+    """
+
+    def __init__(self, number: int, pipes: Sequence[int], limit: int) -> None:
+        self.number = number
+        self.killed = False
+        report, stdout, stderr, gone = pipes
+        self.report = Capture(report, _REPORT_BYTES)
+        self.stdout = Capture(stdout, limit)
+        self.stderr = Capture(stderr, limit)
+        self.gone = Capture(gone, 0)
+
+    def __repr__(self) -> str:
+        return f"<Running {self.number} killed={self.killed} {self.report} {self.stdout}>"
+
+    async def wait(self, seconds: float | None) -> bool:
+        """Wait for the end of the command, or of a killed one's last process; False if too long."""
+        ends = [self.report.ended, self.stdout.ended, self.stderr.ended]
+        if self.killed:
+            ends.append(self.gone.ended)
+        _, pending = await asyncio.wait(ends, timeout=seconds)
+        return not pending
+
+    def close(self) -> None:
+        """Let go of the pipes."""
+        for capture in (self.report, self.stdout, self.stderr, self.gone):
+            capture.close()
+
+
+class NamespaceSandbox:
+    """Runs commands in namespaces; `base` is a directory of ours on the store's file system."""
+
+    def __init__(self, base: Path, identity: Identity) -> None:
+        self._base = base
+        self._identity = identity
+        self._numbers = itertools.count(1)
+        self._starting = asyncio.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+        self._oom_kills = _OomCounter()
+
+    def __repr__(self) -> str:
+        pid = self._process.pid if self._process else None
+        return f"<NamespaceSandbox {self._identity} spawner={pid}>"
+
+    @property
+    def kind(self) -> SandboxKind:
+        """Return what this sandbox is."""
+        return SandboxKind.NAMESPACE
+
+    @property
+    def spawner_pid(self) -> int:
+        """Return the process id of the spawner, 0 while there is none."""
+        return self._process.pid if self._process else 0
+
+    async def start(self) -> None:
+        """Start the spawner unless it runs; raises SandboxError with the step that failed."""
+        async with self._starting:
+            if self._process is not None and self._process.poll() is None:
+                return
+            await self.close()
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                self._process = self._launch(theirs)
+            self._channel = ours
+            ours.settimeout(_START_SECONDS)
+            try:
+                answer = json.loads(await asyncio.to_thread(ours.recv, 4096) or b'{"failed": {}}')
+            except OSError as error:
+                answer = {"failed": {"text": str(error)}}
+            if failure := answer.get("failed"):
+                await self.close()
+                raise SandboxError(f"no namespaces here: {failure}")
+
+    async def run(
+        self, layers: Sequence[Path], command: Command, limits: Limits, scratch: Path
+    ) -> SandboxRun:
+        """Run a command; see Sandbox."""
+        upper = _prepare(scratch)
+        request = _request(layers, command, limits, scratch)
+        oom_kills = self._oom_kills.read()
+        started = monotonic()
+        running = await self._submit(request, limits.output_bytes)
+        try:
+            ended = await running.wait(limits.timeout or None)
+            if not ended:
+                await self._kill(running)
+        except asyncio.CancelledError:
+            await self._kill(running)
+            raise
+        finally:
+            running.close()
+        return self._judge(
+            running, upper, monotonic() - started, self._oom_kills.read() > oom_kills
+        )
+
+    async def close(self) -> None:
+        """End the spawner; the commands die with it."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._process is not None:
+            process, self._process = self._process, None
+            try:
+                await asyncio.to_thread(process.wait, _KILL_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                await asyncio.to_thread(process.wait)
+
+    def _launch(self, channel: socket.socket) -> subprocess.Popen[bytes]:
+        identity = self._identity
+        setup: Setup = {
+            "user_namespace": identity.user_namespace,
+            "uid": identity.uid,
+            "gid": identity.gid,
+            "base": os.fspath(self._base.absolute()),
+        }
+        # The skeleton lies over all other layers, so that /dev and /proc are directories of ours
+        # whatever a client's tree says they are.
+        for name in ("root", "dev", "skeleton/dev", "skeleton/proc"):
+            (self._base / name).mkdir(parents=True, exist_ok=True)
+        argv = [sys.executable, "-I", "-S", "-E", "-c", _MAIN]
+        return subprocess.Popen(
+            [*argv, str(channel.fileno()), json.dumps(setup), os.fspath(_MODULES)],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[channel.fileno()],
+            env={},  # nothing of ours may be read from /proc/1/environ
+            cwd="/",
+        )
+
+    async def _submit(self, request: Request, limit: int) -> _Running:
+        """Hand a request to the spawner, which is started again when it is gone."""
+        number = next(self._numbers)
+        pipes = [os.pipe() for _ in range(4)]
+        payload = os.memfd_create("cyxmake-request")
+        theirs = [payload, *(writer for _, writer in pipes)]
+        try:
+            _write_all(payload, json.dumps(request).encode())
+            await self._send(PACKET.pack(b"R", number), theirs)
+        except BaseException:
+            for reader, _ in pipes:
+                os.close(reader)
+            raise
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        return _Running(number, [reader for reader, _ in pipes], limit)
+
+    async def _send(self, packet: bytes, descriptors: Sequence[int]) -> None:
+        for attempt in (1, 2):
+            await self.start()
+            try:
+                if self._channel is not None:
+                    socket.send_fds(self._channel, [packet], descriptors)
+                    return
+            except OSError as error:
+                if attempt == 2:
+                    raise SandboxError(f"the spawner does not answer: {error}") from error
+        raise SandboxError("the sandbox is closed")
+
+    async def _kill(self, running: _Running) -> None:
+        """Kill every process of an action and wait for their end."""
+        running.killed = True
+        with contextlib.suppress(OSError):  # no spawner: then its children are dead
+            if self._channel is not None:
+                self._channel.send(PACKET.pack(b"K", running.number))
+        await running.wait(_KILL_SECONDS)
+
+    def _judge(
+        self, running: _Running, upper: Path, seconds: float, oom_killed: bool
+    ) -> SandboxRun:
+        report = _parse(running.report.data)
+        if report.failed is not None:
+            failed = report.failed
+            kind = ProgramNotStarted if failed.stage == "exec" else SandboxError
+            raise kind(f"sandbox: {failed.stage}: {failed.text}")
+        exited, timed_out = report.exited, False
+        if exited is None:
+            if not running.killed and not oom_killed:
+                raise SandboxError("sandbox: the command's processes vanished without a report")
+            exited = _Exited(status=signal.SIGKILL, rss=0, seconds=seconds, cpu=0.0)
+            timed_out = running.killed
+        exit_code = os.waitstatus_to_exitcode(exited.status)
+        process = ProcessResult(
+            exit_code=exit_code,
+            signal=max(0, -exit_code),
+            stdout=running.stdout.data,
+            stderr=running.stderr.data,
+            seconds=exited.seconds,
+            timed_out=timed_out,
+            truncated=running.stdout.truncated or running.stderr.truncated,
+            max_rss=exited.rss * 1024,
+        )
+        return SandboxRun(process, upper, report.places, oom_killed)
+
+
+class _OomCounter:
+    """Reads how many processes the kernel has killed for memory since it was booted."""
+
+    def __init__(self) -> None:
+        self._file = Path("/proc/vmstat")
+
+    def read(self) -> int:
+        """Return the counter, 0 where there is none."""
+        with contextlib.suppress(OSError, ValueError):
+            _, _, rest = self._file.read_bytes().partition(b"\noom_kill ")
+            return int(rest.partition(b"\n")[0] or b"0")
+        return 0
+
+
+def _prepare(scratch: Path) -> Path:
+    """Make what the overlay needs; world-writable, as the command may be another user."""
+    upper, temporary = scratch / "upper", scratch / "upper/tmp"
+    for directory in (scratch / "work", upper, temporary):
+        directory.mkdir()
+    upper.chmod(0o777)
+    temporary.chmod(0o1777)
+    return upper
+
+
+def _request(layers: Sequence[Path], command: Command, limits: Limits, scratch: Path) -> Request:
+    return {
+        "scratch": os.fspath(scratch.absolute()),
+        "layers": [os.fspath(layer.absolute()) for layer in layers],
+        "argv": list(command.arguments),
+        "environment": dict(command.environment),
+        "cwd": "/" + command.working_directory.strip("/"),
+        "outputs": list(command.output_paths),
+        "file_bytes": limits.file_bytes,
+    }
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _parse(data: bytes) -> _Report:
+    """Merge the lines of a report; raises SandboxError when they are not what we send."""
+    merged: dict[str, object] = {}
+    try:
+        for line in data.splitlines():
+            merged |= json.loads(line)
+        return _Report.model_validate(merged)
+    except (ValueError, TypeError, ValidationError) as error:
+        raise SandboxError(f"sandbox: unreadable report: {error}") from error

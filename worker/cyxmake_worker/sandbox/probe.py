@@ -1,0 +1,82 @@
+"""Finds out which sandbox works on this machine, by setting one up for real.
+
+Knows nothing of actions. What it tries is what actions get: namespaces, an overlay on the given
+directory's file system, a new root, dropped privileges; only the program at the end does not exist.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cyxmake_common.action import Command
+from cyxmake_common.cas.disk_writer import in_thread
+from cyxmake_common.errors import SandboxError
+from cyxmake_worker.sandbox.base import Limits, ProgramNotStarted, Sandbox, SandboxKind
+from cyxmake_worker.sandbox.none import NoSandbox
+from cyxmake_worker.sandbox.removal import remove_children, remove_tree
+
+_PROBE: Final = Command(("/no-such-program",), output_paths=("made/output",), working_directory="w")
+_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The best sandbox that works here, started; `tried` says why better ones do not."""
+
+    sandbox: Sandbox
+    tried: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> SandboxKind:
+        """Return what the sandbox is."""
+        return self.sandbox.kind
+
+
+async def choose_sandbox(base: Path) -> Chosen:
+    """Return the best sandbox for a directory of ours, which is on the store's file system."""
+    await in_thread(lambda: remove_children(base))
+    base.chmod(0o700)
+    tried: list[str] = []
+    for sandbox in _candidates(base):
+        try:
+            await _probe(sandbox, base / "probe")
+        except SandboxError as error:
+            tried.append(f"{sandbox.kind}: {error}")
+            await sandbox.close()
+        else:
+            return Chosen(sandbox, tuple(tried))
+    return Chosen(NoSandbox("; ".join(tried) or f"none exists for {sys.platform}"), tuple(tried))
+
+
+def _candidates(base: Path) -> list[Sandbox]:
+    if sys.platform == "linux":
+        from cyxmake_worker.sandbox.linux import Identity, NamespaceSandbox
+
+        return [
+            NamespaceSandbox(base / "namespace", identity) for identity in Identity.candidates()
+        ]
+    return []
+
+
+async def _probe(sandbox: Sandbox, directory: Path) -> None:
+    """Raise SandboxError unless everything up to the command's first instruction works."""
+    layer, scratch = directory / "layer", directory / "scratch"
+    try:
+        for path in (layer, scratch):
+            path.mkdir(parents=True)
+        layer.chmod(0o777)
+        if sys.platform != "win32" and os.statvfs(directory).f_flag & os.ST_NOEXEC:
+            raise SandboxError(f"programs may not be executed from {directory}")
+        await sandbox.start()
+        await sandbox.run([layer], _PROBE, Limits(timeout=_SECONDS), scratch)
+    except ProgramNotStarted:
+        return
+    except OSError as error:
+        raise SandboxError(str(error)) from error
+    finally:
+        await in_thread(lambda: remove_tree(directory))
+    raise SandboxError("the probe came to an end that it cannot have")

@@ -1,0 +1,424 @@
+"""Forks sandboxed commands on Linux: a small single-threaded process that a worker keeps beside
+itself.
+
+Knows nothing of actions or digests and imports nothing of ours: it is run as a script, by a
+Python without site packages, so that a fork of it is cheap and safe, which a fork of the threaded
+worker is not.
+
+Theory of operation. At its start the spawner enters namespaces that all actions share and that
+hold nothing of the host: an empty network namespace, a host name, and, unless it may change its
+user id, a user namespace. Then it reads packets from the socket it was started with:
+
+    R id   with five descriptors: request (JSON), report, stdout, stderr, gone. Fork `init` for it.
+    K id   kill that init, and with it, since it is process 1 of a PID namespace, every descendant.
+
+`gone` is held open until the action has no process any more.
+
+The `init` of an action lays the overlay, pivots into it and forks the command. Both write lines
+of JSON to the report pipe: {"places"} once the output directories exist, {"failed"} when
+something of ours went wrong (then the command never ran), {"exited"} with the wait status. A
+report without `failed` and `exited` means that init was killed. Death is passed on: when the
+worker dies the socket ends and the spawner goes, when the spawner dies every init is killed by
+its parent-death signal.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import stat
+import struct
+import sys
+import time
+from collections.abc import Callable
+from typing import Final, NoReturn, TypedDict
+
+from cyxmake_worker.sandbox import kernel
+
+if sys.platform != "linux":
+    raise ImportError("namespaces exist on Linux only")
+
+PACKET: Final = struct.Struct("<cQ")
+
+_DEVICES: Final = ("null", "zero", "full", "random", "urandom")
+
+
+class Setup(TypedDict):
+    """What the spawner is told once, as its argument."""
+
+    user_namespace: bool
+    uid: int
+    gid: int
+    base: str
+
+
+class Request(TypedDict):
+    """What to run; paths are the host's, except `cwd` and `outputs`, which are the command's."""
+
+    scratch: str
+    layers: list[str]
+    argv: list[str]
+    environment: dict[str, str]
+    cwd: str
+    outputs: list[str]
+    file_bytes: int
+
+
+class _Failed(Exception):
+    """A step before the command's own first instruction failed."""
+
+    def __init__(self, stage: str, error: OSError) -> None:
+        super().__init__(stage)
+        self.stage = stage
+        self.error = error
+
+
+def _step(stage: str, action: Callable[[], object]) -> None:
+    try:
+        action()
+    except OSError as error:
+        raise _Failed(stage, error) from error
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def _enter_namespaces(setup: Setup) -> None:
+    """Enter what all actions share, and prepare the one /dev that all of them see."""
+    flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWNET | kernel.CLONE_NEWPID
+    uid, gid = os.getuid(), os.getgid()
+    if setup["user_namespace"]:
+        flags |= kernel.CLONE_NEWUSER
+    _step("unshare", lambda: kernel.unshare(flags))
+    if setup["user_namespace"]:
+        # One id only, ours: files of the command belong to us, and nobody else's id can be taken.
+        _step("setgroups", lambda: _write("/proc/self/setgroups", "deny"))
+        _step("uid_map", lambda: _write("/proc/self/uid_map", f"{setup['uid']} {uid} 1"))
+        _step("gid_map", lambda: _write("/proc/self/gid_map", f"{setup['gid']} {gid} 1"))
+    _step("bounding set", kernel.empty_bounding_set)
+    _step("private", lambda: kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE))
+    _step("hostname", lambda: socket.sethostname("localhost"))
+    _step("dev", lambda: _prepare_devices(setup["base"] + "/dev"))
+
+
+def _prepare_devices(path: str) -> None:
+    os.makedirs(path, mode=0o755, exist_ok=True)  # noqa: PTH103 - pathlib would slow every fork
+    kernel.mount("tmpfs", path, "tmpfs", kernel.MS_NOSUID | kernel.MS_NOEXEC, "mode=0755,size=64k")
+    for name in _DEVICES:
+        os.close(os.open(f"{path}/{name}", os.O_CREAT | os.O_WRONLY, 0o666))
+        kernel.mount(f"/dev/{name}", f"{path}/{name}", "", kernel.MS_BIND)
+    for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
+        os.symlink("/proc/self/fd" + target, f"{path}/{name}")  # noqa: PTH211
+    os.mkdir(f"{path}/shm")  # noqa: PTH102
+    kernel.mount(
+        "none",
+        path,
+        "",
+        kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NOEXEC,
+    )
+
+
+def _lay_root(setup: Setup, request: Request) -> None:
+    """Mount the overlay and what stands on it, and make it the root of everything we see."""
+    os.chdir(request["scratch"])
+    layers = [setup["base"] + "/skeleton", *request["layers"]]
+    names = [_plain_name(index, layer) for index, layer in enumerate(layers)]
+    _make_plain_parents(request)
+    # `volatile`: else the unmount would flush the whole file system to disk.
+    options = f"lowerdir={':'.join(names)},upperdir=upper,workdir=work,volatile"
+    if setup["user_namespace"]:
+        options += ",userxattr"
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    # Everybody mounts at the same place: each of us sees only its own mounts.
+    root = setup["base"] + "/root"
+    _step("overlay", lambda: kernel.mount("overlay", root, "overlay", flags, options))
+    os.chdir(root)
+    devices, recursive = setup["base"] + "/dev", kernel.MS_BIND | kernel.MS_REC
+    _step("bind dev", lambda: kernel.mount(devices, "dev", "", recursive))
+    _step("shm", lambda: kernel.mount("tmpfs", "dev/shm", "tmpfs", flags, "mode=1777"))
+    with contextlib.suppress(OSError):
+        # Read-only: kernel settings belong to user 0, which a command of a root worker may be.
+        # Refused inside containers that mask parts of /proc; most tools can do without.
+        kernel.mount("proc", "proc", "proc", flags | kernel.MS_NOEXEC | kernel.MS_RDONLY)
+    _step("pivot", kernel.pivot)
+
+
+def _plain_name(index: int, layer: str) -> str:
+    """Return a name for a layer that means nothing in mount options; our own paths are relative."""
+    if not set(":,\\") & set(layer):
+        return layer
+    name = f"layer{index}"
+    os.symlink(layer, name)  # noqa: PTH211
+    return name
+
+
+def _make_plain_parents(request: Request) -> None:
+    """Make the output directories in the upper layer, as far as no symbolic link is on the way.
+
+    The same could be done inside the overlay, which takes a quarter of a millisecond per level to
+    copy a directory up. What is behind a link is left for `_make_places`, which sees the links.
+    """
+    made: set[str] = set()
+    for output in ["", *(os.path.split(path)[0] for path in request["outputs"])]:
+        prefix = ""
+        for name in f"{request['cwd']}/{output}".split("/"):
+            if name in ("", "."):
+                continue
+            prefix += "/" + name
+            if prefix in made:
+                continue
+            if name == ".." or not _is_plain(prefix, request["layers"]):
+                break
+            with contextlib.suppress(FileExistsError):
+                os.mkdir("upper" + prefix)  # noqa: PTH102
+                # The command may be another user than we are.
+                os.chmod("upper" + prefix, 0o777)  # noqa: PTH101, S103
+            made.add(prefix)
+
+
+def _is_plain(path: str, layers: list[str]) -> bool:
+    """Tell whether a path is a directory in the layers or nothing yet."""
+    for layer in layers:
+        with contextlib.suppress(FileNotFoundError):
+            return stat.S_ISDIR(os.lstat(layer + path).st_mode)
+    return True
+
+
+def _drop_privileges(setup: Setup) -> None:
+    if not setup["user_namespace"]:
+        os.setgroups([])
+        os.setresgid(setup["gid"], setup["gid"], setup["gid"])
+        os.setresuid(setup["uid"], setup["uid"], setup["uid"])
+    kernel.drop_capabilities()
+
+
+def _make_places(request: Request) -> dict[str, str]:
+    """Make the directories of the outputs; return where each output is once links are followed."""
+    places: dict[str, str] = {}
+    parents: dict[str, str] = {}
+    os.makedirs(request["cwd"], exist_ok=True)  # noqa: PTH103
+    os.chdir(request["cwd"])
+    for output in request["outputs"]:
+        parent, name = os.path.split(os.path.join(request["cwd"], output))  # noqa: PTH118
+        if parent not in parents:
+            parents[parent] = os.path.realpath(parent)  # makedirs stops at a dangling link
+            os.makedirs(parents[parent], exist_ok=True)  # noqa: PTH103
+        places[output] = f"{parents[parent].rstrip('/')}/{name}"
+    return places
+
+
+def _program(name: str, path: str) -> str:
+    """Return the path of the program that a shell would start; raises FileNotFoundError."""
+    if "/" in name:
+        return name
+    for directory in path.split(":"):
+        found = f"{directory or '.'}/{name}"
+        if os.path.isfile(found) and os.access(found, os.X_OK):  # noqa: PTH113
+            return found
+    raise FileNotFoundError(2, "not found in PATH", name)
+
+
+def _execute(setup: Setup, request: Request, streams: tuple[int, int], report: int) -> NoReturn:
+    """Become the command."""
+    os.setsid()
+    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+    os.dup2(streams[0], 1)
+    os.dup2(streams[1], 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if limit := request["file_bytes"]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    _step("privileges", lambda: _drop_privileges(setup))
+    os.umask(0o022)
+    places: dict[str, str] = {}
+    _step("outputs", lambda: places.update(_make_places(request)))
+    _tell(report, {"places": places})
+    # Python ignores these two; a command has a right to die of them.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    environment = request["environment"]
+    try:
+        program = _program(request["argv"][0], environment.get("PATH", "/usr/bin:/bin"))
+        os.execve(program, request["argv"], environment)  # noqa: S606 - what we are for
+    except OSError as error:
+        raise _Failed("exec", error) from error
+
+
+def _tell(report: int, message: dict[str, object]) -> None:
+    os.write(report, json.dumps(message).encode() + b"\n")
+
+
+def _tell_failure(report: int, failure: _Failed) -> None:
+    error = failure.error
+    text = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+    _tell(report, {"failed": {"stage": failure.stage, "errno": error.errno or 0, "text": text}})
+
+
+def _run_init(setup: Setup, network: int, descriptors: list[int]) -> None:
+    """Be process 1 of an action: lay its root, start the command, tell how it ended."""
+    request_file, report, stdout, stderr, gone = descriptors
+    os.close(gone)
+    try:
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # the command must not look into us through /proc/1
+        request: Request = json.loads(os.pread(request_file, os.fstat(request_file).st_size, 0))
+        _step("network", lambda: kernel.setns(network, kernel.CLONE_NEWNET))
+        _step("unshare", lambda: kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC))
+        _lay_root(setup, request)
+        started = time.monotonic()
+        command = os.fork()
+        if command == 0:
+            _execute(setup, request, (stdout, stderr), report)
+        for descriptor in (stdout, stderr):
+            os.close(descriptor)
+        while True:
+            pid, status, usage = os.wait4(-1, 0)  # orphans come to us and are forgotten
+            if pid == command:
+                break
+        _end_the_rest()
+        seconds = time.monotonic() - started
+        cpu = usage.ru_utime + usage.ru_stime
+        exited = {"status": status, "rss": usage.ru_maxrss, "seconds": seconds, "cpu": cpu}
+        _tell(report, {"exited": exited})
+    except _Failed as failure:
+        _tell_failure(report, failure)
+    except (OSError, ValueError, KeyError) as error:
+        wrapped = error if isinstance(error, OSError) else OSError(0, repr(error))
+        _tell_failure(report, _Failed("init", wrapped))
+
+
+def _receive_packet(channel: socket.socket) -> tuple[bytes, list[int]]:
+    """Return a packet and its descriptors, none of which the command may inherit.
+
+    Not `socket.recv_fds`: that one forgets its flags, and a command would hold the report pipe.
+    """
+    fds = array.array("i")
+    data, ancillary, _, _ = channel.recvmsg(
+        PACKET.size, socket.CMSG_LEN(8 * fds.itemsize), socket.MSG_CMSG_CLOEXEC
+    )
+    for level, kind, payload in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+    return data, list(fds)
+
+
+def _end_the_rest() -> None:
+    """Kill what the command left running; nothing may write any more once its end is reported."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+
+
+class Spawner:
+    """The loop: packets in, forks out."""
+
+    def __init__(self, channel: socket.socket, setup: Setup) -> None:
+        self._channel = channel
+        self._setup = setup
+        self._poll = select.poll()
+        self._poll.register(channel, select.POLLIN)
+        self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self._networks: list[int] = []
+        self._running: dict[int, tuple[int, int, int, int]] = {}
+        """By pidfd: (action id, pid, network namespace, `gone`)."""
+
+    def serve(self) -> None:
+        """Serve until the worker closes its end; the commands then die with us."""
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if descriptor != self._channel.fileno():
+                    self._reap(descriptor)
+                elif not self._receive():
+                    return
+
+    def _receive(self) -> bool:
+        data, descriptors = _receive_packet(self._channel)
+        if not data:
+            return False
+        kind, number = PACKET.unpack(data)
+        if kind == b"R":
+            self._start(number, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if kind == b"K":
+            for pidfd, (running, _, _, _) in self._running.items():
+                if running == number:
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        return True
+
+    def _start(self, number: int, descriptors: list[int]) -> None:
+        report = descriptors[1]
+        try:
+            network = self._networks.pop() if self._networks else self._make_network()
+            # Only children of ours enter the new PID namespace; afterwards ours is put back,
+            # because a second one can only be made from there.
+            kernel.unshare(kernel.CLONE_NEWPID)
+            pid = os.fork()
+            if pid == 0:
+                self._become_init(network, descriptors)
+            kernel.setns(self._own_pids, kernel.CLONE_NEWPID)
+        except OSError as error:
+            _tell_failure(report, _Failed("fork", error))
+            return
+        pidfd = os.pidfd_open(pid)
+        self._running[pidfd] = (number, pid, network, os.dup(descriptors[4]))
+        self._poll.register(pidfd, select.POLLIN)
+
+    def _become_init(self, network: int, descriptors: list[int]) -> NoReturn:
+        try:
+            others = [running[3] for running in self._running.values()]
+            for descriptor in (self._channel.fileno(), self._own_pids, *self._running, *others):
+                os.close(descriptor)
+            _run_init(self._setup, network, descriptors)
+        finally:
+            os._exit(0)
+
+    def _make_network(self) -> int:
+        """Return an empty network namespace; they are reused, as making one takes milliseconds."""
+        kernel.unshare(kernel.CLONE_NEWNET)
+        return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+    def _reap(self, pidfd: int) -> None:
+        _, pid, network, gone = self._running.pop(pidfd)
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        os.waitpid(pid, 0)
+        os.close(gone)
+        self._networks.append(network)
+
+
+def main() -> None:
+    """Run with two arguments: the descriptor of the socket, and the setup."""
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel.set_inheritable(False)
+    setup: Setup = json.loads(sys.argv[2])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker to decide about
+    gc.disable()
+    gc.freeze()
+    try:
+        _enter_namespaces(setup)
+        inner = os.fork()
+        if inner == 0:
+            # Process 1 of a PID namespace: whatever ends us ends every action, also the strayed.
+            _step("pdeathsig", lambda: kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL))
+            channel.send(b"{}")
+            Spawner(channel, setup).serve()
+            os._exit(0)
+    except _Failed as failure:
+        _tell_failure(channel.fileno(), failure)
+        return
+    channel.close()
+    os.waitpid(inner, 0)
