@@ -244,21 +244,26 @@ class DiskStore:
         self._index.release(count)
 
     def adopt(self, digest: Digest, temporary: Path, reserved: int) -> None:
-        """Take a finished file as the blob; one that is here already stays."""
+        """Take a finished file as the blob; one that is here already stays. The file is gone after.
+
+        The caller vouches for its bytes and its mode, and that it is as this store's codec has it.
+        Raises StoreFull, OSError.
+        """
         self._index.release(reserved)
         try:
             if digest in self._index:
                 self._touch(digest, self._clock())
                 unlink(temporary)
                 return
-            status = temporary.stat()
-            self._make_room(status.st_size)
-            self._files.publish(temporary, self._files.path(digest))
+            size, place = temporary.stat().st_size, self._files.path(digest)
+            self._make_room(size)
+            self._files.publish(temporary, place)
+            modified = place.stat().st_mtime_ns
         except BaseException:
             unlink(temporary)
             raise
-        self._links.trust(digest, status.st_mtime_ns)
-        self._index.add(digest, status.st_size, self._clock())
+        self._links.trust(digest, modified)
+        self._index.add(digest, size, self._clock())
         self._rows.note(digest)
         self._drop_partial(digest)
 
@@ -356,7 +361,9 @@ class DiskStore:
     async def _sweep(self) -> None:
         """Remove large files in a thread: to free their blocks can take long."""
         while self._trash:
-            await in_thread(partial(unlink, self._trash.pop()))
+            # What cannot be removed now is removed at the next open.
+            with suppress(OSError):
+                await in_thread(partial(unlink, self._trash.pop()))
         self._sweeper = None
 
     def _drop_partial(self, digest: Digest) -> None:

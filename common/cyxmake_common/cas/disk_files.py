@@ -13,6 +13,7 @@ import io
 import itertools
 import os
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -154,7 +155,22 @@ class BlobFiles:
         return path
 
     def publish(self, temporary: Path, place: Path) -> None:
-        """Rename a finished file to its place, in one step."""
+        """Rename a finished file to its place; one from another file system is copied first."""
+        try:
+            self._rename(temporary, place)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            nearby = self.temporaries / f"{place.name}.{next(self._serial)}.out"
+            try:
+                shutil.copyfile(temporary, nearby)
+                nearby.chmod(stat.S_IMODE(temporary.stat().st_mode))
+                self._rename(nearby, place)
+            finally:
+                unlink(nearby)
+            unlink(temporary)
+
+    def _rename(self, temporary: Path, place: Path) -> None:
         try:
             patiently(lambda: os.replace(temporary, place))  # noqa: PTH105 - same call, fewer objects
         except FileNotFoundError:

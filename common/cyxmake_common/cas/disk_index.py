@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -38,9 +39,15 @@ Rows = dict[str, tuple[int, float]]
 class DiskIndex:
     """The SQLite file of one store; without a usable one, no use outlives a restart."""
 
-    def __init__(self, path: Path, entry_of: Callable[[Digest], Entry | None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        entry_of: Callable[[Digest], Entry | None],
+        delay: float = _FLUSH_SECONDS,
+    ) -> None:
         self._path = path
         self._entry_of = entry_of
+        self._delay = delay
         self._db: aiosqlite.Connection | None = None
         self._dirty: set[Digest] = set()
         self._flusher: asyncio.Task[None] | None = None
@@ -76,6 +83,7 @@ class DiskIndex:
                     await self._write(batch)
                 except sqlite3.Error as error:
                     # Lost rows cost an imprecise order of eviction after a restart, nothing else.
+                    await self._roll_back()
                     if not self._complained:
                         _log.warning(
                             "cas_index_not_written", path=str(self._path), error=str(error)
@@ -97,7 +105,7 @@ class DiskIndex:
             await db.close()
 
     async def _flush_soon(self) -> None:
-        await asyncio.sleep(_FLUSH_SECONDS)
+        await asyncio.sleep(self._delay)
         await self.flush()
         self._flusher = None
 
@@ -114,6 +122,11 @@ class DiskIndex:
             [(bytes.fromhex(d.hash), d.size) for d, e in entries if e is None],
         )
         await self._db.commit()
+
+    async def _roll_back(self) -> None:
+        if self._db is not None:
+            with suppress(sqlite3.Error):
+                await self._db.rollback()
 
     async def _open_once(self) -> Rows:
         db = await aiosqlite.connect(self._path)

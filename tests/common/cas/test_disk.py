@@ -409,6 +409,47 @@ async def test_the_limit_holds_under_random_load(tmp_path: Path) -> None:
         assert store.stats().evicted > 50
 
 
+async def test_a_finished_file_is_taken_over(tmp_path: Path) -> None:
+    """An output of an action becomes a blob by renaming, or by a copy from another file system."""
+    elsewhere = Path("/dev/shm") / f"cyxmake-test-{os.getpid()}"
+    places = [tmp_path / "output"]
+    if elsewhere.parent.is_dir():
+        places.append(elsewhere)
+    async with DiskStore(tmp_path / "cas", _LIMIT) as store:
+        for place in places:
+            data = os.urandom(5000)
+            place.write_bytes(data)
+            place.chmod(0o444)
+            store.adopt(Digest.of(data), place, 0)
+            assert not place.exists()
+            assert await read_all(store, Digest.of(data)) == data
+            await store.link(Digest.of(data), tmp_path / Digest.of(data).hash)
+            assert stat.S_IMODE(store.path_of(Digest.of(data)).stat().st_mode) == 0o444
+        assert list((tmp_path / "cas" / "tmp").iterdir()) == []
+
+
+async def test_large_files_are_removed_before_the_store_closes(tmp_path: Path) -> None:
+    """They go in a thread, out of sight at once; closing waits for it."""
+    data = bytes(9 << 20)
+    async with DiskStore(tmp_path, 10 << 20) as store:
+        digest = await write_all(store, data)
+        await store.delete(digest)
+        assert not _file(tmp_path, digest).exists()
+        again = await write_all(store, data)
+        await write_all(store, bytes(2 << 20))
+        assert await store.find_missing([again]) == {again}
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+async def test_a_store_that_cannot_open_says_why(tmp_path: Path) -> None:
+    """What went wrong comes through, and nothing stays open."""
+    with pytest.raises(StoreFull):
+        await DiskStore(tmp_path / "tiny", 0, codec=ZSTD).open()
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="file"):
+        await DiskStore(tmp_path / "file", _LIMIT).open()
+
+
 async def test_many_small_blobs_let_others_run(tmp_path: Path) -> None:
     """A loop over small blobs, which never waits, still lets heartbeats through."""
     beats = 0

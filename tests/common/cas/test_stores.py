@@ -236,3 +236,18 @@ async def test_an_abandoned_reader_leaves_nothing_behind(store: BlobStore) -> No
     assert await store.find_missing([digest]) == {digest}
     await write_all(store, _BIG)
     assert await read_all(store, digest) == _BIG
+
+
+async def test_pins_in_memory() -> None:
+    """A pinned blob stays, and its pin may come first."""
+    store = MemoryStore(100)
+    held = Digest.of(b"h" * 60)
+    store.pin([held])
+    await write_all(store, b"h" * 60)
+    await write_all(store, b"a" * 40)
+    await write_all(store, b"b" * 40)
+    assert await store.find_missing([held]) == frozenset()
+    store.unpin([held])
+    await write_all(store, b"c" * 80)
+    assert await store.find_missing([held]) == {held}
+    assert "80 of 100 bytes" in repr(store)
