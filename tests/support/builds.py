@@ -51,6 +51,12 @@ def recorded_dependencies(build: Path) -> str:
     return re.sub(r"deps mtime \d+", "deps", text)
 
 
+def planned(build: Path) -> list[str]:
+    """Return what ninja would run now; some projects have commands that always run."""
+    lines = run(["ninja", "-C", str(build), "-n"]).splitlines()
+    return sorted(line.partition("] ")[2] for line in lines if line.startswith("["))
+
+
 def nothing_to_do(build: Path) -> bool:
     """Ask ninja whether it finds the build directory up to date."""
     return "no work to do" in run(["ninja", "-C", str(build), "-n"])

@@ -51,6 +51,7 @@ class Program:
         """End it at once, as a power cut would."""
         self.process.kill()
         self.process.wait(10)
+        self._close()
 
     def stop(self, seconds: float = 10) -> float:
         """Ask it to end; returns how long that took."""
@@ -62,7 +63,12 @@ class Program:
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise
+        self._close()
         return time.monotonic() - start
+
+    def _close(self) -> None:
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def text(self) -> str:
         """Return its log so far."""
