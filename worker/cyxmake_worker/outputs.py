@@ -66,7 +66,10 @@ def collect(upper: Path, places: Mapping[str, str]) -> Collection:
     """
     found = Collection()
     for path, place in places.items():
-        _look(found, path, upper, place.strip("/"))
+        if ".." in place.split("/"):
+            found.refused.append(f"{path} is no path of an output")
+        else:
+            _look(found, path, upper, place.strip("/"))
     return found
 
 
