@@ -53,7 +53,7 @@ def test_tree_holds_the_compiler(folder: Path) -> None:
     tree = InputTree.load(toolchain.id, lambda digest: toolchain.directories[digest])
     files = {file.path: file.digest for file in tree.files()}
     assert set(files.values()) <= set(blobs)
-    for path, digest in files.items():
+    for digest in files.values():
         source = blobs[digest]
         assert (
             Digest.of(source) if isinstance(source, bytes) else Digest.of_file(source)
