@@ -50,6 +50,7 @@ log = structlog.get_logger(__name__)
 _MAX_CALLER_FRAME: Final = 64 * 1024 * 1024
 """A caller's ceiling before WELCOME names the real limit, which the connection enforces."""
 
+_MAX_QUEUE: Final = 4  # frames held below the connection's own inbox, which counts bytes
 _WRITE_LIMIT: Final = 512 * 1024
 _CLOSE_SECONDS: Final = 3.0
 _HANDLER_SECONDS: Final = 5.0
@@ -180,6 +181,7 @@ async def _open(
             ping_interval=_PING_SECONDS,
             ping_timeout=_PING_SECONDS,
             max_size=_MAX_CALLER_FRAME,
+            max_queue=_MAX_QUEUE,
             write_limit=_WRITE_LIMIT,
             logger=_quiet,
         )
@@ -253,6 +255,7 @@ class Server:
             ping_interval=_PING_SECONDS,
             ping_timeout=_PING_SECONDS,
             max_size=service.limits.message_bytes,
+            max_queue=_MAX_QUEUE,
             write_limit=_WRITE_LIMIT,
             logger=_quiet,
         )

@@ -14,8 +14,9 @@ from cyxmake_common.errors import (
     Denied,
     ProtocolError,
 )
-from cyxmake_common.net.connection import SLOW_PEER_BYTES
+from cyxmake_common.net.connection import INBOX_BYTES, SLOW_PEER_BYTES
 from cyxmake_common.net.wss import Connection, Introduction, connect
+from cyxmake_common.outcome import OutcomeKind
 from cyxmake_common.protocol.codec import Envelope
 from cyxmake_common.protocol.messages import (
     Drain,
@@ -26,10 +27,13 @@ from cyxmake_common.protocol.messages import (
     JobProgress,
     JobRequest,
     LeaseAccept,
+    LeaseResult,
     Missing,
+    Peer,
     Status,
     StatusGet,
     Welcome,
+    WorkerFacts,
 )
 from cyxmake_common.protocol.session import to_error
 from support.messages import ONE
@@ -272,6 +276,39 @@ async def test_send_waits_for_a_slow_peer(authority: Path) -> None:
         await blocked.wait()
         assert hub.connections[0].bytes_sent <= 6 * len(big.result)
         socket.transport.abort()
+
+
+@pytest.mark.parametrize("then", ["read", "close"])
+async def test_a_handler_that_does_not_take_its_messages(authority: Path, then: str) -> None:
+    """What was received and not taken is bounded; the rest waits at the sender."""
+    big = LeaseResult(lease="l", epoch=1, kind=OutcomeKind.TOOL, result=bytes(4_000_000))
+    count, go, taken = 40, asyncio.Event(), []
+
+    async def doze(connection: Connection) -> None:
+        await go.wait()
+        if then == "read":
+            async for envelope in connection.messages():
+                taken.append(envelope.message)
+                if len(taken) == count:
+                    await connection.send(Drain())
+
+    async with serving(Hub(authority, on_control=doze)) as hub:
+        worker = Introduction(worker=WorkerFacts(name="w", slots=1))
+        connection = await connect(hub.token(role=Peer.WORKER), worker)
+        sending = asyncio.gather(*(connection.send(big) for _ in range(count)))
+        await hub.accepted.wait()
+        (other,) = hub.connections
+        async with asyncio.timeout(60):
+            while other.bytes_received < INBOX_BYTES:
+                await asyncio.sleep(0.001)
+        assert other.bytes_received < INBOX_BYTES + 2 * len(big.result)
+        go.set()
+        if then == "read":
+            assert (await next_message(connection)).message == Drain()
+            assert len(taken) == count
+        await connection.close()
+        await asyncio.gather(sending, return_exceptions=True)
+        await other.closed.wait()
 
 
 async def test_cancelling_a_send_leaves_the_stream_whole(authority: Path) -> None:
