@@ -5,6 +5,7 @@ Knows nothing of what the commands do. Heavy imports wait until a command is cal
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -85,10 +86,21 @@ def serve(
     import asyncio
 
     from cyxmake_coordinator.logs import configure_logging
-    from cyxmake_coordinator.service import serve as serve_forever
 
     configure_logging(settings.log_level, json=settings.log_json)
-    asyncio.run(serve_forever(settings, click.echo, embed=embedded))
+    asyncio.run(_serve(settings, embedded))
+
+
+async def _serve(settings: CoordinatorConfig, embedded: bool) -> None:
+    from cyxmake_coordinator import service
+
+    stopping = service.Stopping()
+    await service.serve(settings, click.echo, embed=embedded, stopping=stopping)
+    if stopping.deaf_peers:
+        # All stores are closed. Only peers that do not answer the close would hold us up, for
+        # seconds, in the end of the event loop.
+        sys.stderr.flush()
+        os._exit(ExitStatus.OK)
 
 
 @cli.command()

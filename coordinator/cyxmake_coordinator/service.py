@@ -48,6 +48,8 @@ class Stopping:
     """The wish to stop, from a signal, the command line or the end of the build we live in."""
 
     event: asyncio.Event = field(default_factory=asyncio.Event)
+    deaf_peers: bool = False
+    """Whether some peer had not closed its connection when everything else was done."""
 
     def wish(self) -> None:
         """Stop in order; the second time, at once."""
@@ -109,7 +111,9 @@ async def _serve_locked(
         gateway = PeerGateway(house, tokens, sessions, config.heartbeat_seconds)
         # An embedded cluster does not come back; any other may just be restarted.
         goodbye = Goodbye(reason="the coordinator stops", retry=not embed)
-        server = await stack.enter_async_context(_listening(config, data, gateway, goodbye))
+        server = await stack.enter_async_context(
+            _listening(config, data, gateway, stopping, goodbye)
+        )
         address = advertised(config, server.port)
         await keep_admin_token(data, tokens, address)
         stack.enter_context(data.announce(address))
@@ -145,7 +149,11 @@ def _build_house(config: CoordinatorConfig, storage: Storage) -> House:
 
 @contextlib.asynccontextmanager
 async def _listening(
-    config: CoordinatorConfig, data: DataDir, gateway: PeerGateway, goodbye: Goodbye
+    config: CoordinatorConfig,
+    data: DataDir,
+    gateway: PeerGateway,
+    stopping: Stopping,
+    goodbye: Goodbye,
 ) -> AsyncIterator[Server]:
     service = Service(
         authenticate=gateway.authenticate,
@@ -164,9 +172,11 @@ async def _listening(
         yield server
     finally:
         # Everyone is told at once; a peer that does not answer must not hold us up.
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(_FAREWELL_SECONDS):
                 await server.close(goodbye)
+        except TimeoutError:
+            stopping.deaf_peers = True
 
 
 @contextlib.asynccontextmanager

@@ -184,6 +184,12 @@ class Client:
 
         await asyncio.gather(*(one(i, action) for i, action in enumerate(actions)))
 
+    async def close(self) -> None:
+        """Close both connections."""
+        await self.blobs.close()
+        await self.control.close()
+        await self._reader
+
     async def _read(self) -> None:
         async for envelope in self.control.messages():
             message = envelope.message
@@ -219,7 +225,7 @@ async def run_clients(
     await asyncio.gather(*(client.build(digests, window) for client, digests in made))
     ended = time.perf_counter()
     latencies = sorted(latency for client, _ in made for latency in client.latencies)
-    await asyncio.gather(*(client.control.close() for client, _ in made))
+    await asyncio.gather(*(client.close() for client, _ in made))
     return ready - begun, ended - ready, latencies
 
 

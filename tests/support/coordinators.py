@@ -57,8 +57,9 @@ async def live_coordinator(home: Path, **settings: object) -> AsyncIterator[Live
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stopping = Stopping()
     task = asyncio.ensure_future(serve(config, ready.set_result, stopping=stopping))
-    await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
+    task.add_done_callback(lambda _: ready.cancel())
+    await asyncio.wait({ready})
+    if ready.cancelled():
         await task
     address = ready.result().rpartition(" ")[2]
     live = LiveCoordinator(DataDir(config.data_dir), address, stopping, task)

@@ -222,6 +222,10 @@ class FakeWorker(Peer):
         self._leases.pop(answer.lease, None)
         self.control.send_soon(answer)
 
+    def stop_beating(self) -> None:
+        """Fall silent."""
+        self._beating.cancel()
+
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self.control.welcome.heartbeat_seconds)

@@ -1,0 +1,26 @@
+"""The load script as a test: bounded memory, no lost operation, a rate to live with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.load_coordinator import measure
+
+
+@pytest.mark.load
+@pytest.mark.timeout(600)
+def test_two_hundred_clients(tmp_path: Path) -> None:
+    """20,000 actions of 200 clients end; the bar for the rate leaves room for a busy machine."""
+    figures = measure(tmp_path)
+    assert figures.actions == 20_000
+    assert figures.max_rss_mib < 400, figures.text()
+    assert figures.rate > 100, figures.text()
+
+
+@pytest.mark.timeout(120)
+def test_a_few_clients(tmp_path: Path) -> None:
+    """The script itself works, in every test run."""
+    figures = measure(tmp_path, clients=4, actions=10)
+    assert figures.actions == 40
