@@ -55,6 +55,8 @@ class Hub:
     authority_pem: bytes = b""
     http_get: Callable[[str], HttpAnswer | None] = lambda _target: None
     on_control: Callable[[Connection], Awaitable[None]] | None = None
+    on_bulk: Callable[[Connection], Awaitable[None]] | None = None
+    on_hello: Callable[[Hello], None] = lambda _hello: None
     hold_hello: asyncio.Event | None = None
     hellos: list[Hello] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
@@ -101,6 +103,7 @@ class Hub:
 
     async def _authenticate(self, hello: Hello) -> Welcome:
         self.hellos.append(hello)
+        self.on_hello(hello)
         if self.hold_hello is not None:
             await self.hold_hello.wait()
         if hello.token_secret != SECRET:
@@ -110,7 +113,9 @@ class Hub:
     async def _serve(self, connection: Connection) -> None:
         self.connections.append(connection)
         self.accepted.set()
-        if connection.channel is Channel.BULK:
+        if connection.channel is Channel.BULK and self.on_bulk is not None:
+            await self.on_bulk(connection)
+        elif connection.channel is Channel.BULK:
             await serve_bulk(connection, self.store, self.may_write)
         elif self.on_control is not None:
             await self.on_control(connection)

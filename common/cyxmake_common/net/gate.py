@@ -90,8 +90,9 @@ class Penalties:
 class Gate:
     """Takes fresh wires through the handshake and to the service; never raises."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, max_handshakes: int = MAX_HANDSHAKES) -> None:
         self._service = service
+        self._max_handshakes = max_handshakes
         self._penalties = Penalties()
         self._logged: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.handshakes: set[asyncio.Task[None] | None] = set()
@@ -137,7 +138,7 @@ class Gate:
         log.debug("disconnected", name=connection.name, reason=connection.close_reason)
 
     async def _admit(self, wire: Wire) -> Connection:
-        if len(self.handshakes) >= MAX_HANDSHAKES:
+        if len(self.handshakes) >= self._max_handshakes:
             raise _Busy("too many callers at once")
         task = asyncio.current_task()
         self.handshakes.add(task)

@@ -3,82 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
 import pytest
 
 from cyxmake_common.cas.memory import MemoryStore
-from cyxmake_common.cas.store import BlobWriter, read_all, write_all
+from cyxmake_common.cas.store import read_all, write_all
 from cyxmake_common.digest import EMPTY, Digest
 from cyxmake_common.errors import (
     BlobMissing,
     ConnectionLost,
     Denied,
     DigestMismatch,
-    MessageTooLarge,
-    ProtocolError,
     StoreFull,
 )
 from cyxmake_common.net.blob_server import MAX_TRANSFERS
-from cyxmake_common.net.wss import Introduction
 from cyxmake_common.protocol.messages import (
     BatchGet,
-    BatchPut,
-    BlobChunk,
     BlobGet,
-    BlobPut,
-    BlobReady,
-    Channel,
-    Error,
-    Limits,
-    Message,
-    SmallBlob,
 )
+from support.blobs import BULK, LIMITS, MIB, SlowStore, noise, until
 from support.net import CuttingProxy, Hub, serving
-
-MIB = 1 << 20
-LIMITS = Limits(chunk_bytes=16 * 1024, window_bytes=128 * 1024)
-BULK = Introduction(channel=Channel.BULK, session="s-1")
-
-
-def noise(size: int, seed: int = 1) -> bytes:
-    """Return bytes that do not compress."""
-    return random.Random(seed).randbytes(size)
-
-
-class SlowStore(MemoryStore):
-    """A store whose writers wait for an event, and whose readers can be watched."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.go = asyncio.Event()
-        self.written = 0
-
-    async def open_writer(self, digest: Digest, *, resume: bool = False) -> BlobWriter:  # type: ignore[override]
-        return _SlowWriter(self, await super().open_writer(digest, resume=resume))
-
-
-class _SlowWriter:
-    def __init__(self, store: SlowStore, inner: BlobWriter) -> None:
-        self._store = store
-        self._inner = inner
-
-    @property
-    def offset(self) -> int:
-        return self._inner.offset
-
-    async def write(self, chunk: bytes) -> None:
-        await self._store.go.wait()
-        self._store.written += len(chunk)
-        await self._inner.write(chunk)
-
-    async def commit(self) -> None:
-        await self._inner.commit()
-
-    async def abort(self, *, keep: bool = False) -> None:
-        await self._inner.abort(keep=keep)
 
 
 @pytest.mark.parametrize("compress", [False, True])
@@ -361,104 +306,6 @@ async def test_cancelling_many_at_once(authority: Path) -> None:
         await client.close()
 
 
-HOSTILE: dict[str, list[Message]] = {
-    "before ready": [BlobChunk(offset=0, data=b"x")],
-    "the same id twice": [BlobPut(digest=Digest.of(b"other"))],
-}
-
-
-@pytest.mark.parametrize("messages", HOSTILE.values(), ids=HOSTILE.keys())
-async def test_a_caller_that_breaks_the_rules(authority: Path, messages: list[Message]) -> None:
-    """The connection ends with a fatal ERROR, and its uploads are closed."""
-    async with serving(Hub(authority, limits=LIMITS, store=SlowStore())) as hub:
-        connection = await hub.call(BULK)
-        with connection.exchange() as exchange:
-            await exchange.send(BlobPut(digest=Digest.of(noise(500_000))))
-            for message in messages:
-                await exchange.send(message)
-            with pytest.raises((ProtocolError, ConnectionLost)):
-                while True:
-                    await exchange.receive()
-        await connection.closed.wait()
-        assert isinstance(connection.failure, ProtocolError)
-
-
-@pytest.mark.parametrize(
-    "chunk",
-    [
-        BlobChunk(offset=1, data=b"x"),
-        BlobChunk(offset=0, data=b""),
-        BlobChunk(offset=0, data=bytes(LIMITS.chunk_bytes + 1)),
-    ],
-    ids=["gap", "empty", "too large"],
-)
-async def test_hostile_chunks(authority: Path, chunk: BlobChunk) -> None:
-    """A chunk that breaks a rule ends the connection."""
-    async with serving(Hub(authority, limits=LIMITS)) as hub:
-        connection = await hub.call(BULK)
-        with connection.exchange() as exchange:
-            await exchange.send(BlobPut(digest=Digest.of(noise(500_000))))
-            assert await exchange.receive() == BlobReady(offset=0)
-            await exchange.send(chunk)
-            with pytest.raises(ProtocolError):
-                await exchange.receive()
-        await connection.closed.wait()
-
-
-async def test_too_much_at_once(authority: Path) -> None:
-    """More transfers than allowed are sent back; a batch too large to answer is refused."""
-    async with serving(Hub(authority, limits=LIMITS, store=SlowStore())) as hub:
-        connection = await hub.call(BULK)
-        exchanges = [connection.exchange() for _ in range(MAX_TRANSFERS + 1)]
-        for number, exchange in enumerate(exchanges):
-            await exchange.send(BlobPut(digest=Digest.of(noise(100_000, number))))
-        with pytest.raises(Exception, match="under way") as caught:
-            await exchanges[-1].receive()
-        assert getattr(caught.value, "code", "") == "busy"
-        for exchange in exchanges[:-1]:
-            assert await exchange.receive() == BlobReady(offset=0)
-            await exchange.send(Error(code="cancelled", message=""))
-        await connection.close()
-        connection = await hub.call(BULK)
-        huge = Digest("0" * 64, 5 * MIB)
-        with pytest.raises(MessageTooLarge):
-            await connection.request(BatchGet(digests=(huge,)))
-        with pytest.raises((MessageTooLarge, ProtocolError)):
-            await connection.request(BatchPut(blobs=(SmallBlob(digest=huge, data=b"x"),)))
-        await connection.close()
-
-
-class LyingStore(MemoryStore):
-    """A store that returns other bytes of the same length."""
-
-    async def find_missing(self, digests: Collection[Digest]) -> frozenset[Digest]:
-        return frozenset()
-
-    async def read(self, digest: Digest, offset: int = 0) -> AsyncIterator[bytes]:
-        yield bytes(digest.size - offset)
-
-
-@pytest.mark.parametrize("size", [1000, 200_000])
-async def test_a_coordinator_that_lies(authority: Path, tmp_path: Path, size: int) -> None:
-    """Callers check every byte that they receive."""
-    digest = Digest.of(noise(size))
-    async with serving(Hub(authority, store=LyingStore())) as hub:
-        client = hub.blobs()
-        with pytest.raises(DigestMismatch):
-            await client.get_bytes(digest)
-        with pytest.raises(DigestMismatch):
-            await client.get_many_bytes([digest])
-        with pytest.raises(DigestMismatch):
-            await client.get_to_file(digest, tmp_path / "f")
-        store = MemoryStore()
-        with pytest.raises(DigestMismatch):
-            await client.get_to_store(digest, store)
-        with pytest.raises(DigestMismatch):
-            await client.get_many_to_store([digest], store)
-        assert await store.find_missing([digest])
-        await client.close()
-
-
 async def test_a_closed_client(authority: Path) -> None:
     """After close nothing is tried again."""
     async with serving(Hub(authority)) as hub:
@@ -467,10 +314,3 @@ async def test_a_closed_client(authority: Path) -> None:
         await client.close()
         with pytest.raises(ConnectionLost):
             await client.put(Digest.of(b"y"), b"y")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something on the other side of a socket, which has no event to wait for."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)

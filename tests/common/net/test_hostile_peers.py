@@ -15,7 +15,6 @@ from websockets.exceptions import ConnectionClosed
 
 from cyxmake_common.errors import ConnectionLost, MessageTooLarge, ProtocolError
 from cyxmake_common.net import tls
-from cyxmake_common.net.gate import Penalties
 from cyxmake_common.net.wss import Connection, HttpAnswer
 from cyxmake_common.protocol.codec import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from cyxmake_common.protocol.messages import (
@@ -23,6 +22,7 @@ from cyxmake_common.protocol.messages import (
     Done,
     Error,
     Heartbeat,
+    Hello,
     JobRequest,
     LeaseAccept,
     Limits,
@@ -306,18 +306,6 @@ async def test_a_handler_that_fails(authority: Path) -> None:
         assert connection.failure.code == "internal"
 
 
-def test_penalties_grow_and_are_forgiven() -> None:
-    """50 ms, doubling up to a second; forgotten after a minute; addresses apart."""
-    penalties = Penalties()
-    delays = [penalties.fail("a", float(second)) for second in range(7)]
-    assert delays == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
-    assert penalties.fail("b", 7.0) == 0.05
-    assert penalties.fail("a", 100.0) == 0.05
-    for number in range(10_000):
-        penalties.fail(str(number), 200.0)
-    assert penalties.fail("a", 201.0) == 0.05
-
-
 async def test_a_json_peer(authority: Path) -> None:
     """A person with a browser console can speak."""
     async with serving(Hub(authority)) as hub, raw_peer(hub, [SUBPROTOCOL_JSON]) as socket:
@@ -359,3 +347,48 @@ async def test_heartbeats_are_delivered(authority: Path) -> None:
         await take(socket)
         assert [one.id for one in hub.received] == ["c3", "c4"]
         assert hub.received[0].sender == "raw"
+
+
+async def test_an_authentication_that_fails(authority: Path) -> None:
+    """A bug while deciding is no reason to let anybody in, or to tell strangers about it."""
+
+    def bug(_hello: Hello) -> None:
+        raise RuntimeError("a bug with /secret/path")
+
+    async with serving(Hub(authority, on_hello=bug)) as hub, raw_peer(hub) as socket:
+        error = await introduce(socket)
+        assert isinstance(error, Error)
+        assert (error.code, error.fatal) == ("internal", True)
+        assert "secret" not in error.message
+        assert not hub.connections
+
+
+async def test_a_coordinator_with_too_much_to_say(authority: Path) -> None:
+    """Callers keep to the limits of WELCOME as well."""
+
+    async def shout(connection: Connection) -> None:
+        await connection._wire.send(bytes(SMALL.message_bytes + 1))
+        await connection.closed.wait()
+
+    async with serving(Hub(authority, on_control=shout, limits=SMALL)) as hub:
+        connection = await hub.call()
+        await connection.closed.wait()
+        assert isinstance(connection.failure, MessageTooLarge)
+
+
+async def test_an_answer_of_the_future(authority: Path) -> None:
+    """An answer of an unknown type fails its request, and nothing else."""
+
+    async def answer_strangely(connection: Connection) -> None:
+        async for envelope in connection.messages():
+            news = {"type": "news", "id": envelope.id, "payload": {}}
+            await connection._wire.send(msgpack.packb(news))
+
+    async with serving(Hub(authority, on_control=answer_strangely)) as hub:
+        connection = await hub.call()
+        for _ in range(2):
+            with pytest.raises(ProtocolError, match="news") as caught:
+                await connection.request(StatusGet(), timeout=5)
+            assert caught.value.code == "unknown-type"
+        assert not connection.closed.is_set()
+        await connection.close()
