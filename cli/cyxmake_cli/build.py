@@ -63,7 +63,8 @@ def build(request: BuildRequest) -> ExitStatus:
         if not graph.plan(request.targets):
             if not request.quiet:
                 print("cyxmake: no work to do.")  # noqa: T201 - this is the user interface
-            _write_summary(request, None, start, ExitStatus.OK)
+            if request.summary is not None:
+                _write_summary(request, None, start, ExitStatus.OK)
             return ExitStatus.OK
         for line in graph.explain_lines():
             print(f"cyxmake explain: {line}")  # noqa: T201
