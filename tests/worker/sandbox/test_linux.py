@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -275,5 +276,37 @@ async def test_ends_with_the_worker(sandbox: NamespaceSandbox, run_script: RunSc
     await run_script("exit 0")
     processes = psutil.Process(sandbox.spawner_pid).children(recursive=True)
     await sandbox.close()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, processes, 5)
+    assert alive == []
+
+
+async def test_a_killed_worker_takes_its_actions_along(
+    programs: Path, sources: Path, tmp_path: Path
+) -> None:
+    """SIGKILL of the worker ends spawner, init and command, without anybody's help."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    code = f"""
+import asyncio
+from pathlib import Path
+from cyxmake_common.action import Command
+from cyxmake_worker.sandbox.base import Limits
+from cyxmake_worker.sandbox.linux import Identity, NamespaceSandbox
+
+async def main():
+    sandbox = NamespaceSandbox(Path({str(tmp_path / "box")!r}), Identity.candidates()[0])
+    command = Command(("sh", "-c", "touch up; sleep 60"), (("PATH", "/usr/bin:/bin"),), (), "home")
+    layers = [Path({str(programs)!r}), Path({str(sources)!r})]
+    await sandbox.run(layers, command, Limits(), Path({str(scratch)!r}))
+
+asyncio.run(main())
+"""
+    environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    worker = await asyncio.create_subprocess_exec(sys.executable, "-c", code, env=environment)
+    await _appears(scratch / "upper/home/up")
+    processes = psutil.Process(worker.pid).children(recursive=True)
+    assert len(processes) == 5  # two of the spawner, init, shell, sleep
+    worker.kill()
+    await worker.wait()
     _, alive = await asyncio.to_thread(psutil.wait_procs, processes, 5)
     assert alive == []

@@ -34,7 +34,7 @@ def test_depth_and_missing_permissions_do_not_matter(tmp_path: Path) -> None:
     tree.mkdir()
     descriptor = os.open(tree, os.O_RDONLY)
     for _ in range(1500):
-        os.mkdir("deep", dir_fd=descriptor)  # noqa: PTH102
+        os.mkdir("deep", dir_fd=descriptor)
         inner = os.open("deep", os.O_RDONLY, dir_fd=descriptor)
         os.fchmod(descriptor, 0)
         os.close(descriptor)

@@ -16,6 +16,7 @@ from cyxmake_common.action import Command
 from cyxmake_common.cas.disk_writer import in_thread
 from cyxmake_common.errors import SandboxError
 from cyxmake_worker.sandbox.base import Limits, ProgramNotStarted, Sandbox, SandboxKind
+from cyxmake_worker.sandbox.mapped import MappedSandbox
 from cyxmake_worker.sandbox.none import NoSandbox
 from cyxmake_worker.sandbox.removal import remove_children, remove_tree
 
@@ -36,12 +37,15 @@ class Chosen:
         return self.sandbox.kind
 
 
-async def choose_sandbox(base: Path) -> Chosen:
-    """Return the best sandbox for a directory of ours, which is on the store's file system."""
+async def choose_sandbox(base: Path, *, allow_mapped: bool = False) -> Chosen:
+    """Return the best sandbox for a directory of ours, which is on the store's file system.
+
+    The one that maps paths isolates nothing, so it has to be allowed by the worker's owner.
+    """
     await in_thread(lambda: remove_children(base))
     base.chmod(0o700)
     tried: list[str] = []
-    for sandbox in _candidates(base):
+    for sandbox in _candidates(base, allow_mapped):
         try:
             await _probe(sandbox, base / "probe")
         except SandboxError as error:
@@ -52,14 +56,15 @@ async def choose_sandbox(base: Path) -> Chosen:
     return Chosen(NoSandbox("; ".join(tried) or f"none exists for {sys.platform}"), tuple(tried))
 
 
-def _candidates(base: Path) -> list[Sandbox]:
+def _candidates(base: Path, allow_mapped: bool) -> list[Sandbox]:
+    found: list[Sandbox] = []
     if sys.platform == "linux":
         from cyxmake_worker.sandbox.linux import Identity, NamespaceSandbox
 
-        return [
-            NamespaceSandbox(base / "namespace", identity) for identity in Identity.candidates()
-        ]
-    return []
+        found += [NamespaceSandbox(base / "namespace", who) for who in Identity.candidates()]
+    if allow_mapped and sys.platform != "win32":
+        found.append(MappedSandbox())
+    return found
 
 
 async def _probe(sandbox: Sandbox, directory: Path) -> None:
