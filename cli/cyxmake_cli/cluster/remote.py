@@ -21,6 +21,7 @@ from cyxmake_common.cache.key import KeyInputs, expand, manifest, tokenise, unpa
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import CyxError
+from cyxmake_common.includes.depfile_layout import Layout, fill
 from cyxmake_common.platform import isa, os_family
 from cyxmake_common.protocol.messages import CacheEntry, JobComplete, JobFailed, JobReject
 from cyxmake_common.toolchain.local import LocalOnly
@@ -69,13 +70,16 @@ class RemoteCompiler:
                 f"{error.code}: {error.message}" if not error.retryable else error.code
             )
         except OSError as error:
-            return LocalOnly(f"cannot read {error.filename}: {error.strerror}")
+            return LocalOnly(f"{error.filename}: {error.strerror}")
+        except (KeyError, ValueError) as error:
+            return LocalOnly(f"the cache holds nonsense: {error}")
 
     async def _compile(self, unit: CompileUnit) -> CompileResult | LocalOnly:
         if self._use_cache:
-            hit = await self._look_up(unit)
-            if hit is not None:
-                fetched = await self._fetch(unit, hit)
+            entry = await self._look_up(unit)
+            if entry is not None:
+                result = ActionResult.from_bytes(entry.result)
+                fetched = await self._fetch(unit, result, entry=entry)
                 if fetched is not None:
                     return fetched
         inputs = await self._inputs.prepare(unit)
@@ -92,7 +96,7 @@ class RemoteCompiler:
 
     # ── the cache ───────────────────────────────────────────────────────────────────────────────
 
-    async def _look_up(self, unit: CompileUnit) -> ActionResult | None:
+    async def _look_up(self, unit: CompileUnit) -> CacheEntry | None:
         inputs = KeyInputs(
             toolchain=unit.toolchain.id,
             arguments=normalise(unit.command, self._root),
@@ -103,7 +107,7 @@ class RemoteCompiler:
         )
         for entry in await self._cluster.entries(inputs.key()):
             if self._applies(entry):
-                return ActionResult.from_bytes(entry.result)
+                return entry
         return None
 
     def _applies(self, entry: CacheEntry) -> bool:
@@ -158,9 +162,13 @@ class RemoteCompiler:
     # ── results ─────────────────────────────────────────────────────────────────────────────────
 
     async def _fetch(
-        self, unit: CompileUnit, result: ActionResult, worker: str = ""
+        self,
+        unit: CompileUnit,
+        result: ActionResult,
+        worker: str = "",
+        entry: CacheEntry | None = None,
     ) -> CompileResult | None:
-        """Put a result's files in place; None when a blob is lost, and then nothing was placed."""
+        """Put a result's files in place; None, with nothing placed, when it is not whole."""
         texts = [digest for digest in (result.stdout, result.stderr) if digest is not None]
         wanted = {output.digest for output in result.outputs} if result.exit_code == 0 else set()
         blobs = await self._cluster.blobs.get_many_bytes([*wanted, *texts])
@@ -169,9 +177,15 @@ class RemoteCompiler:
         if result.exit_code == 0:
             if {o.path for o in result.outputs} != set(unit.outputs):
                 return None
+            files = {o.path: blobs[o.digest] for o in result.outputs}
+            if entry is not None and entry.depfile:
+                filled = fill(files[entry.depfile], self._root, Layout(entry.layout))
+                if filled is None:
+                    return None
+                files[entry.depfile] = filled
             for output in result.outputs:
-                path = posixpath.join(unit.directory, output.path)
-                place(Path(path), blobs[output.digest], executable=output.is_executable)
+                path = Path(posixpath.join(unit.directory, output.path))
+                place(path, files[output.path], executable=output.is_executable)
         text = b"".join(blobs[digest] for digest in texts)
         return CompileResult(result.exit_code, text, result.seconds, worker)
 

@@ -385,7 +385,8 @@ class CacheEntry(BaseModel):
     `manifest` is the digest of the text that lists every path token with its digest
     (cache/key.py); `paths` are the path tokens of that text, zlib-compressed and joined by NUL;
     `root` is the project root whose name stands in the outputs, empty when the result holds for
-    every root.
+    every root. `depfile` names the output that is a template for other roots, to be filled by the
+    rule `layout` (includes/depfile_layout.py).
     """
 
     model_config = ConfigDict(
@@ -396,6 +397,8 @@ class CacheEntry(BaseModel):
     paths: Inline
     absent: Inline = b""
     root: Text = ""
+    depfile: Text = ""
+    layout: Name = ""
     result: Inline
 
 
