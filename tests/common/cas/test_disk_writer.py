@@ -1,4 +1,4 @@
-"""Uploads that go wrong in the middle: cancelled, out of disk, on another file system."""
+"""Uploads that go wrong in the middle: cancelled, or out of disk."""
 
 from __future__ import annotations
 
@@ -131,20 +131,3 @@ async def test_errors_of_a_thread_come_through() -> None:
 
     with pytest.raises(FileNotFoundError):
         await in_thread(fail)
-
-
-async def test_links_to_another_file_system_are_copies(store: DiskStore, tmp_path: Path) -> None:
-    """Where no hard link can be, the bytes and the mode are the same."""
-    elsewhere = Path("/dev/shm")
-    if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("there is no second file system")
-    for data, executable in ((b"small", False), (_LARGE, True)):
-        digest = await write_all(store, data)
-        destination = elsewhere / f"cyxmake-test-{os.getpid()}-{executable}"
-        try:
-            await store.link(digest, destination, executable)
-            assert destination.read_bytes() == data
-            assert destination.stat().st_mode & 0o777 == (0o555 if executable else 0o444)
-        finally:
-            destination.unlink(missing_ok=True)
-    assert store.stats().copied == 2
