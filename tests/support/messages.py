@@ -24,7 +24,13 @@ _TOOLCHAIN: Final = m.ToolchainFacts(
 )
 _PROPERTIES: Final = (("cpu", "x86_64"), ("os", "linux"))
 _ENTRY: Final = m.CacheEntry(
-    key=ONE, manifest=TWO, paths=b"\x00paths", absent=b"\xff", root="/home/a", result=b"\x0a\x00"
+    key=ONE,
+    manifest=TWO,
+    paths=b"\x00paths",
+    absent=b"\xff",
+    root="/home/a",
+    depfile="a.o.d",
+    result=b"\x0a\x00",
 )
 
 EXAMPLES: Final[tuple[m.Message, ...]] = (
