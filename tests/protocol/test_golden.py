@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from cyxmake_common.protocol.codec import (
     SUBPROTOCOL_JSON,
@@ -45,6 +46,28 @@ def test_the_bytes_are_those_of_old_peers(message: Message, subprotocol: str, su
     golden = path.read_bytes()
     assert data == golden
     assert decode(golden if isinstance(frame, bytes) else golden.decode(), subprotocol) == envelope
+
+
+def test_no_field_is_left_out() -> None:
+    """Fields at their default are not written: each is at another value somewhere."""
+    unseen: set[str] = set()
+    seen: set[str] = set()
+
+    def visit(value: object) -> None:
+        if isinstance(value, BaseModel):
+            names = {name: f"{type(value).__name__}.{name}" for name in type(value).model_fields}
+            unseen.update(names.values())
+            written = value.model_dump(exclude_defaults=True)
+            seen.update(names[name] for name in written)
+            for name in names:
+                visit(getattr(value, name))
+        elif isinstance(value, tuple):
+            for item in value:
+                visit(item)
+
+    for example in EXAMPLES:
+        visit(example)
+    assert unseen == seen
 
 
 def test_no_golden_file_is_left_over() -> None:

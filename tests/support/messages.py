@@ -30,6 +30,7 @@ _ENTRY: Final = m.CacheEntry(
     absent=b"\xff",
     root="/home/a",
     depfile="a.o.d",
+    layout="make",
     result=b"\x0a\x00",
 )
 
@@ -128,6 +129,7 @@ EXAMPLES: Final[tuple[m.Message, ...]] = (
         lease="l-1",
         epoch=2**63 - 1,
         kind=OutcomeKind.TOOL,
+        cause=Cause.SIGNAL,
         detail="exit 1",
         result=b"\x0a\x01",
         entry=_ENTRY,
