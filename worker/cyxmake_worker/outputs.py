@@ -118,7 +118,7 @@ def _take(found: Collection, path: str, file: Path, directory: int, name: str, d
 
 def _is_whiteout(status: os.stat_result) -> bool:
     """Tell whether this is how an overlay says that a file of a lower layer was removed."""
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+    return sys.platform != "win32" and stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
 async def store_outputs(store: DiskStore, found: Collection) -> tuple[OutputFile, ...]:

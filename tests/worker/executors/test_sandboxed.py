@@ -116,7 +116,9 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
             chosen.sandbox,
             store,
             tmp_path / "scratch",
-            ExecutorSettings("w1", timeout=30, limits=Limits(file_bytes=64 << 20)),
+            ExecutorSettings(
+                "w1", timeout=30, limits=Limits(file_bytes=64 << 20, memory_bytes=512 << 20)
+            ),
         )
         await executor.open()
         bench = Bench(executor, store, tmp_path / "scratch", EMPTY)
@@ -193,6 +195,16 @@ async def test_an_action_that_takes_too_long_is_ended(bench: Bench) -> None:
     assert outcome.result is not None
     assert outcome.result.exit_code < 0
     assert await bench.text(outcome.result.stdout) == b"begun\n"
+
+
+async def test_memory_beyond_the_limit_is_a_resource_verdict(bench: Bench) -> None:
+    """A tool that says that memory ran out is not at fault, nor is the source."""
+    command = Command(("sh", "-c", "ulimit -d; echo 'cc1: out of memory allocating 9 bytes' >&2; "
+                       "exit 1"), PATH, (), "w")  # fmt: skip
+    outcome = (await bench.run(command, await bench.tree({"/w/in": b""}))).outcome
+    assert (outcome.kind, outcome.cause) == (OutcomeKind.RESOURCE, Cause.MEMORY)
+    assert outcome.result is not None
+    assert await bench.text(outcome.result.stdout) == b"524288\n"
 
 
 async def test_a_signal_is_ambiguous(bench: Bench) -> None:

@@ -33,7 +33,11 @@ class SandboxKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a command may use; 0 is no limit. Seconds and bytes."""
+    """What a command may use; 0 is no limit. Seconds and bytes.
+
+    `memory_bytes` is for each process and counts what it may write to, touched or not: programs
+    under an address sanitizer need far more of that than they use.
+    """
 
     timeout: float = 0.0
     output_bytes: int = OUTPUT_BYTES

@@ -323,6 +323,7 @@ def _request(layers: Sequence[Path], command: Command, limits: Limits, scratch: 
         "cwd": "/" + command.working_directory.strip("/"),
         "outputs": list(command.output_paths),
         "file_bytes": limits.file_bytes,
+        "memory_bytes": limits.memory_bytes,
     }
 
 

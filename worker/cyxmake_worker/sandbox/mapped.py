@@ -53,7 +53,7 @@ class MappedSandbox:
     async def run(
         self, layers: Sequence[Path], command: Command, limits: Limits, scratch: Path
     ) -> SandboxRun:
-        """Run a command; see Sandbox. A file size limit is not enforced here."""
+        """Run a command; see Sandbox. The limits of files and memory are not enforced here."""
         task = asyncio.current_task()
         if task is not None:
             self._running.add(task)

@@ -74,7 +74,7 @@ async def _probe(sandbox: Sandbox, directory: Path) -> None:
         for path in (layer, scratch):
             path.mkdir(parents=True)
         layer.chmod(0o777)
-        if sys.platform != "win32" and os.statvfs(directory).f_flag & os.ST_NOEXEC:
+        if sys.platform == "linux" and os.statvfs(directory).f_flag & os.ST_NOEXEC:
             raise SandboxError(f"programs may not be executed from {directory}")
         await sandbox.start()
         await sandbox.run([layer], _PROBE, Limits(timeout=_SECONDS), scratch)

@@ -69,6 +69,7 @@ class Request(TypedDict):
     cwd: str
     outputs: list[str]
     file_bytes: int
+    memory_bytes: int
 
 
 class _Failed(Exception):
@@ -147,7 +148,7 @@ def _lay_root(setup: Setup, request: Request) -> None:
     os.chdir(root)
     devices, recursive = setup["base"] + "/dev", kernel.MS_BIND | kernel.MS_REC
     _step("bind dev", lambda: kernel.mount(devices, "dev", "", recursive))
-    _step("shm", lambda: kernel.mount("tmpfs", "dev/shm", "tmpfs", flags, "mode=1777"))
+    _step("shm", lambda: kernel.mount("tmpfs", "dev/shm", "tmpfs", flags, "mode=1777,size=1g"))
     with contextlib.suppress(OSError):
         # Read-only: kernel settings belong to user 0, which a command of a root worker may be.
         # Refused inside containers that mask parts of /proc; most tools can do without.
@@ -239,6 +240,8 @@ def _execute(setup: Setup, request: Request, streams: tuple[int, int], report: i
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if limit := request["file_bytes"]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    if limit := request["memory_bytes"]:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     _step("privileges", lambda: _drop_privileges(setup))
     os.umask(0o022)
     places: dict[str, str] = {}
