@@ -85,9 +85,11 @@ def serve(
     settings = _load(config, data_dir, host=host, port=port, log_level=log_level, log_json=log_json)
     import asyncio
 
-    from cyxmake_coordinator.logs import configure_logging
+    from cyxmake_common.telemetry.log import LogFormat, configure_logging
 
-    configure_logging(settings.log_level, json=settings.log_json)
+    configure_logging(
+        settings.log_level, LogFormat.JSON if settings.log_json else LogFormat.CONSOLE
+    )
     asyncio.run(_serve(settings, embedded))
 
 

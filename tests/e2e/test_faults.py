@@ -117,3 +117,17 @@ def test_worker_comes_back(project: Path, tmp_path: Path) -> None:
         done = made.build(project)
     assert done.status == 0
     assert done.summary["workers"] == {"w0": done.summary["remote"]}
+
+
+def test_hung_coordinator(project: Path, tmp_path: Path) -> None:
+    """A coordinator that stops answering without closing: the build goes on locally."""
+    with cluster(tmp_path) as made:
+        running = begin(made, project)
+        wait_for_lines(running, 2)
+        made.coordinator.process.send_signal(signal.SIGSTOP)
+        try:
+            output, _ = running.communicate(timeout=120)
+        finally:
+            made.coordinator.process.send_signal(signal.SIGCONT)
+        assert running.returncode == 0, output
+        assert nothing_to_do(project / "build")

@@ -65,10 +65,10 @@ def cli(
 def _serve(config: WorkerConfig) -> ExitStatus:
     import asyncio
 
-    from cyxmake_worker.logs import configure_logging
+    from cyxmake_common.telemetry.log import LogFormat, configure_logging
     from cyxmake_worker.service import serve
 
-    configure_logging(config.log_level, json=config.log_json)
+    configure_logging(config.log_level, LogFormat.JSON if config.log_json else LogFormat.CONSOLE)
     ended = asyncio.run(serve(config, announce=click.echo))
     if ended.status is not ExitStatus.OK:
         click.echo(f"error: {ended.reason}", err=True)

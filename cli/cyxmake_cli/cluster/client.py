@@ -16,7 +16,7 @@ from typing import Self
 
 from cyxmake_cli.cluster.coalesce import Coalescer
 from cyxmake_common.digest import Digest
-from cyxmake_common.errors import ConnectionLost, ProtocolError
+from cyxmake_common.errors import ConnectionLost, CyxError, ProtocolError
 from cyxmake_common.ids import BuildId
 from cyxmake_common.net.blobs import BlobClient
 from cyxmake_common.net.token import JoinToken
@@ -46,6 +46,10 @@ JobAnswer = JobComplete | JobFailed | JobReject
 """How an operation can end."""
 
 _PROGRAM = "cyxmake"
+_SILENCE_SECONDS = 8.0
+"""How long a coordinator may say nothing before builds go on without it."""
+
+_CLOSE_SECONDS = 1.0
 KEYS_PER_REQUEST = 200
 DIGESTS_PER_REQUEST = 5_000
 
@@ -112,10 +116,13 @@ class ClusterClient:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._fail_waiting("the client closed")
-        with contextlib.suppress(Exception):  # the peer may be gone; nothing is left to save
-            await self.blobs.close()
+        # The peer may be gone or hang; nothing is left to save, and nobody should wait for it.
         with contextlib.suppress(Exception):
-            await self._control.close(Goodbye(reason="build ended", retry=False))
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self.blobs.close()
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._control.close(Goodbye(reason="build ended", retry=False))
 
     async def execute(self, action: Digest, *, skip_cache: bool = False) -> JobAnswer:
         """Have an action done; its blobs are uploaded. Cancelling cancels the remote command."""
@@ -200,7 +207,13 @@ class ClusterClient:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._control.welcome.heartbeat_seconds)
-            self._control.send_soon(Heartbeat())
+            try:
+                await self._control.request(Heartbeat(), timeout=_SILENCE_SECONDS)
+            except CyxError as error:
+                # Closing ends the pump, which tells everyone who waits.
+                self._fail_waiting(f"no sign of life in {_SILENCE_SECONDS:.0f} s ({error.code})")
+                await self._control.close()
+                return
 
     def _fail_waiting(self, reason: str) -> None:
         self._lost = self._lost or ConnectionLost(f"lost the coordinator: {reason}")
