@@ -67,10 +67,8 @@ class EmptyRootCompiler:
         closure = IncludeClosure().closure(command, str(cwd), builtin, environ)
         root = self._materialise(toolchain, closure, command, cwd)
         environment = {**dict(environ), "PATH": os.environ["PATH"]}
-        local = self._run(argv, command, cwd, environment, cwd)
-        away = self._run(
-            self._bwrap(root, cwd, environ) + argv, command, cwd, None, Path(f"{root}{cwd}")
-        )
+        local = self._run(argv, command, cwd, environment, "")
+        away = self._run([*self._bwrap(root, cwd, environ), *argv], command, cwd, None, str(root))
         return local, away
 
     def _materialise(
@@ -93,6 +91,7 @@ class EmptyRootCompiler:
             tree.add_directory(os.path.normpath(cwd / output).rpartition("/")[0])
         root = self._work / "root"
         shutil.rmtree(root, ignore_errors=True)
+        tree.add_directory("/tmp")
         for entry in tree.entries():
             place = f"{root}{entry.path}"
             match entry:
@@ -130,15 +129,13 @@ class EmptyRootCompiler:
         command: CompileCommand,
         cwd: Path,
         environ: dict[str, str] | None,
-        place: Path,
+        root: str,
     ) -> Ran:
-        (place.joinpath("/tmp") if environ is not None else self._work / "root/tmp").mkdir(
-            exist_ok=True
-        )
+        """Run, and take the outputs away from where they were written."""
         done = subprocess.run(argv, check=False, capture_output=True, cwd=cwd, env=environ)
         outputs = {}
         for output in command.outputs:
-            path = place / output
+            path = Path(f"{root}{os.path.normpath(cwd / output)}")
             if path.is_file():
                 outputs[output] = path.read_bytes()
                 path.unlink()

@@ -100,6 +100,9 @@ class _Capture:
         self.files: dict[str, None] = {}
         self.programs: dict[str, None] = {}
         self.watched: dict[str, None] = {}
+        self.library_path = [
+            folder for folder in environ.get("LD_LIBRARY_PATH", "").split(":") if folder
+        ]
 
     def run(self, languages: Sequence[str]) -> CapturedToolchain:
         kind = self.probe.kind()
@@ -112,9 +115,9 @@ class _Capture:
             self._take_clang(reports.values())
         for report in reports.values():
             self.files.update(dict.fromkeys(report.read))
-        libraries, lost = libraries_of(self.programs)
+        libraries, lost = libraries_of(self.programs, self.library_path)
         if lost:
-            raise ValueError(f"the library {lost[0]} is not found")
+            raise ValueError(f"the library {lost[0]} is not where a worker would find it")
         for locale in _LOCALES:
             self._take_folder(locale)
         files = dict.fromkeys((*self.programs, *libraries, *self.files))

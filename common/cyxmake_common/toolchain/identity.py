@@ -30,7 +30,7 @@ from cyxmake_common.toolchain.manifest import (
 from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed
 
 _FORMAT: Final = 1
-_VARIABLES: Final = ("PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH")
+_VARIABLES: Final = ("PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", "LD_LIBRARY_PATH")
 _PLACE_FLAGS: Final = ("--sysroot", "-isysroot", "--gcc-toolchain", "-gcc-toolchain")
 
 Stamp = tuple[int, int, int, int]

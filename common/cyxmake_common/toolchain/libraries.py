@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,12 +25,16 @@ _CONFIG: Final = "/etc/ld.so.conf"
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What the loader reads from one ELF file; `machine` keeps other processors' libraries out."""
+    """What the loader reads from one ELF file; `machine` keeps other processors' libraries out.
+
+    `inherited` is the part of `search` that also holds for the libraries it loads (RPATH).
+    """
 
     machine: tuple[str, int]
     interpreter: str | None
     needed: tuple[str, ...]
     search: tuple[str, ...]
+    inherited: tuple[str, ...] = ()
 
 
 def is_elf(path: str) -> bool:
@@ -73,7 +77,7 @@ def _read(elf: ELFFile, origin: str) -> Program:
         if entry
     )
     machine = (str(elf["e_machine"]), int(elf.elfclass))
-    return Program(machine, interpreter, tuple(needed), search)
+    return Program(machine, interpreter, tuple(needed), search, () if run_path else search)
 
 
 def _text(tag: DynamicTag, name: str) -> str:
@@ -81,19 +85,22 @@ def _text(tag: DynamicTag, name: str) -> str:
     return str(getattr(tag, name))
 
 
-def libraries_of(programs: Iterable[str]) -> tuple[list[str], list[str]]:
+def libraries_of(
+    programs: Iterable[str], library_path: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
     """Return every file the loader needs for the programs, and the libraries not found.
 
     Its cache file is among them only when a library is found through nothing else, since it
-    changes with every package that is installed.
+    changes with every package that is installed. `library_path` is the caller's LD_LIBRARY_PATH:
+    a library that is found there counts as not found, for no worker gets that variable.
     """
     configured = _configured_directories()
     found: dict[str, None] = {}
     missing: dict[str, None] = {}
-    todo = list(programs)
+    todo: list[tuple[str, tuple[str, ...]]] = [(program, ()) for program in programs]
     seen: set[str] = set()
     while todo:
-        path = todo.pop()
+        path, inherited = todo.pop()
         real = os.path.realpath(path)
         if real in seen:
             continue
@@ -102,27 +109,35 @@ def libraries_of(programs: Iterable[str]) -> tuple[list[str], list[str]]:
         if program.interpreter:
             found[program.interpreter] = None
         for name in program.needed:
-            library, by_cache = _find(name, program, configured)
-            if library is None:
+            library, by_cache = _find(name, program, (*program.search, *inherited), configured)
+            if library is None or any(is_elf(f"{folder}/{name}") for folder in library_path):
                 missing[name] = None
                 continue
             if by_cache:
                 found[_CACHE] = None
-            found[library] = None
-            todo.append(library)
+            for variant in (library, *_variants(library)):
+                found[variant] = None
+                todo.append((variant, (*inherited, *program.inherited)))
     return list(found), list(missing)
 
 
-def _find(name: str, program: Program, configured: list[str]) -> tuple[str | None, bool]:
+def _find(
+    name: str, program: Program, own: Sequence[str], configured: list[str]
+) -> tuple[str | None, bool]:
     if "/" in name:
         return (name if is_elf(name) else None), False
     builtin = _builtin_directories(program)
-    for directory in (*program.search, *configured, *builtin):
+    for directory in (*own, *configured, *builtin):
         path = f"{directory}/{name}"
         if is_elf(path) and read_program(path).machine == program.machine:
-            by_cache = directory not in program.search and directory not in builtin
-            return path, by_cache
+            return path, directory not in own and directory not in builtin
     return None, False
+
+
+def _variants(library: str) -> list[str]:
+    """Return builds of a library for newer processors, which the loader would prefer there."""
+    folder, _, name = library.rpartition("/")
+    return sorted(glob.glob(f"{glob.escape(folder)}/glibc-hwcaps/*/{glob.escape(name)}"))  # noqa: PTH207
 
 
 def _builtin_directories(program: Program) -> tuple[str, ...]:

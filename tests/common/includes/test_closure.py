@@ -220,7 +220,7 @@ def test_assembler_files() -> None:
 
 def test_time_and_precompiled_headers_are_told() -> None:
     """Macros of time and silently preferred headers reach the caller (traps 19 and 35)."""
-    files = {"/p/a.c": '#include "x.h"', "/p/x.h": "__DATE__", "/p/x.h.gch": b"\0"}
+    files = {"/p/a.c": '#include "x.h"', "/p/x.h": "__DATE__", "/p/x.h.gch": "\0"}
     found = closure(files)
     assert found.uses_time
     assert found.precompiled == ("/p/x.h.gch",)

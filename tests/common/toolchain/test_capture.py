@@ -125,6 +125,16 @@ def test_libraries_without_running() -> None:
     assert all(is_elf(path) for path in libraries if path != "/etc/ld.so.cache")
 
 
+@needs_gcc
+def test_library_path_of_the_caller(tmp_path: Path) -> None:
+    """A library that is only found through LD_LIBRARY_PATH would be another one on a worker."""
+    libc = next(name for name in read_program(str(GCC)).needed if "libc." in name)
+    (tmp_path / libc).write_bytes(b"\x7fELF")
+    assert libraries_of([str(GCC)], [str(tmp_path)])[1] == [libc]
+    environ = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path / "empty")}
+    assert isinstance(capture(str(GCC), environ=environ), CapturedToolchain)
+
+
 def test_damaged_program(tmp_path: Path) -> None:
     """A file that only begins like a program is a ValueError, not a crash."""
     (tmp_path / "x").write_bytes(b"\x7fELF" + b"\0" * 8)
