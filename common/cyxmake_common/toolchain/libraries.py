@@ -11,12 +11,11 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.dynamic import DynamicSegment, DynamicTag
-from elftools.elf.elffile import ELFFile
-from elftools.elf.segments import InterpSegment
+if TYPE_CHECKING:
+    from elftools.elf.dynamic import DynamicTag
+    from elftools.elf.elffile import ELFFile
 
 _DEFAULT: Final = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
 _CACHE: Final = "/etc/ld.so.cache"
@@ -48,6 +47,10 @@ def is_elf(path: str) -> bool:
 
 def read_program(path: str) -> Program:
     """Read one ELF file; raises OSError, and ValueError when it is damaged."""
+    # Loaded here because a warm build captures nothing and should not wait for it.
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
     try:
         with Path(path).open("rb") as file:
             return _read(ELFFile(file), str(Path(path).resolve().parent))
@@ -56,6 +59,9 @@ def read_program(path: str) -> Program:
 
 
 def _read(elf: ELFFile, origin: str) -> Program:
+    from elftools.elf.dynamic import DynamicSegment
+    from elftools.elf.segments import InterpSegment
+
     interpreter: str | None = None
     needed: list[str] = []
     run_path: list[str] = []
