@@ -97,7 +97,11 @@ class Bench:
 
 @contextlib.asynccontextmanager
 async def bench(
-    home: Path, toolchains: LocalToolchains | None = None, seconds: float = 60.0
+    home: Path,
+    toolchains: LocalToolchains | None = None,
+    seconds: float = 60.0,
+    *,
+    templates: bool = False,
 ) -> AsyncIterator[Bench]:
     """Open the rooms below a directory; they must be able to execute."""
     async with contextlib.AsyncExitStack() as stack:
@@ -118,7 +122,7 @@ async def bench(
         )
         await executor.open()
         stack.push_async_callback(executor.close)
-        recorder = EntryRecorder(store, store.path_of)
+        recorder = EntryRecorder(store, store.path_of, templates=templates)
         stack.callback(recorder.close)
         local = toolchains or LocalToolchains()
 

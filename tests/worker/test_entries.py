@@ -14,6 +14,7 @@ import pytest
 from cyxmake_common.action import ISA, OS_FAMILY, ActionResult
 from cyxmake_common.cache.key import KeyInputs, expand, manifest, tokenise, unpack_paths
 from cyxmake_common.digest import Digest
+from cyxmake_common.includes.depfile_layout import Layout, fill
 from cyxmake_common.platform import isa, os_family
 from cyxmake_common.protocol.messages import CacheEntry
 from cyxmake_common.toolchain.arguments import parse_compile
@@ -185,6 +186,50 @@ async def test_two_checkouts_share_an_entry_unless_the_object_names_its_place(
     packed = (await room.run(here.job(("gcc", "-g", "-gz", *COMPILE[1:]), ("a.o",)))).entry
     assert packed is not None
     assert packed.root == "/project", "compressed sections hide the path"
+
+
+@pytest.mark.parametrize("mode", ["-MD", "-MMD"])
+async def test_a_depfile_that_names_the_place_becomes_a_template(
+    home: Path, gcc: Toolchain, mode: str
+) -> None:
+    """Filled for another root it has the bytes that the compiler would have written there."""
+    here = project(gcc)
+    moved = "/some/where/much/further/away/from/here"
+    files = {p.replace("/project", moved, 1): d for p, d in here.files.items()}
+    there = replace(here, root=moved, files=files, directories=(f"{moved}/generic",))
+
+    def argv(root: str) -> tuple[str, ...]:
+        return (
+            "gcc",
+            f"-I{root}/include",
+            mode,
+            "-MF",
+            "a.d",
+            "-c",
+            f"{root}/src/a.c",
+            "-o",
+            "a.o",
+        )
+
+    async with bench(home, LocalToolchains([gcc]), templates=True) as room:
+        one = await room.run(here.job(argv("/project"), ("a.o", "a.d")))
+        other = await room.run(there.job(argv(moved), ("a.o", "a.d")))
+        assert one.entry is not None
+        assert other.entry is not None
+        assert (one.entry.root, one.entry.depfile, one.entry.layout) == ("", "a.d", "gcc")
+        assert (one.entry.key, one.entry.manifest) == (other.entry.key, other.entry.manifest)
+        marked = output(room, one.entry.result, "a.d")
+        written = output(room, other.result, "a.d")
+        assert fill(marked, moved, Layout.GCC) == written
+        assert fill(marked, "/project", Layout.GCC) == output(room, one.result, "a.d")
+
+
+def output(room: Bench, result: bytes, path: str) -> bytes:
+    """Return the bytes of an output as they came to the far side."""
+    files = {o.path: o.digest for o in ActionResult.from_bytes(result).outputs}
+    data = room.far.blobs[files[path]]
+    assert isinstance(data, bytes)
+    return data
 
 
 async def test_user_depfiles_are_completed_by_the_closure(room: Bench, gcc: Toolchain) -> None:

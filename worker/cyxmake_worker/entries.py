@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,10 +22,11 @@ from typing import Final
 
 from cyxmake_common.action import ROOT, TOOLCHAIN, ActionResult, OutputFile
 from cyxmake_common.cache.key import KeyInputs, manifest, pack_paths, tokenise
-from cyxmake_common.cas.store import BlobStore, read_all
+from cyxmake_common.cas.store import BlobStore, read_all, write_all
 from cyxmake_common.digest import EMPTY, Digest
 from cyxmake_common.execution.executor import ExecutionRequest
 from cyxmake_common.includes.depfile import parse_depfile
+from cyxmake_common.includes.depfile_layout import fill, layout_of, template
 from cyxmake_common.includes.search import absolute
 from cyxmake_common.protocol.messages import MAX_INLINE, MAX_TEXT, CacheEntry
 from cyxmake_common.toolchain.arguments import parse_compile
@@ -56,8 +57,11 @@ class _Plan:
 class EntryRecorder:
     """Makes entries; one at a time, in a thread of its own, so that heartbeats go on."""
 
-    def __init__(self, store: BlobStore, path_of: Callable[[Digest], Path]) -> None:
+    def __init__(
+        self, store: BlobStore, path_of: Callable[[Digest], Path], *, templates: bool = False
+    ) -> None:
         self._store = store
+        self._templates = templates
         self._path_of = path_of
         self._scenes = Scenes()
         self._plans: OrderedDict[Digest, _Plan | None] = OrderedDict()
@@ -90,24 +94,48 @@ class EntryRecorder:
     async def record(
         self, request: ExecutionRequest, layers: Sequence[Path], result: ActionResult
     ) -> tuple[ActionResult, CacheEntry | None]:
-        """Return the result as the client wants it, and its entry where there can be one."""
+        """Return the result as the client wants it, and its entry where there can be one.
+
+        A template that the entry's result names is in the store, not yet pinned.
+        """
         plan = self._plan(request, layers)
         if plan is None:
             return result, None
-        listed: bytes | None = None
-        if plan.depfile is not None:
-            output = _find(result, plan.depfile, _directory(request))
-            listed = await read_all(self._store, output.digest) if output else None
+        cwd = _directory(request)
+        listed = await self._read(result, plan.depfile, cwd)
         if plan.ours:
             result = without_private(result)
         if result.exit_code != 0 or (plan.depfile is not None and listed is None):
             return result, None
-        loop = asyncio.get_running_loop()
+        outcome = _Compiled(
+            result, self._paths(result), *await self._own_depfile(plan, result, cwd)
+        )
         job = _Recording(plan, request, self._scenes.of(layers), listed)
+        loop = asyncio.get_running_loop()
+        made = await loop.run_in_executor(self._thread, job.entry, outcome)
+        if made is None:
+            return result, None
+        if made.template:
+            await write_all(self._store, made.template)
+        return result, made.entry
+
+    def _paths(self, result: ActionResult) -> dict[Digest, Path]:
         # Stores belong to the loop: the thread gets paths, which the caller's pins keep.
-        outputs = [self._path_of(digest) for digest in sorted(result.blobs()) if digest != EMPTY]
-        entry = await loop.run_in_executor(self._thread, job.entry, result, outputs)
-        return result, entry
+        return {digest: self._path_of(digest) for digest in result.blobs() if digest != EMPTY}
+
+    async def _own_depfile(
+        self, plan: _Plan, result: ActionResult, cwd: str
+    ) -> tuple[OutputFile | None, bytes]:
+        """Return the depfile that the command itself wrote, if it can be a template."""
+        if not self._templates or plan.command.depfile is None:
+            return None, b""
+        output = _find(result, plan.command.depfile.path, cwd)
+        data = await read_all(self._store, output.digest) if output is not None else b""
+        return output, data
+
+    async def _read(self, result: ActionResult, path: str | None, cwd: str) -> bytes | None:
+        output = None if path is None else _find(result, path, cwd)
+        return None if output is None else await read_all(self._store, output.digest)
 
     # ── plans ───────────────────────────────────────────────────────────────────────────────────
 
@@ -144,6 +172,53 @@ def without_private(result: ActionResult) -> ActionResult:
 
 
 @dataclass(frozen=True, slots=True)
+class _Made:
+    """An entry, and the template that its result names; empty when there is none."""
+
+    entry: CacheEntry
+    template: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """For which roots a result holds, and what it then looks like."""
+
+    result: ActionResult
+    root: str = ""
+    depfile: str = ""
+    layout: str = ""
+    template: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """What a compile left; `depfile` is the one of its own, where it may become a template."""
+
+    result: ActionResult
+    paths: Mapping[Digest, Path]
+    depfile: OutputFile | None
+    written: bytes
+
+    def place(self, command: CompileCommand, root: str) -> _Place:
+        """Find out for which roots the result holds; raises OSError."""
+        own = None if self.depfile is None else self.depfile.digest
+        # An object with the very bytes of the depfile is none: it is enough to look at the others.
+        others = [path for digest, path in self.paths.items() if digest != own]
+        if mentions_root(command.argv, others, root):
+            return _Place(self.result, root)
+        if self.depfile is None or not root or root.encode() not in self.written:
+            return _Place(self.result)
+        layout = layout_of(self.written)
+        marked = template(self.written, root)
+        if layout is None or marked is None or fill(marked, root, layout) != self.written:
+            return _Place(self.result, root)
+        filled = replace(self.depfile, digest=Digest.of(marked))
+        outputs = tuple(filled if o is self.depfile else o for o in self.result.outputs)
+        result = replace(self.result, outputs=outputs)
+        return _Place(result, "", self.depfile.path, layout.value, marked)
+
+
+@dataclass(frozen=True, slots=True)
 class _Recording:
     """One entry in the making; `listed` are the depfile's bytes, if it tells everything."""
 
@@ -152,27 +227,28 @@ class _Recording:
     scene: Scene
     listed: bytes | None
 
-    def entry(self, result: ActionResult, outputs: Sequence[Path]) -> CacheEntry | None:
+    def entry(self, compiled: _Compiled) -> _Made | None:
         """Return the entry; None when something about the inputs is not known."""
         root = self.request.action.property(ROOT)
         inputs = self._inputs()
-        if inputs is None:
-            return None
         key = self._key(root)
-        if key is None or len(root) > MAX_TEXT:
+        if inputs is None or key is None or len(root) > MAX_TEXT:
             return None
         dependencies, absent = inputs
         token = self.scene.token
         lines = {token(path, root): digest for path, digest in dependencies.items()}
+        place = compiled.place(self.plan.command, root)
         entry = CacheEntry(
             key=key,
             manifest=Digest.of(manifest(lines.items())),
             paths=pack_paths(tuple(sorted(lines))),
             absent=pack_paths(tuple(sorted({token(path, root) for path in absent}))),
-            root=root if mentions_root(self.plan.command.argv, outputs, root) else "",
-            result=result.to_bytes(),
+            root=place.root,
+            depfile=place.depfile,
+            layout=place.layout,
+            result=place.result.to_bytes(),
         )
-        return entry if _fits(entry) else None
+        return _Made(entry, place.template) if _fits(entry) else None
 
     def _key(self, root: str) -> Digest | None:
         """Return the reduced key, exactly as the client computes it."""

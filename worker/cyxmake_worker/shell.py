@@ -211,7 +211,9 @@ class WorkerShell:
             connection = await self._around.connect(running)
         except (Denied, VersionMismatch) as error:
             self._connect_failed(error, final=True)
-        except (CyxError, OSError) as error:
+        except Exception as error:
+            if not isinstance(error, CyxError | OSError):
+                _log.exception("connect-broke")
             self._connect_failed(error, final=False)
         else:
             self._connection = connection
@@ -245,12 +247,11 @@ class WorkerShell:
                 self.feed(ev.Revoked(now, LeaseId(message.lease), message.epoch))
             case Drain():
                 self.feed(ev.DrainAsked(now, message.on))
+            case Goodbye() if message.reason == REPLACED:
+                self.feed(ev.Replaced(now))
             case Goodbye():
-                retry = message.retry and message.reason != REPLACED
-                reason = message.reason
-                if reason == REPLACED:
-                    reason = "another worker joined under the same name; use --name"
-                self.feed(ev.GoodbyeReceived(now, self._around.jitter(), reason, retry))
+                jitter = self._around.jitter()
+                self.feed(ev.GoodbyeReceived(now, jitter, message.reason, message.retry))
             case _:
                 pass  # a sign of life is all that the rest is
 

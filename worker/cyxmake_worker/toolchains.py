@@ -35,6 +35,7 @@ class LocalToolchains:
 
     def __init__(self, found: Iterable[Toolchain] = ()) -> None:
         self._found = {toolchain.id: toolchain for toolchain in found}
+        self._seeding = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<LocalToolchains {list(self._found.values())}>"
@@ -59,6 +60,10 @@ class LocalToolchains:
         toolchain = self._found.get(root)
         if toolchain is None:
             return
+        async with self._seeding:  # the first actions of a build come all at once
+            await self._seed(toolchain, store)
+
+    async def _seed(self, toolchain: Toolchain, store: BlobStore) -> None:
         started = monotonic()
         missing = await store.find_missing(tuple(toolchain.blobs()))
         for digest in missing:

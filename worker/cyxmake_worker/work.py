@@ -175,6 +175,9 @@ class LeaseJobs:
             self._with.store.pin(job.pinned)
             result, entry = await self._record(request, layers, outcome.result)
             job.entry = entry if outcome.succeeded else None
+            more = _entry_blobs(job.entry) - job.pinned - {EMPTY}
+            self._with.store.pin(more)
+            job.pinned |= more
             outcome = replace(outcome, result=result)
         job.execution = replace(execution, outcome=outcome)
 
@@ -185,7 +188,7 @@ class LeaseJobs:
             raise AssertionError(f"{lease} was not executed")
         outcome, entry = job.execution.outcome, job.entry
         if outcome.result is not None:
-            await self._deliver(outcome.result.blobs())
+            await self._deliver(outcome.result.blobs() | _entry_blobs(entry))
         _log.info(
             "executed",
             lease=lease,
@@ -237,6 +240,10 @@ class LeaseJobs:
         if missing:
             store = self._with.store
             await self._with.uploader.put_many([(d, store.path_of(d)) for d in missing])
+
+
+def _entry_blobs(entry: CacheEntry | None) -> frozenset[Digest]:
+    return frozenset() if entry is None else ActionResult.from_bytes(entry.result).blobs()
 
 
 def _request(job: _Job) -> ExecutionRequest:

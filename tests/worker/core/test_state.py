@@ -429,6 +429,16 @@ def test_a_worker_of_an_embedded_cluster_waits_a_little_for_the_first_connection
     assert d.now - begun == pytest.approx(10.0)
 
 
+def test_a_worker_whose_name_was_taken_leaves() -> None:
+    """Coming back would push the other one out."""
+    d = Driver()
+    d.feed(ev.Replaced(d.now))
+    assert d.effects == []
+    d.join()
+    d.feed(ev.Replaced(d.now))
+    assert d.of(do.Exit)[0].status is ExitStatus.CONFIG
+
+
 def test_events_out_of_place_are_ignored() -> None:
     """A late event about an older connection or lease does no harm."""
     d = Driver()

@@ -65,6 +65,11 @@ class GoodbyeReceived(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced(Event):
+    """The coordinator closes because another worker has joined under our name."""
+
+
+@dataclass(frozen=True, slots=True)
 class Heard(Event):
     """Something came from the coordinator."""
 

@@ -19,7 +19,8 @@ from typing import Final
 
 from cyxmake_common.digest import Digest
 from cyxmake_common.ids import LeaseId
-from cyxmake_common.protocol.messages import RunningLease
+from cyxmake_common.outcome import Cause, OutcomeKind
+from cyxmake_common.protocol.messages import LeaseResult, RunningLease
 from cyxmake_worker.core.events import Report
 
 
@@ -91,3 +92,10 @@ class Lease:
         """Keep the report until the coordinator has it."""
         self.report = report
         self.set_stage(Stage.DONE)
+
+    def give_up(self, detail: str) -> None:
+        """Keep a report that says which transfer did not succeed."""
+        kind, cause = OutcomeKind.INFRASTRUCTURE, Cause.PROTOCOL
+        self.finish(
+            LeaseResult(lease=self.id, epoch=self.epoch, kind=kind, cause=cause, detail=detail)
+        )

@@ -115,6 +115,10 @@ class WorkerState:
                 self._disconnected(event)
             case ev.GoodbyeReceived():
                 self._goodbye(event)
+            case ev.Replaced() if self.link.up:
+                # Both would push each other out for ever.
+                self._emit(do.Disconnect("replaced"))
+                self._exit(ExitStatus.CONFIG, "another worker joined under this name; use --name")
             case ev.Heard():
                 self._heard(event)
             case ev.Tick():
@@ -123,6 +127,8 @@ class WorkerState:
                 self.draining = event.on or self.leaving
             case ev.LeaveAsked():
                 self._leave(event)
+            case ev.Replaced():
+                pass  # about a connection that is gone
             case _:
                 self._dispatch_lease(event)
 
@@ -315,7 +321,8 @@ class WorkerState:
             return  # begun again after WELCOME
         lease.interruptions += 1
         if lease.interruptions >= MAX_INTERRUPTIONS:
-            lease.finish(_transfer_failed(lease, preparing))
+            what = "the inputs did not arrive" if preparing else "the outputs cannot be delivered"
+            lease.give_up(what)
             self._report(lease, event.now)
         elif preparing:
             self._prepare(lease)
@@ -390,13 +397,3 @@ class WorkerState:
     def _exit(self, status: ExitStatus, reason: str) -> None:
         self.exited = True
         self._emit(do.Exit(status, reason))
-
-
-def _transfer_failed(lease: Lease, preparing: bool) -> LeaseResult:
-    return LeaseResult(
-        lease=lease.id,
-        epoch=lease.epoch,
-        kind=OutcomeKind.INFRASTRUCTURE,
-        cause=Cause.PROTOCOL,
-        detail="the inputs did not arrive" if preparing else "the outputs could not be delivered",
-    )
