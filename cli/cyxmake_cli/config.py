@@ -7,6 +7,7 @@ Knows nothing of connections. The cluster is named by a token: CYXMAKE_TOKEN, el
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,23 +26,23 @@ def cache_directory() -> Path:
     return Path(named) if named else platformdirs.user_cache_path("cyxmake")
 
 
-def config_directory() -> Path:
+def config_directory(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the user's configuration directory: the remembered token."""
-    named = os.environ.get(CONFIG_VARIABLE)
+    named = environ.get(CONFIG_VARIABLE)
     return Path(named) if named else platformdirs.user_config_path("cyxmake")
 
 
-def _token_file() -> Path:
-    return config_directory() / "token"
+def _token_file(environ: Mapping[str, str] = os.environ) -> Path:
+    return config_directory(environ) / "token"
 
 
-def token_text() -> str | None:
+def token_text(environ: Mapping[str, str] = os.environ) -> str | None:
     """Return the text of the cluster's token, or None when no cluster is configured."""
-    text = os.environ.get(TOKEN_VARIABLE, "").strip()
+    text = environ.get(TOKEN_VARIABLE, "").strip()
     if text:
         return text
     try:
-        return _token_file().read_text("utf-8").strip() or None
+        return _token_file(environ).read_text("utf-8").strip() or None
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -10,10 +10,11 @@ import os
 import posixpath
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from cyxmake_cli.cluster.client import ClusterClient
-from cyxmake_cli.cluster.inputs import InputRoot, InputRoots, Source
+from cyxmake_cli.cluster.inputs import InputRoot, Source, UnitInputs
+from cyxmake_cli.cluster.near import Near
 from cyxmake_cli.cluster.uploads import Uploads
 from cyxmake_cli.strategies.compile_units import CompileUnit
 from cyxmake_common.action import ISA, OS_FAMILY, ROOT, TOOLCHAIN, Action, ActionResult, Command
@@ -36,9 +37,27 @@ class CompileResult:
     """The compiler's verdict; `worker` is empty when it came from the cache."""
 
     exit_code: int
-    output: bytes
+    stdout: bytes
+    stderr: bytes
     seconds: float
     worker: str = ""
+
+    @property
+    def output(self) -> bytes:
+        """Return all that the compiler said."""
+        return self.stdout + self.stderr
+
+
+class Inputs(Protocol):
+    """What finds the inputs of a unit that is in no cache; InputRoots does for one build."""
+
+    async def prepare(self, unit: CompileUnit) -> UnitInputs | LocalOnly:
+        """Return a root that holds everything the unit may read, or why that cannot be known."""
+        ...
+
+    def unchanged(self, inputs: UnitInputs) -> bool:
+        """Tell whether every file of a unit still is what was sent."""
+        ...
 
 
 class RemoteCompiler:
@@ -47,24 +66,31 @@ class RemoteCompiler:
     def __init__(
         self,
         cluster: ClusterClient,
-        inputs: InputRoots,
+        inputs: Inputs,
         digests: FileDigests,
         *,
         root: str,
         use_cache: bool = True,
+        near: Near | None = None,
     ) -> None:
         self._cluster = cluster
         self._inputs = inputs
         self._digests = digests
         self._root = root
         self._use_cache = use_cache
+        self._near = near or Near()
         self._uploads = Uploads(cluster)
         self._platform = ((ISA, isa()), (OS_FAMILY, os_family()))
 
-    async def compile(self, unit: CompileUnit) -> CompileResult | LocalOnly:
-        """Do one unit; after a verdict of 0 its outputs stand in the build directory."""
+    async def compile(
+        self, unit: CompileUnit, *, umask: int | None = None
+    ) -> CompileResult | LocalOnly:
+        """Do one unit; after a verdict of 0 its outputs stand in the build directory.
+
+        `umask` is that of whoever asked, when it is not our own.
+        """
         try:
-            return await self._compile(unit)
+            return await self._compile(unit, umask)
         except CyxError as error:
             return LocalOnly(
                 f"{error.code}: {error.message}" if not error.retryable else error.code
@@ -74,12 +100,12 @@ class RemoteCompiler:
         except (KeyError, ValueError) as error:
             return LocalOnly(f"the cache holds nonsense: {error}")
 
-    async def _compile(self, unit: CompileUnit) -> CompileResult | LocalOnly:
+    async def _compile(self, unit: CompileUnit, umask: int | None) -> CompileResult | LocalOnly:
         if self._use_cache:
             entry = await self._look_up(unit)
             if entry is not None:
                 result = ActionResult.from_bytes(entry.result)
-                fetched = await self._fetch(unit, result, entry=entry)
+                fetched = await self._fetch(unit, result, umask, entry=entry)
                 if fetched is not None:
                     return fetched
         inputs = await self._inputs.prepare(unit)
@@ -91,7 +117,7 @@ class RemoteCompiler:
         if not self._inputs.unchanged(inputs):
             return LocalOnly("an input changed while it was compiled")
         result = ActionResult.from_bytes(answer.result)
-        compiled = await self._fetch(unit, result, answer.worker)
+        compiled = await self._fetch(unit, result, umask, answer.worker)
         return compiled or LocalOnly("the result's blobs are lost")
 
     # ── the cache ───────────────────────────────────────────────────────────────────────────────
@@ -105,7 +131,13 @@ class RemoteCompiler:
             source=self._digests.digest(unit.source),
             platform=self._platform,
         )
-        for entry in await self._cluster.entries(inputs.key()):
+        key = inputs.key()
+        for entry in self._near.entries(key):
+            if self._applies(entry):
+                return entry
+        entries = await self._cluster.entries(key)
+        self._near.keep_entries(key, entries)
+        for entry in entries:
             if self._applies(entry):
                 return entry
         return None
@@ -165,14 +197,20 @@ class RemoteCompiler:
         self,
         unit: CompileUnit,
         result: ActionResult,
+        umask: int | None,
         worker: str = "",
         entry: CacheEntry | None = None,
     ) -> CompileResult | None:
         """Put a result's files in place; None, with nothing placed, when it is not whole."""
         texts = [digest for digest in (result.stdout, result.stderr) if digest is not None]
-        wanted = {output.digest for output in result.outputs} if result.exit_code == 0 else set()
-        blobs = await self._cluster.blobs.get_many_bytes([*wanted, *texts])
-        if not all(digest in blobs for digest in (*wanted, *texts)):
+        outputs = [output.digest for output in result.outputs] if result.exit_code == 0 else []
+        wanted = {*outputs, *texts}
+        blobs = self._near.blobs(wanted)
+        if absent := wanted - blobs.keys():
+            fetched = await self._cluster.blobs.get_many_bytes(absent)
+            self._near.keep_blobs(fetched)
+            blobs.update(fetched)
+        if not wanted <= blobs.keys():
             return None
         if result.exit_code == 0:
             if {o.path for o in result.outputs} != set(unit.outputs):
@@ -185,12 +223,15 @@ class RemoteCompiler:
                 files[entry.depfile] = filled
             for output in result.outputs:
                 path = Path(posixpath.join(unit.directory, output.path))
-                place(path, files[output.path], executable=output.is_executable)
-        text = b"".join(blobs[digest] for digest in texts)
-        return CompileResult(result.exit_code, text, result.seconds, worker)
+                place(path, files[output.path], output.is_executable, umask)
+        stdout, stderr = (
+            blobs[digest] if digest is not None else b""
+            for digest in (result.stdout, result.stderr)
+        )
+        return CompileResult(result.exit_code, stdout, stderr, result.seconds, worker)
 
 
-def place(path: Path, data: bytes, *, executable: bool = False) -> None:
+def place(path: Path, data: bytes, executable: bool = False, umask: int | None = None) -> None:
     """Write a file under a temporary name and rename it; raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.cyx")
     try:
@@ -198,6 +239,8 @@ def place(path: Path, data: bytes, *, executable: bool = False) -> None:
         mode = 0o777 if executable else 0o666
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with os.fdopen(descriptor, "wb") as file:
+            if umask is not None:
+                os.fchmod(descriptor, mode & ~umask)
             file.write(data)
         temporary.replace(path)
     except BaseException:

@@ -15,8 +15,8 @@ from typing import Final, Self
 
 from cyxmake_cli import config
 from cyxmake_cli.cluster.client import ClusterClient
-from cyxmake_cli.cluster.embedded import EmbeddedCluster
 from cyxmake_cli.cluster.inputs import InputRoots
+from cyxmake_cli.cluster.joined import Joined
 from cyxmake_cli.cluster.remote import RemoteCompiler
 from cyxmake_cli.cluster.runner import EdgeRunner
 from cyxmake_cli.cluster.toolchains import Toolchains
@@ -24,7 +24,6 @@ from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.errors import ConfigError, CyxError
 from cyxmake_common.includes.closure import IncludeClosure, RealFileSystem
 from cyxmake_common.net.token import JoinToken
-from cyxmake_common.protocol.messages import Status
 from cyxmake_common.toolchain.local import LocalOnly
 
 _EDGES_PER_SLOT: Final = 2
@@ -59,8 +58,7 @@ class BuildSession:
         self._toolchains = Toolchains(self._cache_dir)
         closures = IncludeClosure(RealFileSystem())
         self._inputs = InputRoots(closures, self._digests, self._toolchains)
-        self._client: ClusterClient | None = None
-        self._embedded: EmbeddedCluster | None = None
+        self._joined: Joined | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._cpus = os.cpu_count() or 1
         self.jobs = jobs or self._cpus * _EDGES_PER_SLOT
@@ -79,7 +77,7 @@ class BuildSession:
         if not self._use_cluster:
             self._remote.set_result(LocalOnly("no cluster is used"))
             return self
-        token = self._token()
+        token = client_token(self._coordinator)
         if token is None:
             self.jobs = self._wanted_jobs or self._cpus * (_EDGES_PER_SLOT + 1)
             self._connecting = asyncio.create_task(self._connect_embedded())
@@ -96,10 +94,8 @@ class BuildSession:
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
-        if self._client is not None:
-            await self._client.close()
-        if self._embedded is not None:
-            await self._embedded.stop()
+        if self._joined is not None:
+            await self._joined.close()
 
     def forget(self, paths: Iterable[str]) -> None:
         """Drop what is remembered of files, relative to the build directory, that were written."""
@@ -108,45 +104,31 @@ class BuildSession:
 
     def traffic(self) -> tuple[int, int]:
         """Return the bytes sent to and received from the cluster."""
-        return self._client.traffic() if self._client is not None else (0, 0)
-
-    def _token(self) -> JoinToken | None:
-        text = config.token_text()
-        if text is None:
-            if self._coordinator is not None:
-                raise ConfigError(
-                    "--coordinator needs a token",
-                    next_step=f"set {config.TOKEN_VARIABLE}, or run `cyxmake login TOKEN`",
-                )
-            return None
-        token = JoinToken.parse(text)
-        return replace(token, address=self._coordinator) if self._coordinator else token
+        return self._joined.client.traffic() if self._joined is not None else (0, 0)
 
     async def _connect(self, token: JoinToken) -> None:
         try:
-            self._client = await ClusterClient.connect(token, self._cache_dir)
-            status = await self._client.status()
+            self._joined = await Joined.with_token(token, self._cache_dir)
         except CyxError as error:
             self._go_local(error)
             return
-        slots = _slots(status)
+        slots = self._joined.slots
         if slots == 0:
             self._note("warning: the cluster has no workers; building locally")
             self._remote.set_result(LocalOnly("the cluster has no workers"))
             return
         self.jobs = self._wanted_jobs or min(_MOST_JOBS, slots * _EDGES_PER_SLOT + self._cpus)
-        self._ready(self._client)
+        self._ready(self._joined.client)
 
     async def _connect_embedded(self) -> None:
         try:
-            self._embedded = await EmbeddedCluster.start(
+            self._joined = await Joined.with_embedded(
                 self._cache_dir, min(self._cpus, self._wanted_jobs or self._cpus)
             )
-            self._client = await ClusterClient.connect(self._embedded.token, self._cache_dir)
         except CyxError as error:
             self._go_local(error)
             return
-        self._ready(self._client)
+        self._ready(self._joined.client)
 
     def _ready(self, client: ClusterClient) -> None:
         self._remote.set_result(
@@ -164,5 +146,18 @@ class BuildSession:
         self._remote.set_result(LocalOnly(f"no cluster: {error.code}"))
 
 
-def _slots(status: Status) -> int:
-    return sum(worker.slots for worker in status.workers if not worker.draining)
+def client_token(coordinator: str | None) -> JoinToken | None:
+    """Return the token of the user's cluster, with another address if one is named; None: no token.
+
+    Raises ConfigError.
+    """
+    text = config.token_text()
+    if text is None:
+        if coordinator is not None:
+            raise ConfigError(
+                "--coordinator needs a token",
+                next_step=f"set {config.TOKEN_VARIABLE}, or run `cyxmake login TOKEN`",
+            )
+        return None
+    token = JoinToken.parse(text)
+    return replace(token, address=coordinator) if coordinator else token

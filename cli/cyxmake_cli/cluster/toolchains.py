@@ -6,8 +6,10 @@ Knows nothing of command lines beyond the program's name.
 from __future__ import annotations
 
 import asyncio
+import os
 import posixpath
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from cyxmake_common.toolchain.compile_command import CompileCommand
@@ -18,10 +20,11 @@ _Found = tuple[str, Toolchain] | LocalOnly
 
 
 class Toolchains:
-    """The compilers of one build; each is looked at once."""
+    """The compilers of one build, which runs in `environ`; each is looked at once."""
 
-    def __init__(self, cache_dir: Path) -> None:
-        self._store = ToolchainStore(cache_dir / "toolchains")
+    def __init__(self, cache_dir: Path, environ: Mapping[str, str] = os.environ) -> None:
+        self._environ = environ
+        self._store = ToolchainStore(cache_dir / "toolchains", environ)
         self._found: dict[tuple[str, str], asyncio.Task[_Found]] = {}
         self._lock = asyncio.Lock()
 
@@ -40,7 +43,10 @@ class Toolchains:
         return self._store.builtin_includes(compiler, command, directory)
 
     async def _look(self, program: str, directory: str) -> _Found:
-        path = posixpath.join(directory, program) if "/" in program else shutil.which(program)
+        if "/" in program:
+            path: str | None = posixpath.join(directory, program)
+        else:
+            path = shutil.which(program, path=self._environ.get("PATH"))
         if path is None:
             return LocalOnly(f"{program} is not found")
         async with self._lock:  # the store is made for one thread at a time
