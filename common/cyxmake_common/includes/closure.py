@@ -45,7 +45,6 @@ class Closure:
     uses_time: bool = False
     unresolved: tuple[str, ...] = ()
     precompiled: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (
