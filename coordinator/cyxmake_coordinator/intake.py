@@ -56,10 +56,10 @@ class Intake:
         toolchain = toolchain_of(action)
         missing = set(await self._closures.missing(action.input_root))
         missing |= await self._store.find_missing((action.command,))
-        toolchain_missing = () if toolchain is None else await self._closures.missing(toolchain)
         if missing:
-            # The toolchain's blobs come along: one more upload, one round trip less.
-            raise MissingBlobs(tuple(sorted(missing)) + toolchain_missing)
+            # Nothing of the toolchain is named here: it is large, and a worker may have it.
+            raise MissingBlobs(tuple(sorted(missing)))
+        toolchain_missing = () if toolchain is None else await self._closures.missing(toolchain)
         return Prepared(action, toolchain, toolchain_missing, _requirements(action))
 
     async def _read(self, digest: Digest) -> Action:

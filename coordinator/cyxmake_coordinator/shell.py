@@ -14,7 +14,6 @@ from typing import Final, Protocol
 
 import structlog
 
-from cyxmake_common.action import ActionResult
 from cyxmake_common.cache.store import ActionCache, result_entry
 from cyxmake_common.digest import Digest
 from cyxmake_common.ids import BuildId, LeaseId, Namespace, OperationId, SessionId, WorkerId
@@ -146,7 +145,11 @@ class Shell:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             now = self.now()
-            self.feed(events.Tick(now))
+            try:
+                self.feed(events.Tick(now))
+            except Exception:
+                # A fault of the core, seen in its log, must not end every other build, too.
+                _log.exception("tick_failed")
             if now >= self._keep_at:
                 self._keep_at = now + _KEEP_SECONDS
                 self._start(self._keep_inputs())
@@ -329,18 +332,19 @@ class Shell:
 
     def _complete(self, completions: list[out.CompleteOperation], entry: CacheEntry | None) -> None:
         """Answer at once, or after recording when there is a result worth keeping."""
-        keep: dict[tuple[Namespace, Digest], ActionResult] = {}
+        keep: dict[tuple[Namespace, Digest], bytes] = {}
         answers: list[tuple[SessionId, Message]] = []
+        # Operations that were merged share one outcome: its result is encoded once.
+        encoded: dict[int, bytes] = {}
         for effect in completions:
             wish = self._wishes.pop(effect.operation)
-            result = effect.outcome.result
-            if (
-                effect.outcome.succeeded
-                and result is not None
-                and not wish.prepared.action.do_not_cache
-            ):
+            outcome = effect.outcome
+            if id(outcome) not in encoded:
+                encoded[id(outcome)] = outcome.result.to_bytes() if outcome.result else b""
+            result = encoded[id(outcome)]
+            if outcome.succeeded and not wish.prepared.action.do_not_cache:
                 keep[effect.namespace, effect.action] = result
-            answers.append((effect.session, _verdict(effect, wish.name)))
+            answers.append((effect.session, _verdict(effect, wish.name, result)))
         if not keep:
             self._answer(answers)
             return
@@ -352,18 +356,17 @@ class Shell:
 
     async def _record(
         self,
-        results: dict[tuple[Namespace, Digest], ActionResult],
+        results: dict[tuple[Namespace, Digest], bytes],
         entry: CacheEntry | None,
         answers: list[tuple[SessionId, Message]],
     ) -> None:
+        puts = []
+        for (namespace, action), result in results.items():
+            puts.append(self._cache.put(namespace, result_entry(action, result)))
+            if entry is not None:
+                puts.append(self._cache.put(namespace, entry))
         try:
-            await asyncio.gather(
-                *(
-                    self._cache.put(namespace, kept)
-                    for (namespace, action), result in results.items()
-                    for kept in _entries(action, result, entry)
-                )
-            )
+            await asyncio.gather(*puts)
         except Exception:
             # A full disk under the cache must not keep a finished result from its client.
             _log.exception("action_cache_write_failed")
@@ -402,17 +405,8 @@ def _operation_id(session: SessionId, name: str) -> OperationId:
     return OperationId(f"{session}/{name}")
 
 
-def _entries(
-    action: Digest, result: ActionResult, entry: CacheEntry | None
-) -> Iterator[CacheEntry]:
-    yield result_entry(action, result.to_bytes())
-    if entry is not None:
-        yield entry
-
-
-def _verdict(effect: out.CompleteOperation, name: str) -> JobComplete | JobFailed:
+def _verdict(effect: out.CompleteOperation, name: str, result: bytes) -> JobComplete | JobFailed:
     outcome = effect.outcome
-    result = outcome.result.to_bytes() if outcome.result is not None else b""
     if outcome.kind is OutcomeKind.TOOL and outcome.result is not None:
         return JobComplete(
             operation=name,

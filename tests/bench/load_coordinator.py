@@ -14,13 +14,12 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +65,7 @@ class Figures:
     p50_ms: float
     p99_ms: float
     connect_seconds: float
+    upload_cpu_seconds: float
     cpu_ms_per_action: float
     max_rss_mib: float
 
@@ -80,8 +80,9 @@ class Figures:
             f"{self.actions} actions in {self.seconds:.1f} s: {self.rate:.0f}/s,"
             f" p50 {self.p50_ms:.0f} ms, p99 {self.p99_ms:.0f} ms (queue included)\n"
             f"coordinator: {self.cpu_ms_per_action:.2f} ms CPU per action,"
-            f" max RSS {self.max_rss_mib:.0f} MiB; clients connected and uploaded in"
-            f" {self.connect_seconds:.1f} s"
+            f" max RSS {self.max_rss_mib:.0f} MiB\n"
+            f"before: clients connected and uploaded in {self.connect_seconds:.1f} s,"
+            f" coordinator {self.upload_cpu_seconds:.1f} s CPU"
         )
 
 
@@ -204,7 +205,12 @@ class Client:
 
 
 async def run_clients(
-    token: JoinToken, cache: Path, clients: int, actions: int, window: int
+    token: JoinToken,
+    cache: Path,
+    clients: int,
+    actions: int,
+    window: int,
+    uploaded: Callable[[], None],
 ) -> tuple[float, float, list[float]]:
     """Return the seconds for set-up, for all builds, and every action's latency."""
     begun = time.perf_counter()
@@ -221,6 +227,7 @@ async def run_clients(
             return await open_client(number)
 
     made = await asyncio.gather(*(bounded(number) for number in range(clients)))
+    uploaded()
     ready = time.perf_counter()
     await asyncio.gather(*(client.build(digests, window) for client, digests in made))
     ended = time.perf_counter()
@@ -303,11 +310,10 @@ def measure(
     """Run the load once."""
     with programs(home, workers, serve or []) as (coordinator, token):
         watch = Watch(coordinator.pid)
-        cpu = watch.cpu()
-        setup, seconds, latencies = asyncio.run(
-            asyncio.wait_for(run_clients(token, home, clients, actions, window), 300)
-        )
-        cpu = watch.cpu() - cpu
+        cpu = [watch.cpu()]
+        work = run_clients(token, home, clients, actions, window, lambda: cpu.append(watch.cpu()))
+        setup, seconds, latencies = asyncio.run(asyncio.wait_for(work, 300))
+        cpu.append(watch.cpu())
         watch.stop()
     total = len(latencies)
     return Figures(
@@ -316,9 +322,19 @@ def measure(
         p50_ms=latencies[total // 2] * 1000,
         p99_ms=latencies[total * 99 // 100] * 1000,
         connect_seconds=setup,
-        cpu_ms_per_action=cpu * 1000 / total,
+        upload_cpu_seconds=cpu[1] - cpu[0],
+        cpu_ms_per_action=(cpu[2] - cpu[1]) * 1000 / total,
         max_rss_mib=watch.max_rss / 2**20,
     )
+
+
+def raise_file_limit() -> None:
+    """Let this process have a few thousand sockets, where that is limited."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
 
 
 def main() -> None:
@@ -333,8 +349,7 @@ def main() -> None:
     parser.add_argument("--as-workers", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--home", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    raise_file_limit()
     if options.as_workers:
         token = JoinToken.parse(os.environ["CYXMAKE_LOAD_TOKEN"])
         asyncio.run(run_workers(token, options.home, options.as_workers))

@@ -12,6 +12,7 @@ import pytest
 
 from cyxmake_common.action import TOOLCHAIN, ActionResult, Directory
 from cyxmake_common.digest import EMPTY, Digest
+from cyxmake_common.errors import BlobMissing
 from cyxmake_common.outcome import Cause, OutcomeKind
 from cyxmake_common.protocol.messages import (
     ActionCacheEntries,
@@ -19,11 +20,13 @@ from cyxmake_common.protocol.messages import (
     Artifacts,
     ArtifactsGet,
     CacheEntry,
+    Drain,
     FindMissing,
     JobComplete,
     JobFailed,
     JobProgress,
     JobReject,
+    JobRequest,
     LeaseOffer,
     LeaseReject,
     LeaseResult,
@@ -299,6 +302,59 @@ async def test_inputs_that_a_worker_misses_are_asked_of_the_client(cluster: Clus
     assert (verdict.kind, verdict.missing) == (OutcomeKind.INFRASTRUCTURE, ())
 
 
+async def test_an_evicted_toolchain_is_asked_for_again(cluster: Cluster) -> None:
+    """A worker could not fetch the toolchain: the client hears which blobs of its tree lack."""
+    # Larger than what the coordinator keeps in memory.
+    compiler = b"\x7fELF a compiler".ljust(20_000, b"x")
+    tree = Directory(files=(("cc", Digest.of(compiler), True),)).to_bytes()
+    action, blobs = compile_action(platform=[(TOOLCHAIN, str(Digest.of(tree)))])
+    evicted = False
+
+    async def miss(worker: FakeWorker, offer: LeaseOffer) -> LeaseResult:
+        if evicted:
+            return await succeed(worker, offer)
+        (path,) = cluster.coordinator.data.cas.glob(f"blobs/*/{Digest.of(compiler).hash}-*")
+        path.unlink()
+        with pytest.raises(BlobMissing):
+            await worker.blobs.get_bytes(Digest.of(compiler))
+        return LeaseResult(
+            lease=offer.lease,
+            epoch=offer.epoch,
+            kind=OutcomeKind.INFRASTRUCTURE,
+            cause=Cause.MISSING_INPUT,
+            missing=(Digest.of(compiler),),
+        )
+
+    await cluster.worker(miss)
+    await cluster.client.upload(*blobs, tree, compiler)
+    verdict = await cluster.client.build(action)
+    assert isinstance(verdict, JobFailed)
+    assert verdict.cause is Cause.MISSING_INPUT
+    assert set(verdict.missing) == {Digest.of(compiler), Digest.of(tree)}
+    evicted = True
+    refused = await cluster.client.build(action)
+    assert isinstance(refused, JobReject)
+    assert (refused.code, refused.missing) == ("missing-toolchain", (Digest.of(compiler),))
+    await cluster.client.upload(compiler)
+    assert isinstance(await cluster.client.build(action), JobComplete)
+
+
+async def test_a_worker_asks_and_drains_itself(cluster: Cluster) -> None:
+    """A worker may look for blobs, see the cluster, and take no new work by its own wish."""
+    worker = await cluster.worker()
+    unknown = Digest.of(b"unknown")
+    missing = await worker.control.request(FindMissing(digests=(unknown,)))
+    assert missing == Missing(digests=(unknown,))
+    assert isinstance(await worker.control.request(StatusGet()), Status)
+    worker.control.send_soon(Drain(on=True))
+    await worker.control.request(StatusGet())
+    action, blobs = compile_action()
+    await cluster.client.upload(*blobs)
+    verdict = await cluster.client.build(action)
+    assert isinstance(verdict, JobReject)
+    assert verdict.code == "draining"
+
+
 async def test_cancel_revokes_the_lease(cluster: Cluster) -> None:
     """A cancelled operation ends at once; the worker is told to stop."""
     worker = await cluster.worker(hang)
@@ -386,8 +442,6 @@ async def test_a_duplicate_name_is_refused_and_the_first_goes_on(cluster: Cluste
     name = cluster.client.request(action)
     await cluster.client.accepted(name)
     await asyncio.wait_for(worker.offered.wait(), 5)
-    from cyxmake_common.protocol.messages import JobRequest
-
     cluster.client.control.send_soon(JobRequest(operation=name, build="b", action=action))
     refusal = await cluster.client.heard(name, JobReject)
     assert isinstance(refusal, JobReject)

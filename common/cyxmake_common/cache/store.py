@@ -15,6 +15,7 @@ from typing import Final, Protocol, TypeVar
 
 import aiosqlite
 import msgpack
+import structlog
 from pydantic import ValidationError
 
 from cyxmake_common import clock
@@ -24,6 +25,8 @@ from cyxmake_common.protocol.messages import CacheEntry
 
 MAX_PER_KEY: Final = 16
 """Most entries under one key: the variants of one source that are worth remembering."""
+
+_log = structlog.get_logger(__name__)
 
 _KEYS_PER_SELECT: Final = 500
 _TOUCHES_KEPT: Final = 2_000
@@ -127,7 +130,18 @@ class SqliteActionCache:
     async def open(
         cls, path: Path, limit: int, now: Callable[[], float] = clock.wall
     ) -> SqliteActionCache:
-        """Open or create the file."""
+        """Open or create the file; a damaged one is put aside, and the cache begins empty."""
+        try:
+            return await cls._open(path, limit, now)
+        except aiosqlite.DatabaseError as error:
+            _log.warning("action_cache_damaged", path=str(path), error=str(error))
+            for suffix in ("-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            path.replace(path.with_name(path.name + ".damaged"))
+            return await cls._open(path, limit, now)
+
+    @classmethod
+    async def _open(cls, path: Path, limit: int, now: Callable[[], float]) -> SqliteActionCache:
         database = await aiosqlite.connect(path)
         try:
             # NORMAL with WAL: a commit survives a crash of the process; a power cut may take the

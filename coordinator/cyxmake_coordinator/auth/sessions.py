@@ -68,7 +68,11 @@ class Sessions:
         """Cut off sessions of revoked and expired tokens, until cancelled."""
         while True:
             await asyncio.sleep(_POLL_SECONDS)
-            await self.sweep()
+            try:
+                await self.sweep()
+            except Exception:
+                # A locked or full disk now is no reason to stop looking.
+                _log.exception("token_check_failed")
 
     async def sweep(self) -> None:
         """Look once, if anything can have changed."""
@@ -91,7 +95,7 @@ class Sessions:
         task.add_done_callback(self._closing.discard)
 
     async def _cut_off(self, session: Session, token: str, state: TokenState) -> None:
-        _log.warning("session_cut_off", token=token, peer=session.name, reason=state.value)
+        _log.warning("session_cut_off", token_id=token, peer=session.name, reason=state.value)
         refusal = Denied(
             "the token is no longer accepted",
             next_step="ask for a new one: cyxmake-coordinator token create",

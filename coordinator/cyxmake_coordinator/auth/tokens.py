@@ -18,7 +18,7 @@ from typing import Final
 import aiosqlite
 
 from cyxmake_common import clock
-from cyxmake_common.errors import Denied, UsageError
+from cyxmake_common.errors import ConfigError, Denied, UsageError
 from cyxmake_common.ids import Namespace, TokenId
 from cyxmake_common.net.token import JoinToken
 from cyxmake_common.protocol.messages import Peer
@@ -124,11 +124,17 @@ class TokenStore:
 
     @classmethod
     async def open(cls, path: Path, now: Callable[[], float] = clock.wall) -> TokenStore:
-        """Open or create the file."""
+        """Open or create the file; raises ConfigError."""
         database = await aiosqlite.connect(path)
         try:
             await database.executescript("PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL;")
             await database.executescript(_SCHEMA)
+        except aiosqlite.DatabaseError as error:
+            await database.close()
+            raise ConfigError(
+                f"the token file {path} cannot be used: {error}",
+                next_step="move it away; every token must then be made anew",
+            ) from error
         except BaseException:
             await database.close()
             raise

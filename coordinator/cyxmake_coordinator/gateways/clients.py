@@ -49,6 +49,7 @@ from cyxmake_coordinator.intake import MissingBlobs
 
 _AT_ONCE: Final = 256
 _ENTRIES_SHARE: Final = 0.75
+_OUR_FAULT: Final = "the coordinator failed; its log says why"
 _log = structlog.get_logger(__name__)
 
 
@@ -127,7 +128,7 @@ class ClientPeer:
             message = to_error(error)
         except Exception:
             _log.exception("client_question_failed", question=envelope.type)
-            message = to_error(CyxError("the coordinator failed; its log says why"))
+            message = to_error(CyxError(_OUR_FAULT))
         self._answer(envelope, message)
 
     # ── operations ──────────────────────────────────────────────────────────────────────────────
@@ -172,15 +173,21 @@ class ClientPeer:
             self._preparing.pop(request.operation, None)
             self._shell.submit(self._connection.session, self._namespace, request, prepared)
         except CyxError as error:
-            missing = error.digests if isinstance(error, MissingBlobs) else ()
-            self._connection.send_soon(
-                JobReject(
-                    operation=request.operation,
-                    code=error.code,
-                    detail=error.message,
-                    missing=missing,
-                )
+            self._refuse(request, error)
+        except Exception:
+            _log.exception("operation_failed", client=self._connection.name)
+            self._refuse(request, CyxError(_OUR_FAULT))
+
+    def _refuse(self, request: JobRequest, error: CyxError) -> None:
+        missing = error.digests if isinstance(error, MissingBlobs) else ()
+        self._connection.send_soon(
+            JobReject(
+                operation=request.operation,
+                code=error.code,
+                detail=error.message,
+                missing=missing,
             )
+        )
 
     async def _answer_from_cache(self, request: JobRequest) -> bool:
         entries = await self._cache.get(self._namespace, (request.action,))

@@ -56,7 +56,7 @@ class PeerGateway:
             record = await self._tokens.verify(hello.token_id, hello.token_secret, hello.role)
             session = self._session(hello)
         except TokenDenied as denied:
-            _log.warning("token_denied", token=denied.token, reason=denied.reason)
+            _log.warning("token_denied", token_id=denied.token, reason=denied.reason)
             raise
         return Welcome(
             version=PROTOCOL_VERSION,

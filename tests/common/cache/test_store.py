@@ -179,3 +179,14 @@ async def test_only_complete_results_are_shown(cache: SqliteActionCache) -> None
     assert [e.result for e in await complete.get(HERE, (name("k"),))] == [good]
     assert [e.result for e in await cache.get(HERE, (name("k"),))] == [good]
     assert await complete.get(HERE, (name("none"),)) == ()
+
+
+async def test_a_damaged_file_is_put_aside(tmp_path: Path) -> None:
+    """Results can be had again by building; a file that is no database must not stop a server."""
+    path = tmp_path / "cache.db"
+    path.write_bytes(b"this is no database" * 100)
+    cache = await SqliteActionCache.open(path, 10)
+    await cache.put(HERE, entry("k"))
+    assert await cache.get(HERE, (name("k"),)) == (entry("k"),)
+    await cache.close()
+    assert (tmp_path / "cache.db.damaged").read_bytes().startswith(b"this is no database")

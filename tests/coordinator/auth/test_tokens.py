@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cyxmake_common.errors import Denied, UsageError
+from cyxmake_common.errors import ConfigError, Denied, UsageError
 from cyxmake_common.ids import Namespace, TokenId
 from cyxmake_common.net.token import JoinToken
 from cyxmake_common.protocol.messages import Peer
@@ -142,3 +142,12 @@ async def test_a_change_of_another_process_is_noticed(tokens: TokenStore, tmp_pa
     assert await tokens.changed()
     assert not await tokens.changed()
     assert await verify(tokens, token) == ""
+
+
+async def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+    """Tokens cannot be had again by themselves: the operator decides, and the file stays."""
+    path = tmp_path / "tokens.db"
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(ConfigError, match="move it away"):
+        await TokenStore.open(path)
+    assert path.exists()
