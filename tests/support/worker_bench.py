@@ -122,7 +122,7 @@ async def bench(
         )
         await executor.open()
         stack.push_async_callback(executor.close)
-        recorder = EntryRecorder(store, store.path_of, templates=templates)
+        recorder = EntryRecorder(store, store.path_of, executor, templates=templates)
         stack.callback(recorder.close)
         local = toolchains or LocalToolchains()
 

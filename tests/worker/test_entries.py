@@ -255,6 +255,21 @@ async def test_the_time_of_day_makes_no_entry(room: Bench, gcc: Toolchain, line:
     assert (entry is not None) is (b"TIMESTAMP" not in line)
 
 
+@pytest.mark.parametrize("flags", [("-m64",), ("-nostdinc",), ("-nostdinc", "-m32")])
+async def test_flags_that_change_the_search_are_asked_of_the_shipped_compiler(
+    room: Bench, gcc: Toolchain, flags: tuple[str, ...]
+) -> None:
+    """What the toolchain does not tell is found out in the sandbox, once."""
+    made = project(gcc)
+    argv = ("gcc", *flags, *COMPILE[1:])
+    entry = (await room.run(made.job(argv, ("a.o",)))).entry
+    assert entry is not None
+    assert entry.key == client_key(made, argv)
+    again = (await room.run(made.job(("gcc", "-O1", *argv[1:]), ("a.o",)))).entry
+    assert again is not None
+    assert "1 asked" in repr(room.recorder._builtins)
+
+
 async def test_failures_and_uncached_actions_make_no_entry(room: Bench, gcc: Toolchain) -> None:
     """A compile error is a verdict without an entry; so is what the client does not want kept."""
     made = project(gcc)

@@ -24,7 +24,7 @@ from cyxmake_common.action import ROOT, TOOLCHAIN, ActionResult, OutputFile
 from cyxmake_common.cache.key import KeyInputs, manifest, pack_paths, tokenise
 from cyxmake_common.cas.store import BlobStore, read_all, write_all
 from cyxmake_common.digest import EMPTY, Digest
-from cyxmake_common.execution.executor import ExecutionRequest
+from cyxmake_common.execution.executor import ExecutionRequest, Executor
 from cyxmake_common.includes.depfile import parse_depfile
 from cyxmake_common.includes.depfile_layout import fill, layout_of, template
 from cyxmake_common.includes.search import absolute
@@ -33,6 +33,7 @@ from cyxmake_common.toolchain.arguments import parse_compile
 from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind
 from cyxmake_common.toolchain.local import LocalOnly
 from cyxmake_common.toolchain.normalise import normalise
+from cyxmake_worker.builtin_dirs import BuiltinDirectories
 from cyxmake_worker.rooted_output import mentions_root
 from cyxmake_worker.scenes import Scene, Scenes
 
@@ -58,9 +59,15 @@ class EntryRecorder:
     """Makes entries; one at a time, in a thread of its own, so that heartbeats go on."""
 
     def __init__(
-        self, store: BlobStore, path_of: Callable[[Digest], Path], *, templates: bool = False
+        self,
+        store: BlobStore,
+        path_of: Callable[[Digest], Path],
+        executor: Executor,
+        *,
+        templates: bool = False,
     ) -> None:
         self._store = store
+        self._builtins = BuiltinDirectories(executor, store)
         self._templates = templates
         self._path_of = path_of
         self._scenes = Scenes()
@@ -107,10 +114,14 @@ class EntryRecorder:
             result = without_private(result)
         if result.exit_code != 0 or (plan.depfile is not None and listed is None):
             return result, None
+        scene = self._scenes.of(layers)
+        builtin = await self._builtin(request, plan.command, scene)
+        if builtin is None:
+            return result, None
         outcome = _Compiled(
             result, self._paths(result), *await self._own_depfile(plan, result, cwd)
         )
-        job = _Recording(plan, request, self._scenes.of(layers), listed)
+        job = _Recording(plan, request, scene, listed, builtin)
         loop = asyncio.get_running_loop()
         made = await loop.run_in_executor(self._thread, job.entry, outcome)
         if made is None:
@@ -118,6 +129,12 @@ class EntryRecorder:
         if made.template:
             await write_all(self._store, made.template)
         return result, made.entry
+
+    async def _builtin(
+        self, request: ExecutionRequest, command: CompileCommand, scene: Scene
+    ) -> tuple[str, ...] | None:
+        known = scene.manifest
+        return None if known is None else await self._builtins.of(request, command, known)
 
     def _paths(self, result: ActionResult) -> dict[Digest, Path]:
         # Stores belong to the loop: the thread gets paths, which the caller's pins keep.
@@ -150,8 +167,11 @@ class EntryRecorder:
         if request.action.do_not_cache or not request.action.property(TOOLCHAIN):
             return None
         scene, cwd = self._scenes.of(layers), _directory(request)
+        known = scene.manifest
         command = parse_compile(
-            request.command.arguments, lambda path: scene.read(absolute(path, cwd))
+            request.command.arguments,
+            lambda path: scene.read(absolute(path, cwd)),
+            known.kind if known else None,  # `cc` may be either compiler
         )
         if isinstance(command, LocalOnly) or _names_time(command):
             return None
@@ -226,6 +246,7 @@ class _Recording:
     request: ExecutionRequest
     scene: Scene
     listed: bytes | None
+    builtin: tuple[str, ...]
 
     def entry(self, compiled: _Compiled) -> _Made | None:
         """Return the entry; None when something about the inputs is not known."""
@@ -270,11 +291,8 @@ class _Recording:
         """Return every file that was read with its digest, and what must stay absent."""
         command, scene, cwd = self.plan.command, self.scene, _directory(self.request)
         environment = self.request.command.environment
-        builtin = self._builtin()
-        if builtin is None:
-            return None
         if self.listed is None:
-            closure = scene.closures.closure(command, cwd, builtin, environment)
+            closure = scene.closures.closure(command, cwd, self.builtin, environment)
             if closure.unresolved or closure.precompiled:
                 return None
             names: Sequence[str] = sorted(closure.files)
@@ -283,7 +301,7 @@ class _Recording:
         read = {absolute(path, cwd) for path in (*names, command.source, *command.inputs)}
         if self._depends_on_time(read):
             return None
-        probes = scene.probes.probes(command, cwd, names, builtin, environment)
+        probes = scene.probes.probes(command, cwd, names, self.builtin, environment)
         digests: dict[str, Digest] = {}
         for path in (*read, *probes.present):
             digest = scene.digest(path)
@@ -291,10 +309,6 @@ class _Recording:
                 return None  # it was not an input: a file that the command made for itself
             digests[path] = digest
         return digests, probes.absent
-
-    def _builtin(self) -> tuple[str, ...] | None:
-        known = self.scene.manifest
-        return None if known is None else known.builtin_for(self.plan.command)
 
     def _depends_on_time(self, paths: set[str]) -> bool:
         """Tell whether a file may put the time into the object."""
