@@ -162,6 +162,40 @@ def test_two_checkouts_do_not_mix(
         assert bytes(calculator) + b"/" not in path.read_bytes(), path
 
 
+def test_another_checkout_hits_where_outputs_hold_no_path(
+    calculator: Path, shared_cluster: Cluster, tmp_path: Path
+) -> None:
+    """Without debug information a second checkout, elsewhere and deeper, is all hits."""
+    option = ("--option=-DCMAKE_BUILD_TYPE=Release",)
+    assert shared_cluster.build(calculator, *option).status == 0
+    other = tmp_path / "a" / "much-longer-name-of-a-directory" / "calculator"
+    shutil.copytree(calculator, other, ignore=shutil.ignore_patterns("build"))
+    done = shared_cluster.build(other, *option, "-d", "keepdepfile")
+    assert done.status == 0
+    assert done.summary["cache_hits"] == EXPECT["compile_actions"], done.output
+    moved = products(other / "build")
+    configure((*CMAKE, "-DCMAKE_BUILD_TYPE=Release"), other, other / "build")
+    run(["ninja", "-C", str(other / "build"), "-d", "keepdepfile"])
+    assert products(other / "build") == moved
+    assert any(name.endswith(".d") for name in moved)
+
+
+@pytest.mark.skipif(shutil.which("ccache") is None, reason="ccache is not installed")
+def test_ccache_in_front_of_the_compiler_is_seen_through(
+    calculator: Path, shared_cluster: Cluster, tmp_path: Path
+) -> None:
+    """`ccache cc` compiles remotely as cc does, unless its settings change what is compiled."""
+    option = "--option=-DCMAKE_C_COMPILER_LAUNCHER=ccache"
+    cache = {"CCACHE_DIR": str(tmp_path / "ccache")}
+    done = shared_cluster.build(calculator, option, **cache)
+    assert done.status == 0
+    assert done.summary["local_reasons"].keys() == {"not a compile"}
+    (calculator / "include/calc/calc.h").touch()
+    based = shared_cluster.build(calculator, CCACHE_BASEDIR=str(tmp_path), **cache)
+    assert based.status == 0
+    assert "ccache is set up to change what is compiled" in based.summary["local_reasons"]
+
+
 @pytest.mark.parametrize("arguments", [("calc_test",), ("libcalc.a", "calculator")])
 def test_named_targets(
     calculator: Path, shared_cluster: Cluster, arguments: tuple[str, ...]

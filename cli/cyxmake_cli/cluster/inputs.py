@@ -118,6 +118,8 @@ class InputRoots:
             return LocalOnly("includes a file whose name is computed")
         if closure.precompiled:
             return LocalOnly("uses a precompiled header")
+        if closure.uses_time and not any(n == "SOURCE_DATE_EPOCH" for n, _ in unit.environment):
+            return LocalOnly("may read the clock")  # a worker's clock and time zone are others
         self._scanner.add_directory(unit.directory)
         for path in closure.directories:
             self._scanner.add_directory(path)

@@ -15,7 +15,13 @@ from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.ninja.driver import EdgeResult, Where
 from cyxmake_cli.ninja.graph import Edge
-from cyxmake_cli.strategies.compile_units import CompileUnit, EdgeFacts, plan_unit, split_edge
+from cyxmake_cli.strategies.compile_units import (
+    CompileUnit,
+    EdgeFacts,
+    plan_unit,
+    split_edge,
+    strip_launcher,
+)
 from cyxmake_common.execution.process import ProcessRequest, run_process
 from cyxmake_common.toolchain.local import LocalOnly
 
@@ -67,6 +73,9 @@ class EdgeRunner:
             return argv
         if self._cluster.done() and isinstance(nothing := self._cluster.result(), LocalOnly):
             return nothing  # no need to look at compilers
+        launcher, argv = strip_launcher(argv)
+        if launcher and not await self._toolchains.is_transparent(launcher):
+            return LocalOnly(f"{launcher} is set up to change what is compiled")
         found = await self._toolchains.find(argv[0], self._directory)
         if isinstance(found, LocalOnly):
             return found
