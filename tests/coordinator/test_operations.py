@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -37,47 +33,16 @@ from cyxmake_common.protocol.messages import (
     ToolchainFacts,
     WorkerFacts,
 )
-from support.coordinators import LiveCoordinator, live_coordinator
+from support.coordinators import Cluster
 from support.peers import (
     FakeClient,
     FakeWorker,
-    Script,
     compile_action,
     hang,
     succeed,
     success,
     worker_facts,
 )
-
-
-@dataclass
-class Cluster:
-    """A coordinator with one client; workers join as a test needs them."""
-
-    coordinator: LiveCoordinator
-    client: FakeClient
-    stack: contextlib.AsyncExitStack
-
-    async def worker(
-        self, script: Script | None = None, facts: WorkerFacts | None = None
-    ) -> FakeWorker:
-        """Let a worker join."""
-        token = await self.coordinator.token(Peer.WORKER)
-        return await self.stack.enter_async_context(await FakeWorker.join(token, script, facts))
-
-    async def another_client(self, namespace: str = "") -> FakeClient:
-        """Let another client join."""
-        token = await self.coordinator.token(Peer.CLIENT, namespace)
-        return await self.stack.enter_async_context(await FakeClient.join(token))
-
-
-@pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    """A coordinator and a client."""
-    async with live_coordinator(tmp_path) as coordinator, contextlib.AsyncExitStack() as stack:
-        token = await coordinator.token(Peer.CLIENT)
-        client = await stack.enter_async_context(await FakeClient.join(token))
-        yield Cluster(coordinator, client, stack)
 
 
 async def test_an_action_runs_and_its_result_reaches_the_client(cluster: Cluster) -> None:

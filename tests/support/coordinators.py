@@ -11,12 +11,13 @@ from pathlib import Path
 from cyxmake_common.ids import Namespace
 from cyxmake_common.net.authority import authority_fingerprint
 from cyxmake_common.net.token import JoinToken
-from cyxmake_common.protocol.messages import Peer
+from cyxmake_common.protocol.messages import Peer, WorkerFacts
 from cyxmake_coordinator.auth.tokens import Door, TokenWish
 from cyxmake_coordinator.config import CoordinatorConfig
 from cyxmake_coordinator.data_dir import DataDir
 from cyxmake_coordinator.door import open_tokens
 from cyxmake_coordinator.service import Stopping, serve
+from support.peers import FakeClient, FakeWorker, Script
 
 
 @dataclass
@@ -67,3 +68,24 @@ async def live_coordinator(home: Path, **settings: object) -> AsyncIterator[Live
         yield live
     finally:
         await live.stop()
+
+
+@dataclass
+class Cluster:
+    """A coordinator with one client; workers join as a test needs them."""
+
+    coordinator: LiveCoordinator
+    client: FakeClient
+    stack: contextlib.AsyncExitStack
+
+    async def worker(
+        self, script: Script | None = None, facts: WorkerFacts | None = None
+    ) -> FakeWorker:
+        """Let a worker join."""
+        token = await self.coordinator.token(Peer.WORKER)
+        return await self.stack.enter_async_context(await FakeWorker.join(token, script, facts))
+
+    async def another_client(self, namespace: str = "") -> FakeClient:
+        """Let another client join."""
+        token = await self.coordinator.token(Peer.CLIENT, namespace)
+        return await self.stack.enter_async_context(await FakeClient.join(token))
