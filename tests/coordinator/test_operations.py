@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from cyxmake_common.action import TOOLCHAIN, ActionResult, Directory
+from cyxmake_common.action import TOOLCHAIN, ActionResult, Directory, OutputFile
 from cyxmake_common.digest import EMPTY, Digest
 from cyxmake_common.errors import BlobMissing
 from cyxmake_common.outcome import Cause, OutcomeKind
@@ -381,6 +381,31 @@ async def test_the_workers_entry_is_found_under_its_key(cluster: Cluster) -> Non
     answer = await cluster.client.control.request(ActionCacheGet(keys=(key, EMPTY)))
     assert isinstance(answer, ActionCacheEntries)
     assert [(e.manifest, e.result) for e in answer.entries] == [(manifest, verdict.result)]
+
+
+async def test_only_the_depfile_of_an_entry_may_be_a_template(cluster: Cluster) -> None:
+    """Of the worker's own copy of a result one digest is taken: the named depfile's."""
+    key, manifest = Digest.of(b"key"), Digest.of(b"manifest")
+    template = Digest.of(b"template")
+
+    async def with_entry(worker: FakeWorker, offer: LeaseOffer) -> LeaseResult:
+        await worker.upload(b"object")
+        await worker.upload(b"template")
+        claimed = ActionResult(0, (OutputFile("a.o", template), OutputFile("b.o", template)))
+        entry = CacheEntry(
+            key=key, manifest=manifest, paths=b"p", depfile="a.o", layout="gcc",
+            result=claimed.to_bytes(),
+        )  # fmt: skip
+        return success(offer, b"object", entry=entry)
+
+    await cluster.worker(with_entry)
+    action, blobs = compile_action()
+    await cluster.client.upload(*blobs)
+    assert isinstance(await cluster.client.build(action), JobComplete)
+    answer = await cluster.client.control.request(ActionCacheGet(keys=(key,)))
+    assert isinstance(answer, ActionCacheEntries)
+    kept = ActionResult.from_bytes(answer.entries[0].result)
+    assert kept.outputs == (OutputFile("a.o", template),)
 
 
 async def test_artifacts_and_find_missing(cluster: Cluster) -> None:

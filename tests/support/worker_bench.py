@@ -100,8 +100,6 @@ async def bench(
     home: Path,
     toolchains: LocalToolchains | None = None,
     seconds: float = 60.0,
-    *,
-    templates: bool = False,
 ) -> AsyncIterator[Bench]:
     """Open the rooms below a directory; they must be able to execute."""
     async with contextlib.AsyncExitStack() as stack:
@@ -122,7 +120,7 @@ async def bench(
         )
         await executor.open()
         stack.push_async_callback(executor.close)
-        recorder = EntryRecorder(store, store.path_of, executor, templates=templates)
+        recorder = EntryRecorder(store, store.path_of, executor)
         stack.callback(recorder.close)
         local = toolchains or LocalToolchains()
 

@@ -211,7 +211,7 @@ async def test_a_depfile_that_names_the_place_becomes_a_template(
             "a.o",
         )
 
-    async with bench(home, LocalToolchains([gcc]), templates=True) as room:
+    async with bench(home, LocalToolchains([gcc])) as room:
         one = await room.run(here.job(argv("/project"), ("a.o", "a.d")))
         other = await room.run(there.job(argv(moved), ("a.o", "a.d")))
         assert one.entry is not None

@@ -45,10 +45,6 @@ class WorkerConfig(BaseModel):
     cas_limit_bytes: Annotated[int, Field(ge=0, description="0: 10 GiB, or less")] = 0
     max_action_seconds: Annotated[float, Field(ge=0, description="0: no limit of ours")] = 3600.0
     probe_toolchains: bool = True
-    depfile_templates: Annotated[
-        bool,
-        Field(description="share results across checkouts whose depfile alone names the place"),
-    ] = False
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     log_json: bool = False
     once: bool = False

@@ -63,12 +63,9 @@ class EntryRecorder:
         store: BlobStore,
         path_of: Callable[[Digest], Path],
         executor: Executor,
-        *,
-        templates: bool = False,
     ) -> None:
         self._store = store
         self._builtins = BuiltinDirectories(executor, store)
-        self._templates = templates
         self._path_of = path_of
         self._scenes = Scenes()
         self._plans: OrderedDict[Digest, _Plan | None] = OrderedDict()
@@ -144,7 +141,7 @@ class EntryRecorder:
         self, plan: _Plan, result: ActionResult, cwd: str
     ) -> tuple[OutputFile | None, bytes]:
         """Return the depfile that the command itself wrote, if it can be a template."""
-        if not self._templates or plan.command.depfile is None:
+        if plan.command.depfile is None:
             return None, b""
         output = _find(result, plan.command.depfile.path, cwd)
         data = await read_all(self._store, output.digest) if output is not None else b""

@@ -121,7 +121,7 @@ async def _build(
     )
     await executor.open()
     stack.push_async_callback(executor.close)
-    recorder = EntryRecorder(store, store.path_of, executor, templates=config.depfile_templates)
+    recorder = EntryRecorder(store, store.path_of, executor)
     stack.callback(recorder.close)
     work = LeaseJobs(
         Workshop(

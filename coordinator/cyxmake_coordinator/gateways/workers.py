@@ -244,5 +244,28 @@ def _usable_entry(message: LeaseResult, outcome: Outcome) -> CacheEntry | None:
     """Return the worker's cache entry when it tells of the result just verified."""
     if message.entry is None or not outcome.succeeded or outcome.result is None:
         return None
-    # The entry's own copy of the result is not looked at: what was verified is what is kept.
-    return message.entry.model_copy(update={"result": outcome.result.to_bytes()})
+    # What was verified is what is kept. Of the entry's own copy only one digest is taken: that of
+    # the template which stands for the depfile, and the cache itself sees that its blob is here.
+    kept = outcome.result
+    if message.entry.depfile:
+        templated = _with_template(kept, message.entry)
+        if templated is None:
+            return None
+        kept = templated
+    return message.entry.model_copy(update={"result": kept.to_bytes()})
+
+
+def _with_template(result: ActionResult, entry: CacheEntry) -> ActionResult | None:
+    """Return a result whose depfile is the entry's template; None when the entry has none."""
+    try:
+        claimed = ActionResult.from_bytes(entry.result)
+    except ProtocolError:
+        return None
+    digests = {output.path: output.digest for output in claimed.outputs}
+    if entry.depfile not in digests or all(o.path != entry.depfile for o in result.outputs):
+        return None
+    outputs = tuple(
+        replace(output, digest=digests[entry.depfile]) if output.path == entry.depfile else output
+        for output in result.outputs
+    )
+    return replace(result, outputs=outputs)
