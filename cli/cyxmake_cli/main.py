@@ -15,7 +15,9 @@ import click
 from cyxmake_common.errors import CyxError, ExitStatus
 
 _COMMANDS: Final = {
+    "cc": "Run one compiler on the cluster.",
     "dbuild": "Build a project on the cluster.",
+    "launcher": "Send the compiles of any build tool to the cluster.",
     "login": "Remember the cluster that a token belongs to.",
     "status": "Show the cluster: workers, queue, cache.",
 }

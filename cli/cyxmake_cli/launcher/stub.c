@@ -1,0 +1,318 @@
+/* Stands in for a compiler: asks the resident agent for plain compiles, becomes the real compiler
+ * for everything else.
+ *
+ * Knows nothing of clusters and caches. client.py does the same in Python; protocol.py describes
+ * the bytes. It never says anything of its own while there is a compiler that can speak.
+ *
+ * CYX_HOME (the agent's folder) and CYX_PYTHON (who runs the agent) are defined when it is built.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+#ifndef O_CLOEXEC
+#define O_CLOEXEC 0
+#endif
+
+#define MARKER ".cyxmake-launcher"
+#define SILENCE_SECONDS 30 /* the agent says every few seconds that it is alive */
+#define RESTART_SECONDS 10 /* an agent that cannot start is not tried more often */
+#define MOST_DEPTH 8
+#define MOST_TEXT (1u << 30)
+
+extern char **environ;
+
+struct header {
+    char magic[4];
+    uint32_t length, kind, argc, envc, umask, flags;
+};
+
+static const char *const probes[] = {"conftest", "CMakeFiles/CMakeTmp", "CMakeScratch",
+    "CompilerId", "meson-private", "_configtest", NULL};
+static const char *const local_only[] = {"-", "-E", "-M", "-MM", "-###", "-fsyntax-only", NULL};
+
+static int is_probe(const char *text)
+{
+    for (int i = 0; probes[i]; i++)
+        if (strstr(text, probes[i]))
+            return 1;
+    return 0;
+}
+
+/* Tells whether the agent should be asked at all. */
+static int may_be_compile(char **argv)
+{
+    int compiles = 0;
+    for (int i = 1; argv[i]; i++) {
+        compiles |= !strcmp(argv[i], "-c") || !strcmp(argv[i], "-S");
+        for (int j = 0; local_only[j]; j++)
+            if (!strcmp(argv[i], local_only[j]))
+                return 0;
+        if (is_probe(argv[i]))
+            return 0;
+    }
+    return compiles;
+}
+
+static int is_masquerade(const char *folder, size_t length)
+{
+    char path[PATH_MAX];
+    struct stat state;
+    if (snprintf(path, sizeof path, "%.*s/" MARKER, (int)length, folder) >= (int)sizeof path)
+        return 0;
+    return lstat(path, &state) == 0;
+}
+
+/* Takes our folders out of PATH, so that neither we nor the compiler ever meet a stub there, and
+ * returns the first program of that name in what is left, as execvp would find it. */
+static char *search_path(const char *name)
+{
+    static char found[PATH_MAX];
+    struct stat state;
+    const char *path = getenv("PATH"), *from = path ? path : "/bin:/usr/bin";
+    char *kept = malloc(strlen(from) + 2), *end = kept, candidate[PATH_MAX];
+    for (size_t length; kept; from += length + 1) {
+        length = strcspn(from, ":");
+        if (length == 0 || !is_masquerade(from, length)) {
+            int size = snprintf(candidate, sizeof candidate, "%.*s/%s", length ? (int)length : 1,
+                length ? from : ".", name);
+            if (!*found && size < (int)sizeof candidate && stat(candidate, &state) == 0 &&
+                S_ISREG(state.st_mode) && access(candidate, X_OK) == 0)
+                strcpy(found, candidate);
+            end += sprintf(end, "%.*s:", (int)length, from);
+        }
+        if (!from[length])
+            break;
+    }
+    if (path && end > kept) {
+        end[-1] = 0;
+        setenv("PATH", kept, 1);
+    }
+    free(kept);
+    return *found ? found : NULL;
+}
+
+/* Returns the working directory by the name that compilers give it. */
+static const char *directory(char *buffer, size_t size)
+{
+    const char *named = getenv("PWD");
+    struct stat one, other;
+    if (named && *named == '/' && stat(named, &one) == 0 && stat(".", &other) == 0 &&
+        one.st_ino == other.st_ino && one.st_dev == other.st_dev)
+        return named;
+    return getcwd(buffer, size);
+}
+
+/* Starts an agent for those who come after us; the lock that it inherits keeps it the only one. */
+static void start_agent(const char *folder)
+{
+    char path[PATH_MAX];
+    struct stat state;
+    int size = snprintf(path, sizeof path, "%s/agent.lock", folder);
+    if (getenv("CYXMAKE_LAUNCHER_NO_START") || size >= (int)sizeof path)
+        return;
+    int lock = open(path, O_RDWR | O_CREAT, 0600);
+    if (lock < 0)
+        return;
+    int late = flock(lock, LOCK_EX | LOCK_NB) != 0 || fstat(lock, &state) != 0 ||
+               (state.st_size > 0 && time(NULL) - state.st_mtime < RESTART_SECONDS);
+    if (!late && pwrite(lock, "s", 1, 0) == 1) {
+        pid_t child = fork();
+        if (child == 0) {
+            if (setsid() < 0 || fork() != 0)
+                _exit(0);
+            snprintf(path, sizeof path, "%d", lock);
+            execl(CYX_PYTHON, CYX_PYTHON, "-P", "-m", "cyxmake_cli.launcher.agent", folder, path,
+                (char *)NULL);
+            _exit(127);
+        }
+        if (child > 0)
+            waitpid(child, NULL, 0);
+    }
+    close(lock);
+}
+
+/* Goes there and comes back, since a long path does not fit into a socket's address. */
+static int connect_to(int fd, const char *folder)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "agent.sock"};
+    int here = open(".", O_RDONLY | O_CLOEXEC);
+    if (here < 0)
+        return -1;
+    int failed = chdir(folder) != 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0;
+    int problem = errno;
+    if (fchdir(here) != 0)
+        _exit(127); /* nothing that we start would be where it should be */
+    close(here);
+    errno = problem;
+    return failed;
+}
+
+static int is_ours(int fd)
+{
+#ifdef SO_PEERCRED
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == geteuid();
+#else
+    uid_t user;
+    gid_t group;
+    return getpeereid(fd, &user, &group) == 0 && user == geteuid();
+#endif
+}
+
+/* Sends, reads or writes everything; 0 when it could. */
+static int all(char how, int fd, char *data, size_t size)
+{
+    while (size) {
+        ssize_t done = how == 's'   ? send(fd, data, size, MSG_NOSIGNAL)
+                       : how == 'r' ? recv(fd, data, size, 0)
+                                    : write(fd, data, size);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return -1;
+        data += done;
+        size -= (size_t)done;
+    }
+    return 0;
+}
+
+/* Adds a list of texts, or only measures it; returns where the next one goes. */
+static size_t add(char *data, size_t at, char *const *texts, uint32_t *count)
+{
+    for (*count = 0; texts[*count]; ++*count) {
+        size_t size = strlen(texts[*count]) + 1;
+        if (data)
+            memcpy(data + at, texts[*count], size);
+        at += size;
+    }
+    return at;
+}
+
+static int send_request(int fd, const char *cwd, const char *compiler, char **argv)
+{
+    struct header head = {.magic = {'C', 'Y', 'X', '1'}, .flags = isatty(2) ? 1 : 0};
+    char *const places[] = {(char *)cwd, (char *)compiler, NULL}, *data = NULL;
+    uint32_t two;
+    head.umask = umask(0);
+    umask(head.umask);
+    for (int pass = 0; pass < 2; pass++) {
+        size_t size = add(data, sizeof head, places, &two);
+        size = add(data, add(data, size, argv, &head.argc), environ, &head.envc);
+        head.length = (uint32_t)(size - sizeof head);
+        if (!data && !(data = malloc(size)))
+            return -1;
+    }
+    memcpy(data, &head, sizeof head);
+    int result = all('s', fd, data, sizeof head + head.length);
+    free(data);
+    return result;
+}
+
+/* Returns the compiler's exit status, its words written; or -1 when the agent leaves it to us. */
+static int receive_answer(int fd)
+{
+    char what;
+    uint32_t sizes[3];
+    do {
+        if (all('r', fd, &what, 1) != 0)
+            return -1;
+    } while (what == 'K');
+    if (what != 'D' || all('r', fd, (char *)sizes, sizeof sizes) != 0)
+        return -1;
+    if (sizes[1] > MOST_TEXT || sizes[2] > MOST_TEXT)
+        return -1;
+    char *text = malloc((size_t)sizes[1] + sizes[2] + 1);
+    if (!text || all('r', fd, text, (size_t)sizes[1] + sizes[2]) != 0)
+        return -1;
+    all('w', 1, text, sizes[1]);
+    all('w', 2, text + sizes[1], sizes[2]);
+    return (int)sizes[0];
+}
+
+static int ask(const char *compiler, char **argv)
+{
+    char buffer[PATH_MAX], folder[PATH_MAX];
+    const char *cwd = directory(buffer, sizeof buffer);
+    const char *cache = getenv("CYXMAKE_CACHE_DIR");
+    struct timeval patience = {.tv_sec = SILENCE_SECONDS};
+    int named = cache && *cache == '/';
+    int size = snprintf(folder, sizeof folder, "%s%s", named ? cache : CYX_HOME, named ? "/launcher" : "");
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (!cwd || is_probe(cwd) || size >= (int)sizeof folder || fd < 0)
+        return -1;
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, O_NONBLOCK); /* a full queue means: do it yourself */
+    int result = -1;
+    if (connect_to(fd, folder) != 0) {
+        if (errno == ENOENT || errno == ECONNREFUSED)
+            start_agent(folder);
+    } else if (is_ours(fd)) {
+        fcntl(fd, F_SETFL, 0);
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+        if (send_request(fd, cwd, compiler, argv) == 0)
+            result = receive_answer(fd);
+    }
+    close(fd);
+    return result;
+}
+
+static int fail(const char *name, const char *why, int status)
+{
+    fprintf(stderr, "cyxmake: %s: %s\n", name, why);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
+    const char *disabled = getenv("CYXMAKE_LAUNCHER_DISABLE"), *guard = getenv("CYXMAKE_LAUNCHER_DEPTH");
+    int depth = guard ? atoi(guard) : 0;
+    char number[16];
+    if (strncmp(name, "cyxmake-cc", 10) == 0) { /* named as a launcher: the compiler comes next */
+        if (argc < 2)
+            return fail("usage", "cyxmake-cc COMPILER [ARGUMENTS]", 2);
+        argv++;
+        slash = strrchr(argv[0], '/');
+        if (slash && is_masquerade(argv[0], (size_t)(slash - argv[0])))
+            argv[0] = (char *)slash + 1;
+        name = argv[0];
+    }
+    char *compiler = search_path(name); /* always, for it cleans PATH as well */
+    if (strchr(name, '/'))
+        compiler = (char *)name;
+    if (!compiler)
+        return fail(name, "not found", 127);
+    if (argv[0] != name)
+        argv[0] = compiler; /* called by the path of our link: the compiler must not see that */
+    if (depth >= MOST_DEPTH)
+        return fail(name, "is a compiler that calls itself", 126);
+    snprintf(number, sizeof number, "%d", depth + 1);
+    setenv("CYXMAKE_LAUNCHER_DEPTH", number, 1);
+    if (depth == 0 && !(disabled && *disabled) && may_be_compile(argv)) {
+        int status = ask(compiler, argv);
+        if (status >= 0)
+            return status;
+    }
+    execv(compiler, argv);
+    int problem = errno;
+    return fail(name, strerror(problem), problem == ENOENT ? 127 : 126);
+}
