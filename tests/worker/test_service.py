@@ -14,11 +14,20 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cyxmake_common.action import ISA, OS_FAMILY, ActionResult
+from cyxmake_common.cache.key import KeyInputs, tokenise, unpack_paths
 from cyxmake_common.clock import monotonic
+from cyxmake_common.digest import Digest
 from cyxmake_common.errors import ExitStatus
+from cyxmake_common.includes.depfile_layout import ROOT_MARK
+from cyxmake_common.net.token import JoinToken
 from cyxmake_common.outcome import OutcomeKind
+from cyxmake_common.platform import isa, os_family
 from cyxmake_common.protocol.messages import JobComplete, JobFailed
+from cyxmake_common.toolchain.arguments import parse_compile
 from cyxmake_common.toolchain.identity import Toolchain
+from cyxmake_common.toolchain.local import LocalOnly
+from cyxmake_common.toolchain.normalise import normalise
 from support.host_programs import with_libraries
 from support.processes import Cluster, Program, cluster, environment, python, start
 from support.worker_client import Project, WorkerClient, client, completed, local_toolchain
@@ -144,6 +153,36 @@ async def test_a_worker_without_any_compiler_uses_the_shipped_one(
     answer = await caller.run(compile_project(gcc).job(COMPILE, ("a.o",)))
     assert completed(answer).exit_code == 0
     assert (await caller.output(answer, "a.o")).startswith(b"\x7fELF")
+
+
+async def test_what_the_action_cache_keeps_fits_the_entry(
+    made: Cluster, caller: WorkerClient, gcc: Toolchain
+) -> None:
+    """Under the client's own key; a depfile is a template exactly when the entry says so."""
+    made.add_worker("keeper", 1)
+    project = compile_project(gcc)
+    argv = ("gcc", "-MD", "-MF", "a.d", "-c", "/project/a.c", "-o", "a.o")
+    job = project.job(argv, ("a.o", "a.d"))
+    answer = await caller.run(job)
+    command = parse_compile(argv)
+    assert not isinstance(command, LocalOnly)
+    key = KeyInputs(
+        toolchain=gcc.id,
+        arguments=normalise(command, project.root),
+        environment=(("PATH", gcc.path),),
+        directory=tokenise(project.root, project.root),
+        source=Digest.of(SOURCE),
+        platform=((ISA, isa()), (OS_FAMILY, os_family())),
+    ).key()
+    (entry,) = await caller.entries(key)
+    assert set(unpack_paths(entry.paths)) >= {"{root}/a.c", "{root}/a.h"}
+    kept = {o.path: o.digest for o in ActionResult.from_bytes(entry.result).outputs}
+    depfile = await caller.blobs.get_bytes(kept["a.d"])
+    assert (ROOT_MARK in depfile) is bool(entry.depfile)
+    assert entry.root == ("" if entry.depfile else "/project")
+    plain = await caller.output(answer, "a.d")
+    assert b"/project/a.h" in plain
+    assert ROOT_MARK not in plain
 
 
 async def test_an_error_of_the_tool_is_a_verdict(
@@ -306,14 +345,25 @@ def _run_worker(home: Path, token: str, *arguments: str) -> subprocess.Completed
 
 def test_a_revoked_token_ends_the_worker_with_one_clear_line(made: Cluster, tmp_path: Path) -> None:
     """Exit status 5, no endless retry, and no secret in the output."""
-    token = made.token("worker", expires="1s")
+    token = made.token("worker")
+    revoked = made.coordinate("token", "revoke", JoinToken.parse(token).token_id)
+    assert revoked.returncode == 0, revoked.stderr
     done = _run_worker(tmp_path / "denied", token)
-    while done.returncode == ExitStatus.OK:
-        done = _run_worker(tmp_path / "denied", token)
     assert done.returncode == ExitStatus.DENIED
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert token not in done.stdout + done.stderr
+
+
+async def test_revoking_its_token_ends_a_running_worker(made: Cluster) -> None:
+    """Who runs the coordinator decides; the worker does not knock for ever."""
+    token = made.token("worker")
+    argv = python("cyxmake_worker.main", "--name", "cut", "--data-dir", str(made.home / "cut"))
+    env = environment(CYXMAKE_WORKER_TOKEN=token, **FAST)
+    made.workers["cut"] = worker = start(argv, made.home / "cut.log", env)
+    made.coordinate("token", "revoke", JoinToken.parse(token).token_id)
+    await until(lambda: worker.process.poll() is not None)
+    assert worker.process.returncode == ExitStatus.DENIED
 
 
 @pytest.mark.parametrize(

@@ -97,8 +97,8 @@ def read_load(data_dir: Path) -> Load:
     import psutil
 
     load = 0.0
-    with contextlib.suppress(OSError, AttributeError):
-        load = os.getloadavg()[0]
+    with contextlib.suppress(OSError):
+        load = psutil.getloadavg()[0]  # on Windows too
     return Load(load, int(psutil.virtual_memory().available), disk_free_bytes(data_dir))
 
 

@@ -18,6 +18,7 @@ import structlog
 from cyxmake_common.clock import monotonic
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import (
+    ClusterUnreachable,
     ConnectionLost,
     CyxError,
     Denied,
@@ -272,7 +273,7 @@ class WorkerShell:
         now = monotonic
         try:
             event = await work
-        except ConnectionLost as error:
+        except (ConnectionLost, ClusterUnreachable) as error:
             _log.info("transfer-interrupted", lease=lease, error=str(error))
             event = ev.Interrupted(now(), lease)
         except Exception as error:
@@ -291,7 +292,7 @@ class WorkerShell:
     async def _execute(self, lease: LeaseId) -> ev.Event:
         try:
             await self._around.work.execute(lease)
-        except ConnectionLost as error:
+        except (ConnectionLost, ClusterUnreachable) as error:
             # Execution is local: there is no connection whose return would mend this.
             return ev.Finished(monotonic(), lease, self._around.work.failed(lease, error))
         return ev.Executed(monotonic(), lease)
