@@ -75,7 +75,9 @@ def test_equal_then_cached_then_incremental(name: str, shared: Cluster, tmp_path
 
     for touched in (spec.one_source, spec.hot_header):
         (source_root(spec, source) / touched).touch()
-        count = len(planned(build))
+        ran = run(["ninja", "-C", str(build)]).splitlines()  # a restat may stop a planned action
+        count = sum(line.startswith("[") for line in ran)
+        (source_root(spec, source) / touched).touch()
         done = shared.build(source, "--build-dir", str(build))
         assert done.status == 0
         assert done.summary["actions"] == count > len(always), touched
