@@ -123,7 +123,12 @@ class _Job:
     layers: list[Layer] = field(default_factory=list)
     execution: Execution | None = None
     pinned: frozenset[Digest] = frozenset()
-    entry: CacheEntry | None = None
+    conclusion: tuple[Outcome, CacheEntry | None] | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """Return where the layers are, uppermost first."""
+        return [layer.path for layer in self.layers]
 
 
 class LeaseJobs:
@@ -164,29 +169,21 @@ class LeaseJobs:
     async def execute(self, lease: LeaseId) -> None:
         """Run the action to its verdict; its outputs are pinned in the local store."""
         job = self._jobs[lease]
-        request = _request(job)
-        layers = [layer.path for layer in job.layers]
-        # Only the command differs: the digest stays the client's own.
-        executed = self._with.recorder.prepare(request, layers)
-        execution = await self._with.executor.execute(executed)
-        outcome = execution.outcome
-        if outcome.result is not None:
-            job.pinned = outcome.result.blobs() - {EMPTY}
-            self._with.store.pin(job.pinned)
-            result, entry = await self._record(request, layers, outcome.result)
-            job.entry = entry if outcome.succeeded else None
-            more = _entry_blobs(job.entry) - job.pinned - {EMPTY}
-            self._with.store.pin(more)
-            job.pinned |= more
-            outcome = replace(outcome, result=result)
-        job.execution = replace(execution, outcome=outcome)
+        # Only the command may differ: the digest stays the client's own.
+        request = self._with.recorder.prepare(_request(job), job.paths)
+        job.execution = await self._with.executor.execute(request)
+        if job.execution.outcome.result is not None:
+            self._pin(job, job.execution.outcome.result)
 
     async def upload(self, lease: LeaseId) -> Report:
         """Bring outputs to the coordinator's store; the report may be sent afterwards."""
         job = self._jobs[lease]
         if job.execution is None:
             raise AssertionError(f"{lease} was not executed")
-        outcome, entry = job.execution.outcome, job.entry
+        if job.conclusion is None:
+            # Here and not in `execute`: the slot is free by now, and the next command runs.
+            job.conclusion = await self._conclude(job, job.execution)
+        outcome, entry = job.conclusion
         if outcome.result is not None:
             await self._deliver(outcome.result.blobs() | _entry_blobs(entry))
         _log.info(
@@ -218,6 +215,21 @@ class LeaseJobs:
             self._with.store.unpin(job.pinned)
 
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _conclude(self, job: _Job, execution: Execution) -> tuple[Outcome, CacheEntry | None]:
+        """Return the outcome as the client wants it, and the entry of a success."""
+        outcome = execution.outcome
+        if outcome.result is None:
+            return outcome, None
+        result, entry = await self._record(_request(job), job.paths, outcome.result)
+        if entry is not None:
+            self._pin(job, ActionResult.from_bytes(entry.result))
+        return replace(outcome, result=result), entry if outcome.succeeded else None
+
+    def _pin(self, job: _Job, result: ActionResult) -> None:
+        fresh = result.blobs() - job.pinned - {EMPTY}
+        self._with.store.pin(fresh)
+        job.pinned |= fresh
 
     async def _record(
         self, request: ExecutionRequest, layers: Sequence[Path], result: ActionResult
