@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cyxmake_cli.analysis.detectors import Project, detect
+from cyxmake_cli.analysis.detectors import BuildSystem, Project, detect
 from cyxmake_cli.ninja.disk import RealDisk
 from cyxmake_cli.ninja.session import BuildGraph, Keep, Options
 from cyxmake_common.errors import ExitStatus, ProjectError, UsageError
@@ -58,6 +58,8 @@ def build(request: BuildRequest) -> ExitStatus:
     project = detect(request.directory, request.build_dir, request.configure_options)
     if project.configure_command is not None:
         _configure(project)
+    if project.system.uses_make:
+        return _run_make(project, request, start)
     graph = _load_current(project, request)
     try:
         if not graph.plan(request.targets):
@@ -81,10 +83,17 @@ def _configure(project: Project) -> None:
     import subprocess
 
     argv = project.configure_command or ()
-    if shutil.which(argv[0]) is None:
+    directory = None
+    if project.system is BuildSystem.AUTOTOOLS:
+        directory = project.build
+        directory.mkdir(parents=True, exist_ok=True)
+    elif shutil.which(argv[0]) is None:
         raise ProjectError(f"{argv[0]} is not installed", next_step=f"install {argv[0]}")
     sys.stdout.flush()
-    status = subprocess.run(argv, check=False).returncode
+    try:
+        status = subprocess.run(argv, cwd=directory, check=False).returncode
+    except OSError as error:
+        raise ProjectError(f"{argv[0]} cannot be run: {error.strerror}") from error
     if status != 0:
         raise ProjectError(
             f"{project.system} could not configure {project.source} (exit status {status})",
@@ -184,6 +193,51 @@ def _run(graph: BuildGraph, project: Project, request: BuildRequest, start: floa
         progress.note(f"cyxmake: build stopped: {failure}")
     _finish(request, tally, progress, start, status)
     return status
+
+
+def _run_make(project: Project, request: BuildRequest, start: float) -> ExitStatus:
+    """Have `make` do the build, with our stand-ins for the compilers that it calls by name."""
+    from cyxmake_cli.launcher.make import MakeRun, make
+    from cyxmake_cli.ui.progress import Progress
+    from cyxmake_cli.ui.tally import Tally
+
+    tally = Tally()
+    progress = Progress(tally, time.monotonic, verbose=request.verbose, quiet=request.quiet)
+    made = make(
+        MakeRun(
+            directory=project.build,
+            root=project.source,
+            targets=request.targets,
+            jobs=request.jobs,
+            keep_going=request.keep_going != 1,
+            quiet=request.quiet,
+            dry_run=request.dry_run,
+            coordinator=request.coordinator,
+            use_cache=request.use_cache,
+            use_cluster=request.use_cluster,
+        ),
+        progress.note,
+    )
+    figures = made.figures
+    tally.done = tally.total = figures["hits"] + figures["remote"] + figures["local"]
+    tally.cache_hits, tally.remote, tally.local = (
+        figures["hits"],
+        figures["remote"],
+        figures["local"],
+    )
+    tally.reasons.update(figures["reasons"])
+    tally.workers.update(figures["workers"])
+    tally.seconds = figures["seconds"]
+    tally.bytes_up, tally.bytes_down = figures["bytes_up"], figures["bytes_down"]
+    tally.failed = int(made.status is ExitStatus.BUILD_FAILED)
+    if request.dry_run:
+        return made.status
+    if made.status is ExitStatus.CANCELLED:
+        _write_summary(request, tally, start, made.status)
+        progress.note("cyxmake: interrupted")
+    else:
+        _finish(request, tally, progress, start, made.status)
+    return made.status
 
 
 class _Listeners:

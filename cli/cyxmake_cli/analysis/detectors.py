@@ -1,4 +1,4 @@
-"""Finds the build system of a directory and says how to get a `build.ninja` out of it.
+"""Finds the build system of a directory and says how to get a `build.ninja` or Makefile out of it.
 
 Knows nothing of clusters and runs nothing: `configure_command` is data for whoever runs it.
 """
@@ -8,21 +8,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from cyxmake_common.errors import ProjectError
 
+_MAKEFILES: Final = ("GNUmakefile", "makefile", "Makefile")
+_AUTOCONF: Final = ("configure.ac", "configure.in")
+
 
 class BuildSystem(StrEnum):
-    """Build systems that can hand over a ninja graph."""
+    """Build systems that can hand over a ninja graph, or that call compilers by name."""
 
     CMAKE = "cmake"
     MESON = "meson"
     NINJA = "ninja"
+    AUTOTOOLS = "autotools"
+    MAKE = "make"
+
+    @property
+    def uses_make(self) -> bool:
+        """Tell whether `make` does the build: there is no graph to be had."""
+        return self in (BuildSystem.AUTOTOOLS, BuildSystem.MAKE)
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project, where it builds, and the argv that makes `build.ninja` (None: it is there)."""
+    """A project, where it builds, and the argv that configures it (None: that is done).
+
+    The argv of AUTOTOOLS is to be run in `build`, which may not exist yet.
+    """
 
     system: BuildSystem
     source: Path
@@ -34,7 +48,8 @@ def detect(directory: Path, build_dir: Path | None, options: tuple[str, ...] = (
     """Detect the project in `directory`; raises ProjectError when there is nothing to build.
 
     `build_dir` is relative to `directory` unless absolute; its default is `directory` itself when a
-    `build.ninja` stands there, else `build`. `options` are handed to the configuration step.
+    `build.ninja` or a Makefile stands there, else `build`. `options` are handed to the
+    configuration step.
     """
     if not directory.is_dir():
         raise ProjectError(f"{directory} is not a directory")
@@ -57,10 +72,40 @@ def detect(directory: Path, build_dir: Path | None, options: tuple[str, ...] = (
     if (directory / "meson.build").is_file():
         argv = ("meson", "setup", *options, str(build), str(directory))
         return Project(BuildSystem.MESON, directory, build, argv)
+    return _detect_make(directory, build if build_dir else None, options)
+
+
+def _detect_make(directory: Path, build: Path | None, options: tuple[str, ...]) -> Project:
+    """Detect what `make` builds; `build` is the build directory if one was named."""
+    configure = (directory / "configure").is_file()
+    for place in (directory, directory / "build") if build is None else (build,):
+        if any((place / name).is_file() for name in _MAKEFILES):
+            if place != directory and not configure:
+                continue  # some folder that is called "build", and none of ours
+            system = BuildSystem.AUTOTOOLS if configure else BuildSystem.MAKE
+            return Project(system, directory, place, None)
+    from_autoconf = any((directory / name).is_file() for name in _AUTOCONF)
+    if configure:
+        # A configure script written by hand seldom works from another directory.
+        build = build or (directory / "build" if from_autoconf else directory)
+        argv = (_relative(directory / "configure", build), *options)
+        return Project(BuildSystem.AUTOTOOLS, directory, build, argv)
+    if from_autoconf:
+        raise ProjectError(
+            f"{directory} has no configure script yet", next_step="run `autoreconf --install` there"
+        )
     raise ProjectError(
-        f"no CMakeLists.txt, meson.build or build.ninja in {directory}",
+        f"no CMakeLists.txt, meson.build, build.ninja, configure or Makefile in {directory}",
         next_step="name the project with -C DIR, or its build directory with --build-dir",
     )
+
+
+def _relative(path: Path, start: Path) -> str:
+    """Return a path as somebody who stands in `start` would type it."""
+    import os.path
+
+    text = os.path.relpath(path, start)
+    return text if "/" in text else f"./{text}"
 
 
 def _absolute(path: Path) -> str:

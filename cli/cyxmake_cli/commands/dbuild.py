@@ -24,7 +24,7 @@ from cyxmake_common.errors import ExitStatus
 )  # fmt: skip
 @click.option(
     "--build-dir", type=click.Path(path_type=Path),
-    help="Where the project builds (default: its build.ninja, else `build`).",
+    help="Where the project builds (default: where its build.ninja or Makefile is, else `build`).",
 )  # fmt: skip
 @click.option("-j", "--jobs", type=click.IntRange(1, 10_000), help="Edges under way at a time.")
 @click.option("-k", "--keep-going", type=int, default=1, show_default=True,
@@ -44,7 +44,7 @@ from cyxmake_common.errors import ExitStatus
 )
 @click.option(
     "--option", "options", multiple=True, metavar="OPT",
-    help="Handed to cmake or meson when the project is configured; may be repeated.",
+    help="Handed to cmake, meson or configure when the project is configured; may be repeated.",
 )  # fmt: skip
 def command(
     targets: tuple[str, ...],
@@ -63,9 +63,9 @@ def command(
     summary: Path | None,
     options: tuple[str, ...],
 ) -> ExitStatus:
-    """Build TARGETS of a CMake, Meson or ninja project, its compiles on the cluster.
+    """Build TARGETS of a CMake, Meson, ninja, autotools or Make project, compiles on the cluster.
 
-    The outputs are those of a local build, byte for byte; `ninja` finds nothing to do afterwards.
+    The outputs are those of a local build, byte for byte; ninja and make find nothing to do after.
     Without a cluster (CYXMAKE_TOKEN, `cyxmake login`) the build brings its own.
     """
     from cyxmake_cli.build import BuildRequest, build

@@ -56,6 +56,18 @@ class AgentStatus(TypedDict):
     served: AgentFigures
 
 
+NO_FIGURES: Final[AgentFigures] = {
+    "hits": 0,
+    "remote": 0,
+    "local": 0,
+    "seconds": 0.0,
+    "bytes_up": 0,
+    "bytes_down": 0,
+    "reasons": {},
+    "workers": {},
+}
+
+
 def begin(home: Home, environ: Mapping[str, str]) -> AgentBuild:
     """Have an agent, and wait until its cluster is there or is known not to be.
 
