@@ -252,7 +252,7 @@ class _Listeners:
 
     def edge_finished(self, edge: Edge, result: EdgeResult, output: bytes) -> None:
         # Before anything that depends on the edge can start: its outputs are new files now.
-        self._session.forget(str(node.path) for node in edge.outputs)
+        self._session.finished([str(node.path) for node in edge.outputs], result)
         self._progress.edge_finished(edge, result, output)
 
     def edges_skipped(self, edges: tuple[Edge, ...]) -> None:

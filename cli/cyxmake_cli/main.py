@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "cc": "Run one compiler on the cluster.",
     "dbuild": "Build a project on the cluster.",
     "launcher": "Send the compiles of any build tool to the cluster.",
+    "explain": "Say why something was rebuilt, missed the cache, or ran where it did.",
     "login": "Remember the cluster that a token belongs to.",
     "status": "Show the cluster: workers, queue, cache.",
 }

@@ -277,7 +277,6 @@ async def test_the_second_signal_ends_the_worker_at_once(
     assert not sleepers("95.111")
 
 
-@pytest.mark.xfail(strict=False, reason="coordinators may remember a worker's own drain")
 async def test_a_drained_worker_that_comes_back_works_again(
     made: Cluster, caller: WorkerClient
 ) -> None:

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from cyxmake_cli.cluster.client import ClusterClient
+from cyxmake_cli.cluster.history import History
 from cyxmake_cli.cluster.inputs import InputRoot, Source, UnitInputs
+from cyxmake_cli.cluster.lookup import Lookup
 from cyxmake_cli.cluster.near import Near
 from cyxmake_cli.cluster.uploads import Uploads
 from cyxmake_cli.strategies.compile_units import CompileUnit
 from cyxmake_common.action import ISA, OS_FAMILY, ROOT, TOOLCHAIN, Action, ActionResult, Command
-from cyxmake_common.cache.key import KeyInputs, expand, manifest, tokenise, unpack_paths
+from cyxmake_common.cache.key import tokenise
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import CyxError
@@ -26,7 +28,6 @@ from cyxmake_common.includes.depfile_layout import Layout, fill
 from cyxmake_common.platform import isa, os_family
 from cyxmake_common.protocol.messages import CacheEntry, JobComplete, JobFailed, JobReject
 from cyxmake_common.toolchain.local import LocalOnly
-from cyxmake_common.toolchain.normalise import normalise
 
 _SUBMISSIONS: Final = 3
 """How often an action is submitted while the cluster asks for blobs that it has lost."""
@@ -72,15 +73,17 @@ class RemoteCompiler:
         root: str,
         use_cache: bool = True,
         near: Near | None = None,
+        history: History | None = None,
     ) -> None:
         self._cluster = cluster
         self._inputs = inputs
-        self._digests = digests
         self._root = root
         self._use_cache = use_cache
         self._near = near or Near()
         self._uploads = Uploads(cluster)
+        self._history = history
         self._platform = ((ISA, isa()), (OS_FAMILY, os_family()))
+        self._lookup = Lookup(cluster, digests, root, self._platform, self._near, history)
 
     async def compile(
         self, unit: CompileUnit, *, umask: int | None = None
@@ -102,7 +105,7 @@ class RemoteCompiler:
 
     async def _compile(self, unit: CompileUnit, umask: int | None) -> CompileResult | LocalOnly:
         if self._use_cache:
-            entry = await self._look_up(unit)
+            entry = await self._lookup.find(unit)
             if entry is not None:
                 result = ActionResult.from_bytes(entry.result)
                 fetched = await self._fetch(unit, result, umask, entry=entry)
@@ -111,6 +114,8 @@ class RemoteCompiler:
         inputs = await self._inputs.prepare(unit)
         if isinstance(inputs, LocalOnly):
             return inputs
+        if self._history is not None:
+            self._history.saw((tokenise(p, self._root), d.hash) for p, d in inputs.files)
         answer = await self._submit(unit, inputs.root)
         if not isinstance(answer, JobComplete):
             return LocalOnly(_why(answer))
@@ -119,42 +124,6 @@ class RemoteCompiler:
         result = ActionResult.from_bytes(answer.result)
         compiled = await self._fetch(unit, result, umask, answer.worker)
         return compiled or LocalOnly("the result's blobs are lost")
-
-    # ── the cache ───────────────────────────────────────────────────────────────────────────────
-
-    async def _look_up(self, unit: CompileUnit) -> CacheEntry | None:
-        inputs = KeyInputs(
-            toolchain=unit.toolchain.id,
-            arguments=normalise(unit.command, self._root),
-            environment=unit.environment,
-            directory=tokenise(unit.directory, self._root),
-            source=self._digests.digest(unit.source),
-            platform=self._platform,
-        )
-        key = inputs.key()
-        for entry in self._near.entries(key):
-            if self._applies(entry):
-                return entry
-        entries = await self._cluster.entries(key)
-        self._near.keep_entries(key, entries)
-        for entry in entries:
-            if self._applies(entry):
-                return entry
-        return None
-
-    def _applies(self, entry: CacheEntry) -> bool:
-        """Tell whether an entry's exact inputs, and absences, are those of today's tree."""
-        if entry.root not in ("", self._root):
-            return False
-        try:
-            tokens = unpack_paths(entry.paths)
-            absent = unpack_paths(entry.absent)
-            lines = [(t, self._digests.digest(expand(t, self._root))) for t in tokens]
-        except (OSError, ValueError):
-            return False  # a file that the entry needs is gone: it does not apply
-        if Digest.of(manifest(lines)) != entry.manifest:
-            return False
-        return not any(os.path.lexists(expand(path, self._root)) for path in absent)
 
     # ── execution ───────────────────────────────────────────────────────────────────────────────
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
 from cyxmake_cli import config
 from cyxmake_cli.cluster.client import ClusterClient
+from cyxmake_cli.cluster.history import History
 from cyxmake_cli.cluster.inputs import InputRoots
 from cyxmake_cli.cluster.joined import Joined
 from cyxmake_cli.cluster.remote import RemoteCompiler
 from cyxmake_cli.cluster.runner import EdgeRunner
 from cyxmake_cli.cluster.toolchains import Toolchains
+from cyxmake_cli.ninja.driver import EdgeResult
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.errors import ConfigError, CyxError
 from cyxmake_common.includes.closure import IncludeClosure, RealFileSystem
@@ -58,6 +60,7 @@ class BuildSession:
         self._toolchains = Toolchains(self._cache_dir)
         closures = IncludeClosure(RealFileSystem())
         self._inputs = InputRoots(closures, self._digests, self._toolchains)
+        self._history = History(self._cache_dir / "history", root)
         self._joined: Joined | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._cpus = os.cpu_count() or 1
@@ -91,16 +94,20 @@ class BuildSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._history.save()
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
         if self._joined is not None:
             await self._joined.close()
 
-    def forget(self, paths: Iterable[str]) -> None:
-        """Drop what is remembered of files, relative to the build directory, that were written."""
+    def finished(self, outputs: Sequence[str], result: EdgeResult) -> None:
+        """Take note of an edge that ended: its outputs are other files now."""
+        paths = [os.path.join(self._directory, path) for path in outputs]  # noqa: PTH118 - as spelled
         for path in paths:
-            self._inputs.forget(os.path.join(self._directory, path))  # noqa: PTH118 - as spelled
+            self._inputs.forget(path)
+        if paths:
+            self._history.note(paths[0], result.where.value, result.worker, result.reason)
 
     def traffic(self) -> tuple[int, int]:
         """Return the bytes sent to and received from the cluster."""
@@ -138,6 +145,7 @@ class BuildSession:
                 self._digests,
                 root=self._root,
                 use_cache=self._use_cache,
+                history=self._history,
             )
         )
 

@@ -43,6 +43,11 @@ class CompileUnit:
     outputs: tuple[str, ...]
 
     @property
+    def main_output(self) -> str:
+        """Return the object's absolute path."""
+        return posixpath.join(self.directory, self.outputs[0])
+
+    @property
     def source(self) -> str:
         """Return the main source's absolute path, as spelled."""
         return posixpath.join(self.directory, self.command.source)

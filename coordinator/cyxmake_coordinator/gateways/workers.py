@@ -115,7 +115,8 @@ class WorkerPeer:
             case StatusGet():
                 self._connection.send_soon(self._house.status(), reply_to=envelope.id)
             case Drain() as wish:
-                self._shell.drain(name, wish.on)
+                # Its own wish ends with its session; only an administrator's is remembered.
+                self._shell.feed(events.WorkerDrain(self._shell.now(), name, wish.on))
             case _:
                 pass
 

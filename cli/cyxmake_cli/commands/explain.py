@@ -1,0 +1,74 @@
+"""`cyxmake explain`: why did this rebuild, run here, miss the cache?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from cyxmake_common.errors import UsageError
+
+
+@click.command("explain", epilog="Example: cyxmake explain miss src/main.c.o")
+@click.argument("question", type=click.Choice(["miss", "rebuild", "placement"]))
+@click.argument("path")
+@click.option(
+    "-C", "directory", type=click.Path(path_type=Path), default=Path(),
+    help="The project (default: the current directory).",
+)  # fmt: skip
+@click.option(
+    "--build-dir", type=click.Path(path_type=Path),
+    help="Where the project builds (default: its build.ninja, else `build`).",
+)  # fmt: skip
+def command(question: str, path: str, directory: Path, build_dir: Path | None) -> None:
+    """Say why an output was compiled anew (miss), would be now (rebuild), or ran where it did.
+
+    PATH is an output, or a part of its name; `miss` and `placement` speak of the last build.
+    """
+    from cyxmake_cli.analysis.detectors import detect
+
+    project = detect(directory, build_dir)
+    if question == "rebuild":
+        _rebuild(project.build, path)
+    else:
+        _last_build(str(project.source), path, placement=question == "placement")
+
+
+def _rebuild(build: Path, path: str) -> None:
+    from cyxmake_cli.ninja.disk import RealDisk
+    from cyxmake_cli.ninja.session import BuildGraph, Options
+
+    graph = BuildGraph.load(RealDisk(str(build)), Options(dry_run=True, explain=True))
+    graph.plan()
+    edges = [edge for edge in graph.wanted() if any(path in str(n.path) for n in edge.outputs)]
+    if not edges:
+        click.echo(f"{path}: up to date, or nothing that is built by default")
+    for edge in edges:
+        click.echo(str(edge.outputs[0].path))
+        for reason in graph.explanations(edge):
+            click.echo(f"  {reason}")
+
+
+def _last_build(root: str, path: str, *, placement: bool) -> None:
+    from cyxmake_cli import config
+    from cyxmake_cli.cluster.history import History
+
+    units = History(config.cache_directory() / "history", root).units()
+    named = os.path.abspath(path)  # noqa: PTH100 - symlinks stay as they are spelled
+    tail = named[len(root) :] if named.startswith(root + "/") else path
+    found = {name: record for name, record in units.items() if path in name or tail in name}
+    if not found:
+        raise UsageError(
+            f"no build of this project here made anything named {path}",
+            next_step="run `cyxmake dbuild` first, or name an output such as main.c.o",
+        )
+    for name, record in sorted(found.items()):
+        place = f"on {record.worker}" if record.place == "remote" else record.place
+        click.echo(f"{name.replace('{root}/', '')}: {place or 'not finished'}")
+        if placement and record.place != "local":
+            continue
+        if record.place == "cache":
+            click.echo("  its inputs were those of a stored result")
+        for reason in record.why:
+            click.echo(f"  {reason}")
