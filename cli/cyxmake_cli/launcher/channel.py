@@ -32,7 +32,7 @@ def connect(home: Home, seconds: float) -> socket.socket:
     """Connect to the agent; raises OSError. Every later call may take as long as `seconds`."""
     if sys.platform == "win32":
         return _connect_loopback(home, seconds)
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = _above_streams(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
     try:
         connection.setblocking(False)
         with _inside(home.path):
@@ -76,6 +76,16 @@ def is_ours(connection: socket.socket) -> bool:
     # struct xucred of the BSDs: version, user, ...; option LOCAL_PEERCRED of level 0
     data = connection.getsockopt(0, 1, 76)
     return struct.unpack_from("=II", data)[1] == os.geteuid()
+
+
+def _above_streams(connection: socket.socket) -> socket.socket:
+    """Return the same socket under a number that is none of a closed standard stream's."""
+    if sys.platform == "win32" or connection.fileno() > 2:
+        return connection
+    import fcntl
+
+    with connection:
+        return socket.socket(fileno=fcntl.fcntl(connection, fcntl.F_DUPFD_CLOEXEC, 3))
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ and for `cyxmake cc`; it says nothing of its own while there is a compiler that 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import sys
@@ -73,7 +74,7 @@ def _ask(call: Call, environ: MutableMapping[str, str]) -> int | None:
         return None
     assert call.compiler is not None
     request = protocol.CompileRequest(
-        directory, call.compiler, call.argv, environ, _umask(), sys.stderr.isatty()
+        directory, call.compiler, call.argv, environ, _umask(), os.isatty(2)
     )
     with connection:
         try:
@@ -121,18 +122,20 @@ def _become(compiler: str, argv: Sequence[str], environ: MutableMapping[str, str
         # There is no exec: a child's streams are ours, and its status becomes ours.
         return subprocess.run([compiler, *argv[1:]], check=False, env=dict(environ)).returncode
     try:
-        os.execve(compiler, list(argv), environ)  # noqa: S606 - the compiler that was asked for
+        try:
+            os.execve(compiler, list(argv), environ)  # noqa: S606 - the compiler that was meant
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+            # A script without its first line: who looks for programs in PATH gives it to a shell.
+            os.execve("/bin/sh", ["/bin/sh", compiler, *argv[1:]], environ)  # noqa: S606
     except OSError as error:
-        return _fail(call_name(argv), error.strerror, 127 if error.errno == 2 else 126)
-
-
-def call_name(argv: Sequence[str]) -> str:
-    """Return the name that messages use for a call."""
-    return argv[0] if argv else ""
+        return _fail(argv[0], error.strerror, 127 if error.errno == errno.ENOENT else 126)
 
 
 def _fail(name: str, why: str | None, status: int) -> int:
-    sys.stderr.write(f"cyxmake: {name}: {why}\n")
+    with contextlib.suppress(OSError):
+        _write(2, os.fsencode(f"cyxmake: {name}: {why}\n"))
     return status
 
 

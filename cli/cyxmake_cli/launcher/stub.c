@@ -1,8 +1,8 @@
 /* Stands in for a compiler: asks the resident agent for plain compiles, becomes the real compiler
  * for everything else.
  *
- * Knows nothing of clusters and caches. client.py does the same in Python; protocol.py describes
- * the bytes. It never says anything of its own while there is a compiler that can speak.
+ * Knows nothing of clusters. client.py does the same in Python; protocol.py describes the bytes.
+ * It never says anything of its own while there is a compiler that can speak.
  *
  * CYX_HOME (the agent's folder) and CYX_PYTHON (who runs the agent) are defined when it is built.
  */
@@ -26,15 +26,11 @@
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
 #endif
-#ifndef O_CLOEXEC
-#define O_CLOEXEC 0
-#endif
 
 #define MARKER ".cyxmake-launcher"
 #define SILENCE_SECONDS 30 /* the agent says every few seconds that it is alive */
 #define RESTART_SECONDS 10 /* an agent that cannot start is not tried more often */
 #define MOST_DEPTH 8
-#define MOST_TEXT (1u << 30)
 
 extern char **environ;
 
@@ -47,8 +43,7 @@ static const char *const probes[] = {"conftest", "CMakeFiles/CMakeTmp", "CMakeSc
     "CompilerId", "meson-private", "_configtest", NULL};
 static const char *const local_only[] = {"-", "-E", "-M", "-MM", "-###", "-fsyntax-only", NULL};
 
-static int is_probe(const char *text)
-{
+static int is_probe(const char *text) {
     for (int i = 0; probes[i]; i++)
         if (strstr(text, probes[i]))
             return 1;
@@ -56,8 +51,7 @@ static int is_probe(const char *text)
 }
 
 /* Tells whether the agent should be asked at all. */
-static int may_be_compile(char **argv)
-{
+static int may_be_compile(char **argv) {
     int compiles = 0;
     for (int i = 1; argv[i]; i++) {
         compiles |= !strcmp(argv[i], "-c") || !strcmp(argv[i], "-S");
@@ -70,8 +64,7 @@ static int may_be_compile(char **argv)
     return compiles;
 }
 
-static int is_masquerade(const char *folder, size_t length)
-{
+static int is_masquerade(const char *folder, size_t length) {
     char path[PATH_MAX];
     struct stat state;
     if (snprintf(path, sizeof path, "%.*s/" MARKER, (int)length, folder) >= (int)sizeof path)
@@ -81,8 +74,7 @@ static int is_masquerade(const char *folder, size_t length)
 
 /* Takes our folders out of PATH, so that neither we nor the compiler ever meet a stub there, and
  * returns the first program of that name in what is left, as execvp would find it. */
-static char *search_path(const char *name)
-{
+static char *search_path(const char *name) {
     static char found[PATH_MAX];
     struct stat state;
     const char *path = getenv("PATH"), *from = path ? path : "/bin:/usr/bin";
@@ -109,8 +101,7 @@ static char *search_path(const char *name)
 }
 
 /* Returns the working directory by the name that compilers give it. */
-static const char *directory(char *buffer, size_t size)
-{
+static const char *directory(char *buffer, size_t size) {
     const char *named = getenv("PWD");
     struct stat one, other;
     if (named && *named == '/' && stat(named, &one) == 0 && stat(".", &other) == 0 &&
@@ -120,8 +111,7 @@ static const char *directory(char *buffer, size_t size)
 }
 
 /* Starts an agent for those who come after us; the lock that it inherits keeps it the only one. */
-static void start_agent(const char *folder)
-{
+static void start_agent(const char *folder) {
     char path[PATH_MAX];
     struct stat state;
     int size = snprintf(path, sizeof path, "%s/agent.lock", folder);
@@ -149,13 +139,12 @@ static void start_agent(const char *folder)
 }
 
 /* Goes there and comes back, since a long path does not fit into a socket's address. */
-static int connect_to(int fd, const char *folder)
-{
+static int connect_to(int fd, const char *folder) {
     struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "agent.sock"};
     int here = open(".", O_RDONLY | O_CLOEXEC);
     if (here < 0)
         return -1;
-    int failed = chdir(folder) != 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0;
+    int failed = chdir(folder) || connect(fd, (struct sockaddr *)&address, sizeof address);
     int problem = errno;
     if (fchdir(here) != 0)
         _exit(127); /* nothing that we start would be where it should be */
@@ -164,8 +153,7 @@ static int connect_to(int fd, const char *folder)
     return failed;
 }
 
-static int is_ours(int fd)
-{
+static int is_ours(int fd) {
 #ifdef SO_PEERCRED
     struct ucred peer;
     socklen_t size = sizeof peer;
@@ -178,8 +166,7 @@ static int is_ours(int fd)
 }
 
 /* Sends, reads or writes everything; 0 when it could. */
-static int all(char how, int fd, char *data, size_t size)
-{
+static int all(char how, int fd, char *data, size_t size) {
     while (size) {
         ssize_t done = how == 's'   ? send(fd, data, size, MSG_NOSIGNAL)
                        : how == 'r' ? recv(fd, data, size, 0)
@@ -195,8 +182,7 @@ static int all(char how, int fd, char *data, size_t size)
 }
 
 /* Adds a list of texts, or only measures it; returns where the next one goes. */
-static size_t add(char *data, size_t at, char *const *texts, uint32_t *count)
-{
+static size_t add(char *data, size_t at, char *const *texts, uint32_t *count) {
     for (*count = 0; texts[*count]; ++*count) {
         size_t size = strlen(texts[*count]) + 1;
         if (data)
@@ -206,8 +192,7 @@ static size_t add(char *data, size_t at, char *const *texts, uint32_t *count)
     return at;
 }
 
-static int send_request(int fd, const char *cwd, const char *compiler, char **argv)
-{
+static int send_request(int fd, const char *cwd, const char *compiler, char **argv) {
     struct header head = {.magic = {'C', 'Y', 'X', '1'}, .flags = isatty(2) ? 1 : 0};
     char *const places[] = {(char *)cwd, (char *)compiler, NULL}, *data = NULL;
     uint32_t two;
@@ -227,8 +212,7 @@ static int send_request(int fd, const char *cwd, const char *compiler, char **ar
 }
 
 /* Returns the compiler's exit status, its words written; or -1 when the agent leaves it to us. */
-static int receive_answer(int fd)
-{
+static int receive_answer(int fd) {
     char what;
     uint32_t sizes[3];
     do {
@@ -236,8 +220,6 @@ static int receive_answer(int fd)
             return -1;
     } while (what == 'K');
     if (what != 'D' || all('r', fd, (char *)sizes, sizeof sizes) != 0)
-        return -1;
-    if (sizes[1] > MOST_TEXT || sizes[2] > MOST_TEXT)
         return -1;
     char *text = malloc((size_t)sizes[1] + sizes[2] + 1);
     if (!text || all('r', fd, text, (size_t)sizes[1] + sizes[2]) != 0)
@@ -247,18 +229,18 @@ static int receive_answer(int fd)
     return (int)sizes[0];
 }
 
-static int ask(const char *compiler, char **argv)
-{
+static int ask(const char *compiler, char **argv) {
     char buffer[PATH_MAX], folder[PATH_MAX];
     const char *cwd = directory(buffer, sizeof buffer);
     const char *cache = getenv("CYXMAKE_CACHE_DIR");
     struct timeval patience = {.tv_sec = SILENCE_SECONDS};
-    int named = cache && *cache == '/';
-    int size = snprintf(folder, sizeof folder, "%s%s", named ? cache : CYX_HOME, named ? "/launcher" : "");
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (!cwd || is_probe(cwd) || size >= (int)sizeof folder || fd < 0)
+    int size = cache && *cache == '/' ? snprintf(folder, sizeof folder, "%s/launcher", cache)
+                                      : snprintf(folder, sizeof folder, "%s", CYX_HOME);
+    if (!cwd || is_probe(cwd) || size >= (int)sizeof folder)
         return -1;
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    int low = socket(AF_UNIX, SOCK_STREAM, 0); /* if it fails, so does all that follows */
+    int fd = fcntl(low, F_DUPFD_CLOEXEC, 3);   /* a closed stream's number must stay closed */
+    close(low);
     fcntl(fd, F_SETFL, O_NONBLOCK); /* a full queue means: do it yourself */
     int result = -1;
     if (connect_to(fd, folder) != 0) {
@@ -275,16 +257,15 @@ static int ask(const char *compiler, char **argv)
     return result;
 }
 
-static int fail(const char *name, const char *why, int status)
-{
+static int fail(const char *name, const char *why, int status) {
     fprintf(stderr, "cyxmake: %s: %s\n", name, why);
     return status;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
-    const char *disabled = getenv("CYXMAKE_LAUNCHER_DISABLE"), *guard = getenv("CYXMAKE_LAUNCHER_DEPTH");
+    const char *disabled = getenv("CYXMAKE_LAUNCHER_DISABLE");
+    const char *guard = getenv("CYXMAKE_LAUNCHER_DEPTH");
     int depth = guard ? atoi(guard) : 0;
     char number[16];
     if (strncmp(name, "cyxmake-cc", 10) == 0) { /* named as a launcher: the compiler comes next */
@@ -312,7 +293,7 @@ int main(int argc, char **argv)
         if (status >= 0)
             return status;
     }
-    execv(compiler, argv);
+    execvp(compiler, argv); /* as make would, a script without its first line included */
     int problem = errno;
     return fail(name, strerror(problem), problem == ENOENT ? 127 : 126);
 }
