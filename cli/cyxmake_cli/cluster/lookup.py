@@ -7,7 +7,7 @@ everything that it looked for in vain, is in today's tree as it was then.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from cyxmake_cli.cluster.client import ClusterClient
 from cyxmake_cli.cluster.history import History
@@ -18,6 +18,28 @@ from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.digest import Digest
 from cyxmake_common.protocol.messages import CacheEntry
 from cyxmake_common.toolchain.normalise import normalise
+
+
+class Absences:
+    """Remembers which paths exist, between two moments at which files may have come into being.
+
+    Thousands of units ask for the same absent headers. Any command of the build may make files
+    that it does not declare, so everything is forgotten whenever one has run here.
+    """
+
+    def __init__(self) -> None:
+        self._exists: dict[str, bool] = {}
+
+    def __call__(self, path: str) -> bool:
+        """Tell whether anything stands at a path, be it a broken link."""
+        exists = self._exists.get(path)
+        if exists is None:
+            exists = self._exists[path] = os.path.lexists(path)
+        return exists
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._exists.clear()
 
 
 class Lookup:
@@ -31,6 +53,7 @@ class Lookup:
         platform: tuple[tuple[str, str], ...],
         near: Near | None = None,
         history: History | None = None,
+        exists: Callable[[str], bool] = os.path.lexists,
     ) -> None:
         self._cluster = cluster
         self._digests = digests
@@ -38,6 +61,7 @@ class Lookup:
         self._platform = platform
         self._near = near or Near()
         self._history = history
+        self._exists = exists
 
     def inputs(self, unit: CompileUnit) -> KeyInputs:
         """Return what a unit's reduced key is made of; raises OSError for a lost source."""
@@ -91,7 +115,7 @@ class Lookup:
         if Digest.of(manifest(lines)) != entry.manifest:
             return self._changed(lines)
         for path in absent:
-            if os.path.lexists(expand(path, self._root)):
+            if self._exists(expand(path, self._root)):
                 return [f"{path} is there now; the compiler looked for it and did not find it"]
         if self._history is not None:
             self._history.saw((token, digest.hash) for token, digest in lines)

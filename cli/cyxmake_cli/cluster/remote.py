@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -74,6 +75,7 @@ class RemoteCompiler:
         use_cache: bool = True,
         near: Near | None = None,
         history: History | None = None,
+        exists: Callable[[str], bool] = os.path.lexists,
     ) -> None:
         self._cluster = cluster
         self._inputs = inputs
@@ -83,7 +85,7 @@ class RemoteCompiler:
         self._uploads = Uploads(cluster)
         self._history = history
         self._platform = ((ISA, isa()), (OS_FAMILY, os_family()))
-        self._lookup = Lookup(cluster, digests, root, self._platform, self._near, history)
+        self._lookup = Lookup(cluster, digests, root, self._platform, self._near, history, exists)
 
     async def compile(
         self, unit: CompileUnit, *, umask: int | None = None

@@ -18,10 +18,11 @@ from cyxmake_cli.cluster.client import ClusterClient
 from cyxmake_cli.cluster.history import History
 from cyxmake_cli.cluster.inputs import InputRoots
 from cyxmake_cli.cluster.joined import Joined
+from cyxmake_cli.cluster.lookup import Absences
 from cyxmake_cli.cluster.remote import RemoteCompiler
 from cyxmake_cli.cluster.runner import EdgeRunner
 from cyxmake_cli.cluster.toolchains import Toolchains
-from cyxmake_cli.ninja.driver import EdgeResult
+from cyxmake_cli.ninja.driver import EdgeResult, Where
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.errors import ConfigError, CyxError
 from cyxmake_common.includes.closure import IncludeClosure, RealFileSystem
@@ -61,6 +62,7 @@ class BuildSession:
         closures = IncludeClosure(RealFileSystem())
         self._inputs = InputRoots(closures, self._digests, self._toolchains)
         self._history = History(self._cache_dir / "history", root)
+        self._absences = Absences()
         self._joined: Joined | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._cpus = os.cpu_count() or 1
@@ -106,6 +108,8 @@ class BuildSession:
         paths = [os.path.join(self._directory, path) for path in outputs]  # noqa: PTH118 - as spelled
         for path in paths:
             self._inputs.forget(path)
+        if result.where is Where.LOCAL:
+            self._absences.clear()
         if paths:
             self._history.note(paths[0], result.where.value, result.worker, result.reason)
 
@@ -146,6 +150,7 @@ class BuildSession:
                 root=self._root,
                 use_cache=self._use_cache,
                 history=self._history,
+                exists=self._absences,
             )
         )
 

@@ -83,10 +83,10 @@ def render(summary: Summary) -> list[str]:
     if summary["bytes_up"] or summary["bytes_down"]:
         up, down = _size(summary["bytes_up"]), _size(summary["bytes_down"])
         lines.append(f"sent {up}, received {down}")
-    if summary["compile_seconds"]:
+    if summary["speedup"] > 1:
         lines.append(
-            f"{summary['compile_seconds']:.1f} s of commands: {summary['speedup']:.1f} x "
-            "the speed of running them one after another"
+            f"the commands take {summary['compile_seconds']:.1f} s one after another: "
+            f"{summary['speedup']:.1f} x as fast"
         )
     return lines
 
