@@ -15,6 +15,7 @@ import click
 from cyxmake_common.errors import CyxError, ExitStatus
 
 _COMMANDS: Final = {
+    "cache": "Show, verify or clear what this machine keeps for builds.",
     "cc": "Run one compiler on the cluster.",
     "dbuild": "Build a project on the cluster.",
     "launcher": "Send the compiles of any build tool to the cluster.",

@@ -14,7 +14,7 @@ def cyxmake(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run the command line."""
     return subprocess.run(
         python("cyxmake_cli.main", *arguments),
-        env=environment(**env), capture_output=True, text=True, check=False,
+        env=environment(**env), capture_output=True, text=True, check=False, input="",
     )  # fmt: skip
 
 
@@ -53,3 +53,18 @@ def test_a_broken_manifest_names_file_and_line(tmp_path: Path) -> None:
     done = cyxmake("dbuild", "-C", str(tmp_path))
     assert done.returncode == 1
     assert "build.ninja:3" in done.stderr
+
+
+def test_cache_is_measured_and_cleared_after_asking(tmp_path: Path) -> None:
+    """Sizes are shown; nothing is removed without a yes; only our own folders go."""
+    kept, mine = tmp_path / "other", tmp_path / "toolchains"
+    for folder in (kept, mine):
+        folder.mkdir()
+        (folder / "file").write_bytes(b"x" * 3_000_000)
+    env = {"CYXMAKE_CACHE_DIR": str(tmp_path)}
+    assert "3.0 MB in      1 files" in cyxmake("cache", "stats", **env).stdout
+    assert cyxmake("cache", "clear", **env).returncode == 130  # no answer is a no
+    assert mine.exists()
+    assert "removed 3.0 MB" in cyxmake("cache", "clear", "--yes", **env).stdout
+    assert not mine.exists()
+    assert kept.exists()

@@ -1,0 +1,85 @@
+"""`cyxmake cache`: what this machine keeps for builds, how sound it is, and how to be rid of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import click
+
+from cyxmake_cli import config
+from cyxmake_common.errors import ConfigError, ExitStatus
+
+_PARTS = {
+    "embedded/coordinator": "results and blobs of the embedded cluster",
+    "embedded/worker": "inputs and toolchains laid out by the embedded worker",
+    "toolchains": "descriptions of compilers",
+    "history": "what explains misses",
+}
+"""Folder below the cache directory to what it holds."""
+
+
+@click.group("cache", epilog="Example: cyxmake cache stats")
+def command() -> None:
+    """Show, verify or clear what this machine keeps for builds.
+
+    A cluster's own store is looked after by `cyxmake-coordinator status` and `fsck`.
+    """
+
+
+@command.command("stats")
+def stats() -> None:
+    """Show the size of each part of the cache."""
+    base = config.cache_directory()
+    click.echo(f"{base}")
+    for part, what in _PARTS.items():
+        files, size = _measure(base / part)
+        click.echo(f"  {size / 1e6:10.1f} MB in {files:6} files: {what} ({part})")
+
+
+@command.command("verify")
+def verify() -> ExitStatus:
+    """Check every blob of the embedded cluster; damaged ones are removed, and made anew later."""
+    import subprocess
+    import sys
+
+    data = config.cache_directory() / "embedded" / "coordinator"
+    if not data.is_dir():
+        click.echo("there is no embedded cluster's store yet")
+        return ExitStatus.OK
+    argv = [sys.executable, "-m", "cyxmake_coordinator.main", "fsck", "--data-dir", str(data)]
+    return ExitStatus(subprocess.run(argv, check=False).returncode)
+
+
+@command.command("clear")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def clear(yes: bool) -> None:
+    """Remove everything that builds keep on this machine; the next build starts cold."""
+    base = config.cache_directory()
+    if (base / "embedded" / "coordinator" / "embedded.json").exists():
+        raise ConfigError(
+            "a build uses the embedded cluster right now", next_step="try again when it has ended"
+        )
+    size = sum(_measure(base / part)[1] for part in _PARTS)
+    if not yes:
+        click.confirm(f"remove {size / 1e6:.1f} MB below {base}?", abort=True)
+    for part in _PARTS:
+        shutil.rmtree(base / part, ignore_errors=True)
+    left = [part for part in _PARTS if (base / part).exists()]
+    if left:
+        raise ConfigError(f"could not remove {', '.join(left)} below {base}")
+    click.echo(f"removed {size / 1e6:.1f} MB")
+
+
+def _measure(directory: Path) -> tuple[int, int]:
+    """Return how many files a directory holds, and their bytes; two names count once."""
+    seen: dict[tuple[int, int], int] = {}
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            try:
+                status = os.lstat(os.path.join(folder, name))  # noqa: PTH118 - may be many
+            except OSError:
+                continue  # removed meanwhile
+            seen[status.st_dev, status.st_ino] = status.st_size
+    return len(seen), sum(seen.values())
