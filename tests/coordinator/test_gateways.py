@@ -15,8 +15,8 @@ from cyxmake_common.net.authority import authority_pem
 from cyxmake_common.net.token import split_address
 from cyxmake_common.net.wss import Introduction, connect
 from cyxmake_common.outcome import OutcomeKind
+from cyxmake_common.protocol.bulk import BatchPut, SmallBlob
 from cyxmake_common.protocol.messages import (
-    BatchPut,
     Channel,
     Drain,
     Heartbeat,
@@ -27,7 +27,6 @@ from cyxmake_common.protocol.messages import (
     LeaseResult,
     Peer,
     RunningLease,
-    SmallBlob,
     StatusGet,
 )
 from support.coordinators import LiveCoordinator, live_coordinator

@@ -20,7 +20,8 @@ from cyxmake_common.protocol.codec import (
     decode,
     encode,
 )
-from cyxmake_common.protocol.messages import MESSAGES, Done, Heartbeat, Hello, Message
+from cyxmake_common.protocol.kinds import MESSAGES
+from cyxmake_common.protocol.messages import Done, Heartbeat, Hello, Message
 from support.messages import EXAMPLES, anything, message
 
 subprotocols = st.sampled_from(SUBPROTOCOLS)

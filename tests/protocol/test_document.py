@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cyxmake_common.protocol.document import BEGIN, END, main, rewrite, tables
-from cyxmake_common.protocol.messages import MESSAGES
+from cyxmake_common.protocol.kinds import MESSAGES
 
 PAGE = Path(__file__).parents[2] / "docs" / "PROTOCOL.md"
 

@@ -18,7 +18,8 @@ from cyxmake_common.protocol.codec import (
     decode,
     encode,
 )
-from cyxmake_common.protocol.messages import MESSAGES, Message
+from cyxmake_common.protocol.kinds import MESSAGES
+from cyxmake_common.protocol.messages import Message
 from support.messages import EXAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -6,12 +6,12 @@ import pytest
 
 from cyxmake_common import errors
 from cyxmake_common.errors import CyxError, Denied, ProtocolError, StoreFull, VersionMismatch
+from cyxmake_common.protocol.bulk import BlobStored
 from cyxmake_common.protocol.codec import UnknownType
+from cyxmake_common.protocol.kinds import MESSAGES
 from cyxmake_common.protocol.messages import (
-    MESSAGES,
     PROTOCOL_OLDEST,
     PROTOCOL_VERSION,
-    BlobStored,
     Channel,
     Done,
     Error,

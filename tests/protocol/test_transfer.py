@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import ProtocolError
-from cyxmake_common.protocol.messages import BlobAck, BlobChunk, Encoding, Limits, SmallBlob
+from cyxmake_common.protocol.bulk import BlobAck, BlobChunk, Encoding, SmallBlob
+from cyxmake_common.protocol.messages import Limits
 from cyxmake_common.protocol.transfer import (
     BATCH_BYTES,
     SMALL_BYTES,

@@ -13,7 +13,9 @@ from pydantic import BaseModel
 
 from cyxmake_common.digest import Digest
 from cyxmake_common.outcome import Cause, OutcomeKind
+from cyxmake_common.protocol import bulk
 from cyxmake_common.protocol import messages as m
+from cyxmake_common.protocol.kinds import MESSAGES
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -142,16 +144,16 @@ EXAMPLES: Final[tuple[m.Message, ...]] = (
     m.ActionCacheEntries(entries=(_ENTRY,)),
     m.ArtifactsGet(action=ONE),
     m.Artifacts(found=True, artifacts=(m.Artifact(path="a/b.o", digest=ONE, executable=True),)),
-    m.BlobPut(digest=ONE),
-    m.BlobReady(offset=4096),
-    m.BlobChunk(offset=4096, data=b"\xfb\xff\xfe", encoding=m.Encoding.ZSTD),
-    m.BlobAck(offset=8192),
-    m.BlobStored(),
-    m.BlobGet(digest=TWO, offset=17),
-    m.BatchPut(blobs=(m.SmallBlob(digest=ONE, data=b"one"),)),
-    m.BatchGet(digests=(ONE, TWO)),
-    m.BatchBlobs(
-        blobs=(m.SmallBlob(digest=ONE, data=b"(\xb5", encoding=m.Encoding.ZSTD),), missing=(TWO,)
+    bulk.BlobPut(digest=ONE),
+    bulk.BlobReady(offset=4096),
+    bulk.BlobChunk(offset=4096, data=b"\xfb\xff\xfe", encoding=bulk.Encoding.ZSTD),
+    bulk.BlobAck(offset=8192),
+    bulk.BlobStored(),
+    bulk.BlobGet(digest=TWO, offset=17),
+    bulk.BatchPut(blobs=(bulk.SmallBlob(digest=ONE, data=b"one"),)),
+    bulk.BatchGet(digests=(ONE, TWO)),
+    bulk.BatchBlobs(
+        blobs=(bulk.SmallBlob(digest=ONE, data=b"(\xb5", encoding=bulk.Encoding.ZSTD),), missing=(TWO,)
     ),
 )
 """Every message once, with no field at its default where that can be."""
@@ -179,7 +181,7 @@ anything = st.recursive(
 
 def message() -> st.SearchStrategy[m.Message]:
     """Return a strategy of all valid messages."""
-    return st.one_of(*(record(kind) for kind in m.MESSAGES.values()))
+    return st.one_of(*(record(kind) for kind in MESSAGES.values()))
 
 
 def record(kind: type[_Model]) -> st.SearchStrategy[_Model]:

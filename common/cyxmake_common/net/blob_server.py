@@ -26,8 +26,7 @@ from cyxmake_common.errors import (
     ProtocolError,
 )
 from cyxmake_common.net.connection import Connection
-from cyxmake_common.protocol.codec import Envelope
-from cyxmake_common.protocol.messages import (
+from cyxmake_common.protocol.bulk import (
     BatchBlobs,
     BatchGet,
     BatchPut,
@@ -37,11 +36,10 @@ from cyxmake_common.protocol.messages import (
     BlobPut,
     BlobReady,
     BlobStored,
-    Done,
-    Error,
-    Message,
     SmallBlob,
 )
+from cyxmake_common.protocol.codec import Envelope
+from cyxmake_common.protocol.messages import Done, Error, Message
 from cyxmake_common.protocol.session import to_error
 from cyxmake_common.protocol.transfer import (
     BlobReceiver,

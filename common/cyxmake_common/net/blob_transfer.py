@@ -17,16 +17,8 @@ from cyxmake_common.errors import ConnectionLost, CyxError, ProtocolError
 from cyxmake_common.net.blob_io import SourceReader
 from cyxmake_common.net.connection import Connection
 from cyxmake_common.net.exchange import Exchange
-from cyxmake_common.protocol.messages import (
-    BlobAck,
-    BlobChunk,
-    BlobGet,
-    BlobPut,
-    BlobReady,
-    BlobStored,
-    Error,
-    Message,
-)
+from cyxmake_common.protocol.bulk import BlobAck, BlobChunk, BlobGet, BlobPut, BlobReady, BlobStored
+from cyxmake_common.protocol.messages import Error, Message
 from cyxmake_common.protocol.transfer import BlobReceiver, BlobSender, Terms
 
 IDLE_SECONDS: Final = 120.0

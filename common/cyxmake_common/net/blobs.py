@@ -32,7 +32,8 @@ from cyxmake_common.net.blob_io import (
 from cyxmake_common.net.blob_server import TransfersFull, serve_bulk
 from cyxmake_common.net.blob_transfer import Download, Upload, conversation, expect
 from cyxmake_common.net.connection import Connection
-from cyxmake_common.protocol.messages import BatchBlobs, BatchGet, BatchPut, Done
+from cyxmake_common.protocol.bulk import BatchBlobs, BatchGet, BatchPut
+from cyxmake_common.protocol.messages import Done
 from cyxmake_common.protocol.transfer import SMALL_BYTES, batches, pack_small, unpack_small
 
 __all__ = ["BlobClient", "BlobSource", "serve_bulk"]

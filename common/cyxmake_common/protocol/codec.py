@@ -14,7 +14,8 @@ import msgpack
 from pydantic import ValidationError
 
 from cyxmake_common.errors import ProtocolError
-from cyxmake_common.protocol.messages import MAX_NAME, MESSAGES, Message
+from cyxmake_common.protocol.kinds import MESSAGES
+from cyxmake_common.protocol.messages import MAX_NAME, Message
 
 SUBPROTOCOL_MSGPACK: Final = "cyxmake.v1.msgpack"
 SUBPROTOCOL_JSON: Final = "cyxmake.v1.json"

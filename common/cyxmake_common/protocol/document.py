@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cyxmake_common.digest import Digest
-from cyxmake_common.protocol.messages import MESSAGES, Channel, Message, Peer
+from cyxmake_common.protocol.kinds import MESSAGES
+from cyxmake_common.protocol.messages import Channel, Message, Peer
 
 BEGIN: Final = "<!-- messages: begin (python -m cyxmake_common.protocol.document) -->"
 END: Final = "<!-- messages: end -->"

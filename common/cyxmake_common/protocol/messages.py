@@ -67,10 +67,10 @@ class Peer(StrEnum):
 
 
 _EVERYONE: Final = frozenset(Peer)
-_CALLERS: Final = frozenset({Peer.CLIENT, Peer.WORKER, Peer.ADMIN})
+CALLERS: Final = frozenset({Peer.CLIENT, Peer.WORKER, Peer.ADMIN})
 _CLIENTS: Final = frozenset({Peer.CLIENT, Peer.ADMIN})
 _WORKERS: Final = frozenset({Peer.WORKER})
-_COORDINATOR: Final = frozenset({Peer.COORDINATOR})
+FROM_COORDINATOR: Final = frozenset({Peer.COORDINATOR})
 
 
 class Message(BaseModel):
@@ -135,7 +135,7 @@ class Hello(Message):
 
     type = "hello"
     channels = frozenset(Channel)
-    senders = _CALLERS
+    senders = CALLERS
     oldest: Count
     newest: Count
     channel: Channel
@@ -154,7 +154,7 @@ class Welcome(Message):
 
     type = "welcome"
     channels = frozenset(Channel)
-    senders = _COORDINATOR
+    senders = FROM_COORDINATOR
     version: Count
     session: Name
     coordinator: Name
@@ -202,7 +202,7 @@ class StatusGet(Message):
     """Asks for a picture of the cluster."""
 
     type = "status_get"
-    senders = _CALLERS
+    senders = CALLERS
 
 
 class WorkerStatus(BaseModel):
@@ -225,7 +225,7 @@ class Status(Message):
     """A picture of the cluster at one moment."""
 
     type = "status"
-    senders = _COORDINATOR
+    senders = FROM_COORDINATOR
     version: Name = ""
     uptime_seconds: Amount = 0.0
     workers: tuple[WorkerStatus, ...] = ()
@@ -273,7 +273,7 @@ class JobAccept(Message):
     """The operation is queued, or joined an execution of the same action."""
 
     type = "job_accept"
-    senders = _COORDINATOR
+    senders = FROM_COORDINATOR
     operation: Name
     merged: bool = False
 
@@ -282,7 +282,7 @@ class JobReject(Message):
     """The operation was not taken; `missing` names blobs to upload before another try."""
 
     type = "job_reject"
-    senders = _COORDINATOR
+    senders = FROM_COORDINATOR
     operation: Name
     code: Name
     detail: Text = ""
@@ -293,7 +293,7 @@ class JobProgress(Message):
     """The operation reached a stage (REAPI execution stages: queued, executing)."""
 
     type = "job_progress"
-    senders = _COORDINATOR
+    senders = FROM_COORDINATOR
     operation: Name
     stage: Name
     worker: Name = ""
@@ -303,7 +303,7 @@ class JobComplete(Message):
     """The tool ran to its end: `result` is an encoded ActionResult, its blobs are in the CAS."""
 
     type = "job_complete"
-    senders = _COORDINATOR
+    senders = FROM_COORDINATOR
     operation: Name
     result: Inline
     worker: Name
@@ -316,7 +316,7 @@ class JobFailed(Message):
     """No verdict of the tool could be had; `result` holds partial output where there is any."""
 
     type = "job_failed"
-    senders = _COORDINATOR
+    senders = FROM_COORDINATOR
     operation: Name
     kind: OutcomeKind
     cause: Cause = Cause.NONE
@@ -341,7 +341,7 @@ class LeaseOffer(Message):
     """The coordinator gives an action to a worker; `epoch` fences results of older promises."""
 
     type = "lease_offer"
-    senders = _COORDINATOR
+    senders = FROM_COORDINATOR
     lease: Name
     epoch: Count
     action: WireDigest
@@ -424,7 +424,7 @@ class LeaseRevoke(Message):
     """The coordinator takes the action back; the worker kills the command."""
 
     type = "lease_revoke"
-    senders = _COORDINATOR
+    senders = FROM_COORDINATOR
     lease: Name
     epoch: Count
 
@@ -436,7 +436,7 @@ class FindMissing(Message):
     """Which of these blobs does the coordinator lack? The others are kept for a while."""
 
     type = "find_missing"
-    senders = _CALLERS
+    senders = CALLERS
     digests: Digests
 
 
@@ -444,7 +444,7 @@ class Missing(Message):
     """Answer to FIND_MISSING."""
 
     type = "missing"
-    senders = _COORDINATOR
+    senders = FROM_COORDINATOR
     digests: Digests
 
 
@@ -460,7 +460,7 @@ class ActionCacheEntries(Message):
     """Answer to ACTION_CACHE_GET: all entries, newest first; results are complete."""
 
     type = "action_cache_entries"
-    senders = _COORDINATOR
+    senders = FROM_COORDINATOR
     entries: Annotated[tuple[CacheEntry, ...], Field(max_length=MAX_DIGESTS)]
 
 
@@ -485,117 +485,6 @@ class Artifacts(Message):
     """Answer to ARTIFACTS_GET; not `found` when no result is stored."""
 
     type = "artifacts"
-    senders = _COORDINATOR
+    senders = FROM_COORDINATOR
     found: bool
     artifacts: Annotated[tuple[Artifact, ...], Field(max_length=MAX_DIGESTS)] = ()
-
-
-# ── bulk: blobs in chunks ───────────────────────────────────────────────────────────────────────
-
-
-class _Bulk(Message):
-    channels = frozenset({Channel.BULK})
-
-
-class Encoding(StrEnum):
-    """How the bytes of one chunk are encoded; offsets always count decoded bytes."""
-
-    IDENTITY = "identity"
-    ZSTD = "zstd"
-
-
-class BlobPut(_Bulk):
-    """Opens the upload of one blob; answered by BLOB_READY."""
-
-    type = "blob_put"
-    senders = _CALLERS
-    digest: WireDigest
-
-
-class BlobReady(_Bulk):
-    """Send from this offset; `offset` equals the size when the blob is already there."""
-
-    type = "blob_ready"
-    senders = _COORDINATOR
-    offset: Count
-
-
-class BlobChunk(_Bulk):
-    """Bytes of the transfer of the same id, from a decoded offset."""
-
-    type = "blob_chunk"
-    offset: Count
-    data: Inline
-    encoding: Encoding = Encoding.IDENTITY
-
-
-class BlobAck(_Bulk):
-    """The receiver has taken everything before this decoded offset: credit for the sender."""
-
-    type = "blob_ack"
-    offset: Count
-
-
-class BlobStored(_Bulk):
-    """The upload of the same id is complete and its digest was verified."""
-
-    type = "blob_stored"
-    senders = _COORDINATOR
-
-
-class BlobGet(_Bulk):
-    """Asks for one blob from an offset; answered by chunks up to its size, or ERROR."""
-
-    type = "blob_get"
-    senders = _CALLERS
-    digest: WireDigest
-    offset: Count = 0
-
-
-class SmallBlob(BaseModel):
-    """One whole blob inside a batch."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64"
-    )
-    digest: WireDigest
-    data: Inline
-    encoding: Encoding = Encoding.IDENTITY
-
-
-class BatchPut(_Bulk):
-    """Uploads many small blobs at once; answered by DONE, or ERROR when one is damaged."""
-
-    type = "batch_put"
-    senders = _CALLERS
-    blobs: Annotated[tuple[SmallBlob, ...], Field(max_length=MAX_DIGESTS)]
-
-
-class BatchGet(_Bulk):
-    """Asks for many small blobs at once; the caller keeps their sum under the message limit."""
-
-    type = "batch_get"
-    senders = _CALLERS
-    digests: Digests
-
-
-class BatchBlobs(_Bulk):
-    """Answer to BATCH_GET; blobs that are not in the store are named."""
-
-    type = "batch_blobs"
-    senders = _COORDINATOR
-    blobs: Annotated[tuple[SmallBlob, ...], Field(max_length=MAX_DIGESTS)]
-    missing: Digests = ()
-
-
-MESSAGES: Final[dict[str, type[Message]]] = {
-    kind.type: kind
-    for kind in (
-        Hello, Welcome, Goodbye, Error, Heartbeat, StatusGet, Status, Drain, Done,
-        JobRequest, JobAccept, JobReject, JobProgress, JobComplete, JobFailed, JobCancel,
-        LeaseOffer, LeaseAccept, LeaseReject, LeaseProgress, LeaseResult, LeaseRevoke,
-        FindMissing, Missing, ActionCacheGet, ActionCacheEntries, ArtifactsGet, Artifacts,
-        BlobPut, BlobReady, BlobChunk, BlobAck, BlobStored, BlobGet, BatchPut, BatchGet, BatchBlobs,
-    )
-}  # fmt: skip
-"""Every message kind by its wire type, in the order of docs/PROTOCOL.md."""

@@ -15,7 +15,8 @@ import zstandard
 
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import ProtocolError
-from cyxmake_common.protocol.messages import BlobAck, BlobChunk, Encoding, Limits, SmallBlob
+from cyxmake_common.protocol.bulk import BlobAck, BlobChunk, Encoding, SmallBlob
+from cyxmake_common.protocol.messages import Limits
 
 SMALL_BYTES: Final = 64 * 1024
 """Blobs up to this size travel in batches."""

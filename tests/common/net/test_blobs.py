@@ -18,10 +18,7 @@ from cyxmake_common.errors import (
     StoreFull,
 )
 from cyxmake_common.net.blob_server import MAX_TRANSFERS
-from cyxmake_common.protocol.messages import (
-    BatchGet,
-    BlobGet,
-)
+from cyxmake_common.protocol.bulk import BatchGet, BlobGet
 from support.blobs import BULK, LIMITS, MIB, SlowStore, noise, until
 from support.net import CuttingProxy, Hub, serving
 

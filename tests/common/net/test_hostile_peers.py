@@ -16,9 +16,9 @@ from websockets.exceptions import ConnectionClosed
 from cyxmake_common.errors import ConnectionLost, MessageTooLarge, ProtocolError
 from cyxmake_common.net import tls
 from cyxmake_common.net.wss import Connection, HttpAnswer
+from cyxmake_common.protocol.bulk import BlobPut
 from cyxmake_common.protocol.codec import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from cyxmake_common.protocol.messages import (
-    BlobPut,
     Done,
     Error,
     Heartbeat,

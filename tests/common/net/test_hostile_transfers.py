@@ -22,7 +22,7 @@ from cyxmake_common.errors import (
 from cyxmake_common.net.blob_io import MemorySink
 from cyxmake_common.net.blob_server import MAX_TRANSFERS
 from cyxmake_common.net.wss import Connection
-from cyxmake_common.protocol.messages import (
+from cyxmake_common.protocol.bulk import (
     BatchBlobs,
     BatchGet,
     BatchPut,
@@ -30,10 +30,9 @@ from cyxmake_common.protocol.messages import (
     BlobPut,
     BlobReady,
     BlobStored,
-    Error,
-    Message,
     SmallBlob,
 )
+from cyxmake_common.protocol.messages import Error, Message
 from support.blobs import BULK, LIMITS, MIB, SlowStore, noise
 from support.net import Hub, serving
 
