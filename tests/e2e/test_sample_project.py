@@ -142,7 +142,7 @@ def test_no_compiler_is_started_for_hits(calculator: Path, shared_cluster: Clust
     assert shared_cluster.build(calculator).status == 0
     executed = sum(worker.text().count("executed") for worker in shared_cluster.workers.values())
     with watch_opens(*stages) as opened:
-        counts = []
+        counts: list[int] = []
         while 0 not in counts and len(counts) < 3:  # somebody else may compile on this machine
             before = opened.count()
             run(["ninja", "-C", str(build), "-t", "clean"])

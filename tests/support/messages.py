@@ -153,7 +153,8 @@ EXAMPLES: Final[tuple[m.Message, ...]] = (
     bulk.BatchPut(blobs=(bulk.SmallBlob(digest=ONE, data=b"one"),)),
     bulk.BatchGet(digests=(ONE, TWO)),
     bulk.BatchBlobs(
-        blobs=(bulk.SmallBlob(digest=ONE, data=b"(\xb5", encoding=bulk.Encoding.ZSTD),), missing=(TWO,)
+        blobs=(bulk.SmallBlob(digest=ONE, data=b"(\xb5", encoding=bulk.Encoding.ZSTD),),
+        missing=(TWO,),
     ),
 )
 """Every message once, with no field at its default where that can be."""

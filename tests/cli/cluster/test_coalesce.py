@@ -31,7 +31,7 @@ async def test_simultaneous_questions_are_one_request() -> None:
     asked = Asked()
     asked.gate.set()
     ask = Coalescer(asked)
-    assert await asyncio.gather(ask.get(1), ask.get(2), ask.get(1)) == [2, 4, 2]
+    assert list(await asyncio.gather(ask.get(1), ask.get(2), ask.get(1))) == [2, 4, 2]
     assert asked.batches == [[1, 2]]
 
 
