@@ -67,15 +67,19 @@ CORPORA = {
 
 def corpus(name: str) -> Path:
     """Return the unpacked sources of a project; skips the test when they cannot be had."""
-    spec = CORPORA[name]
+    return source_package(CORPORA[name].package)
+
+
+def source_package(package: str) -> Path:
+    """Return the unpacked sources of a Debian package; skips the test when they cannot be had."""
     named = os.environ.get("CYXMAKE_CORPORA")
     base = Path(named) if named else platformdirs.user_cache_path("cyxmake-tests") / "corpora"
-    target = base / spec.package
+    target = base / package
     if not target.is_dir():
         try:
-            _fetch(spec.package, base, target)
+            _fetch(package, base, target)
         except (OSError, subprocess.SubprocessError) as error:
-            pytest.skip(f"the source package {spec.package} cannot be fetched: {error}")
+            pytest.skip(f"the source package {package} cannot be fetched: {error}")
     return target
 
 

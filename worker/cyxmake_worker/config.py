@@ -45,6 +45,9 @@ class WorkerConfig(BaseModel):
     cas_limit_bytes: Annotated[int, Field(ge=0, description="0: 10 GiB, or less")] = 0
     max_action_seconds: Annotated[float, Field(ge=0, description="0: no limit of ours")] = 3600.0
     probe_toolchains: bool = True
+    allow_mapped: Annotated[
+        bool, Field(description="without namespaces, run by path mapping: no isolation")
+    ] = False
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     log_json: bool = False
     once: bool = False

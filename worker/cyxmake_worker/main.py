@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file (TOML).")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--log-json", is_flag=True, default=None, help="Log JSON lines.")
+@click.option(
+    "--allow-mapped", is_flag=True, default=None,
+    help="Where the system offers no namespaces, run commands by path mapping, not isolated.",
+)  # fmt: skip
 @click.option("--once", is_flag=True, default=None, help="End when the coordinator goes away.")
 @click.version_option(package_name="cyxmake")
 def cli(
@@ -40,6 +44,7 @@ def cli(
     config: Path | None,
     log_level: str | None,
     log_json: bool | None,
+    allow_mapped: bool | None,
     once: bool | None,
 ) -> None:
     """Let this machine compile for a CyxMake coordinator. The token alone is enough.
@@ -57,6 +62,7 @@ def cli(
         "data_dir": None if data_dir is None else str(data_dir),
         "log_level": log_level,
         "log_json": log_json,
+        "allow_mapped": allow_mapped,
         "once": once,
     }
     sys.exit(_serve(load_config(config, flags=flags)))

@@ -75,7 +75,7 @@ class _Machine:
         cache = ProbeCache(data.probes)
         store, sandbox, tools, toolchains = await asyncio.gather(
             DiskStore(data.cas, limit).open(),
-            choose_sandbox(data.run / "sandbox"),
+            choose_sandbox(data.run / "sandbox", allow_mapped=config.allow_mapped),
             host.find_tools(cache),
             find_toolchains(data.toolchains) if config.probe_toolchains else _no_toolchains(),
         )

@@ -23,6 +23,7 @@ from cyxmake_cli.strategies.compile_units import (
     strip_launcher,
 )
 from cyxmake_common.execution.process import ProcessRequest, run_process
+from cyxmake_common.toolchain.arguments import compiler_kind
 from cyxmake_common.toolchain.local import LocalOnly
 
 
@@ -76,6 +77,9 @@ class EdgeRunner:
         launcher, argv = strip_launcher(argv)
         if launcher and not await self._toolchains.is_transparent(launcher):
             return LocalOnly(f"{launcher} is set up to change what is compiled")
+        if compiler_kind(argv[0]) is None:
+            # To look at a compiler is to run it: a program that is none must not be started.
+            return LocalOnly(f"{argv[0]} is no known compiler")
         found = await self._toolchains.find(argv[0], self._directory)
         if isinstance(found, LocalOnly):
             return found
