@@ -114,10 +114,10 @@ class InputRoots:
         if isinstance(builtin, LocalOnly):
             return builtin
         closure = self._closures.closure(unit.command, unit.directory, builtin, unit.environment)
-        if closure.unresolved:
-            return LocalOnly("includes a file whose name is computed")
         if closure.precompiled:
             return LocalOnly("uses a precompiled header")
+        if closure.unresolved:
+            return LocalOnly("includes a file whose name is computed")
         if closure.uses_time and not any(n == "SOURCE_DATE_EPOCH" for n, _ in unit.environment):
             return LocalOnly("may read the clock")  # a worker's clock and time zone are others
         self._scanner.add_directory(unit.directory)

@@ -72,7 +72,9 @@ class Progress:
         else:
             self._draw(edge, force=failed or bool(output))
         if failed:
-            self._write(f"FAILED: {' '.join(str(o) for o in edge.outputs)}\n{edge.command()}\n")
+            self._write(
+                f"FAILED: {' '.join(str(o.path) for o in edge.outputs)}\n{edge.command()}\n"
+            )
         if output:
             self._output(output)
 

@@ -106,6 +106,11 @@ class IncludeClosure:
             space = self._spaces[directories] = _Space(Lookup(directories, self._files))
         return _Walk(self, space, command, cwd).run()
 
+    @property
+    def files(self) -> FileSystem:
+        """Return where this closure looks."""
+        return self._files
+
     def forget(self, path: str) -> None:
         """A file was made, changed or removed by the build."""
         if isinstance(self._files, RealFileSystem):
@@ -192,7 +197,7 @@ class IncludeClosure:
                     leaves[found] = None
                 else:
                     scanned[found] = None
-                    if self._files.is_file(found + ".gch"):
+                    if self._has_gch(found):
                         precompiled.append(found + ".gch")
         special = bool(
             result.uses_time or result.computed or result.wrappers or result.opaque or precompiled
@@ -200,6 +205,11 @@ class IncludeClosure:
         edges = _Edges(tuple(scanned), tuple(leaves), tuple(precompiled), result, special)
         space.edges[path] = edges
         return edges
+
+    def _has_gch(self, header: str) -> bool:
+        """Tell whether gcc finds a precompiled form, or a folder with one for each set of flags."""
+        form = header + ".gch"
+        return self._files.is_file(form) or self._files.is_directory(form)
 
 
 class _Walk:
@@ -216,6 +226,7 @@ class _Walk:
         self.leaves: set[str] = set()
         self.special: list[tuple[str, _Edges]] = []
         self.unresolved: dict[str, None] = {}
+        self.precompiled: set[str] = set()
 
     def run(self) -> Closure:
         """Walk until nothing new turns up."""
@@ -227,6 +238,7 @@ class _Walk:
             if not found:
                 self.unresolved[f"-include {name}"] = None
             self._visit(found)
+            self.precompiled.update(self._precompiled(name, found))
         if command.kind is CompilerKind.GCC and command.language is not Language.ASSEMBLER:
             self._visit(lookup.find(PREINCLUDED, self.cwd))
         self._visit((lookup.canonical(absolute(command.source, self.cwd)),))
@@ -241,9 +253,17 @@ class _Walk:
             uses_time=any(result.uses_time for result in scans),
             unresolved=tuple(self.unresolved),
             precompiled=tuple(
-                sorted({found for _, edges in self.special for found in edges.precompiled})
+                sorted(self.precompiled.union(*(edges.precompiled for _, edges in self.special)))
             ),
         )
+
+    def _precompiled(self, name: str, found: Iterable[str]) -> set[str]:
+        """Return precompiled forms of a forced include, which need not have the header itself."""
+        files = self.owner.files
+        suffixes = (".gch",) if self.command.kind is CompilerKind.GCC else (".gch", ".pch")
+        headers = {*found, self.space.lookup.canonical(absolute(name, self.cwd))}
+        forms = (header + suffix for header in headers for suffix in suffixes)
+        return {form for form in forms if files.is_file(form) or files.is_directory(form)}
 
     def _visit(self, paths: Iterable[str]) -> None:
         known, seen, leaves = self.space.edges, self.seen, self.leaves

@@ -99,6 +99,7 @@ class _Collector:
             for directive in self.scans.scan(path).directives:
                 self._take(directive, folder)
         self._take_macros()
+        self._take_precompiled()
         return Probes(tuple(sorted(self.absent)), tuple(sorted(self.present.keys() - self.read)))
 
     def _take(self, directive: Directive, folder: str) -> None:
@@ -123,6 +124,31 @@ class _Collector:
                 self.absent[candidate] = None
             elif not every:
                 return
+
+    def _take_precompiled(self) -> None:
+        """Note where a precompiled header would be preferred: it is used unseen, also when stale.
+
+        Only the main source and the command line can use one, never a header.
+        """
+        command, lookup = self.command, self.lookup
+        forced = [Directive(Kind.QUOTE, name) for name in command.forced_includes]
+        if command.kind is CompilerKind.CLANG:
+            for directive in forced:
+                header = absolute(directive.name, self.cwd)
+                self.absent.update({header + ".gch": None, header + ".pch": None})
+            return
+        source = absolute(command.source, self.cwd)
+        asked = [(directive, self.cwd) for directive in forced]
+        if command.language.is_preprocessed:
+            folder = source.rpartition("/")[0]
+            asked += [(d, folder) for d in self.scans.scan(source).directives]
+        for directive, folder in asked:
+            if directive.probe or directive.data or directive.kind is Kind.ASSEMBLER:
+                continue
+            for candidate in lookup.all_candidates(directive, folder):
+                self.absent[candidate + ".gch"] = None
+                if self.files.is_file(candidate):
+                    break
 
     def _take_macros(self) -> None:
         scans = {path: self.scans.scan(path) for path in self.read}
