@@ -40,7 +40,8 @@ class EmbeddedCluster:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = data / "embedded.log"
         worker = await _spawn(
-            "cyxmake_worker.main", log, "--once", "--token-file", "-", "--name", "embedded", "--allow-mapped",
+            "cyxmake_worker.main", log, "--once", "--token-file", "-", "--name", "embedded",
+            "--allow-mapped",  # it runs as the user who would run the same commands anyway
             "--slots", str(slots), "--data-dir", str(data / "worker"),
         )  # fmt: skip
         coordinator = await _spawn(
