@@ -18,6 +18,7 @@ from cyxmake_cli.cluster.joined import Joined
 from cyxmake_cli.cluster.near import Near
 from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
 from cyxmake_cli.cluster.toolchains import Toolchains
+from cyxmake_cli.cluster.working_directory import with_believed_directory
 from cyxmake_cli.launcher.home import NO_CACHE, ROOT
 from cyxmake_cli.launcher.inputs import FreshInputs
 from cyxmake_cli.launcher.protocol import CompileRequest
@@ -74,7 +75,8 @@ class Room:
         wants_colours = _wants_colours(request)
         if wants_colours and not _names_colours(request.argv):
             argv.append(_COLOUR_ON)
-        unit = plan_unit(argv, (), request.directory, toolchain, request.compiler, request.environ)
+        environ = with_believed_directory(request.environ, request.directory)
+        unit = plan_unit(argv, (), request.directory, toolchain, request.compiler, environ)
         if isinstance(unit, LocalOnly):
             return unit
         result = await self._remote.compile(unit, umask=request.umask)
@@ -82,7 +84,11 @@ class Room:
             return result
         if result.exit_code != 0:
             return LocalOnly("a failure is confirmed here")
-        if not wants_colours and b"\x1b" in result.stderr:
+        coloured = b"\x1b" in result.stderr
+        if wants_colours and result.stderr and not coloured:
+            # The key knows no colours: these messages were first made for somebody else.
+            return LocalOnly("its messages are known without colours only")
+        if coloured and not wants_colours:
             result = replace(result, stderr=_ESCAPES.sub(b"", result.stderr))
         return result
 
