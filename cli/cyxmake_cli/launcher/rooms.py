@@ -18,7 +18,6 @@ from cyxmake_cli.cluster.joined import Joined
 from cyxmake_cli.cluster.near import Near
 from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
 from cyxmake_cli.cluster.toolchains import Toolchains
-from cyxmake_cli.cluster.working_directory import with_believed_directory
 from cyxmake_cli.launcher.home import NO_CACHE, ROOT
 from cyxmake_cli.launcher.inputs import FreshInputs
 from cyxmake_cli.launcher.protocol import CompileRequest
@@ -75,8 +74,7 @@ class Room:
         wants_colours = _wants_colours(request)
         if wants_colours and not _names_colours(request.argv):
             argv.append(_COLOUR_ON)
-        environ = with_believed_directory(request.environ, request.directory)
-        unit = plan_unit(argv, (), request.directory, toolchain, request.compiler, environ)
+        unit = plan_unit(argv, (), request.directory, toolchain, request.compiler, request.environ)
         if isinstance(unit, LocalOnly):
             return unit
         result = await self._remote.compile(unit, umask=request.umask)
