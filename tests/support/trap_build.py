@@ -12,11 +12,12 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from support.processes import Cluster
 
 _LINE = re.compile(r"\[\d+/\d+\] (.*)\n?")
-_PLACE = re.compile(r"(.*) \[(cache|local(?:: .*)?|w\d+)\]\n?\Z")
+_PLACE = re.compile(r"(.*) \[(cache|local(?:: .*)?|w\d+(?:: .*)?)\]\n?\Z")
 _FIGURES = re.compile(r"\d+ actions? in ")
 _RULE = """rule run
   command = $command
@@ -89,6 +90,7 @@ class Outcome:
     files: dict[str, Snapshot]
     texts: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
     output: str = ""
 
 
@@ -171,7 +173,9 @@ class TrapProject:
         """Build everything with the cluster."""
         self.fresh()
         done = cluster.build(self.root, "-v", "-k", "0", "-d", "keepdepfile", **env)
-        return self._outcome(done.status, done.output + done.errors)
+        outcome = self._outcome(done.status, done.output + done.errors)
+        outcome.summary = done.summary
+        return outcome
 
     def trial(
         self, cluster: Cluster, before: Callable[[], None] | None = None, **env: str

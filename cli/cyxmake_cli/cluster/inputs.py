@@ -8,9 +8,10 @@ until the last one is scanned, and a large build still makes few roots.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from cyxmake_cli.cluster.healing import Missed, places
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.strategies.compile_units import CompileUnit
 from cyxmake_common.cas.file_digests import FileDigests
@@ -43,7 +44,11 @@ class UnitInputs:
     files: tuple[tuple[str, Digest], ...]
 
 
-_Waiting = tuple[CompileUnit, asyncio.Future[UnitInputs | LocalOnly]]
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    unit: CompileUnit
+    missing: Missed | None
+    future: asyncio.Future[UnitInputs | LocalOnly]
 
 
 class InputRoots:
@@ -62,13 +67,16 @@ class InputRoots:
         self._batch = _FIRST_BATCH
         self._task: asyncio.Task[None] | None = None
 
-    async def prepare(self, unit: CompileUnit) -> UnitInputs | LocalOnly:
+    async def prepare(
+        self, unit: CompileUnit, missing: Missed | None = None
+    ) -> UnitInputs | LocalOnly:
         """Return a root that holds everything the unit may read, or why that cannot be known.
 
-        Raises OSError for a source that cannot be read.
+        `missing` is what a worker did not find: without a file of that name that was not sent
+        before there is no answer. Raises OSError for a source that cannot be read.
         """
         future: asyncio.Future[UnitInputs | LocalOnly] = asyncio.get_running_loop().create_future()
-        self._waiting.append((unit, future))
+        self._waiting.append(_Waiting(unit, missing, future))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return await future
@@ -92,9 +100,13 @@ class InputRoots:
             self._batch = min(self._batch * 2, _LARGEST_BATCH)
             added: list[tuple[asyncio.Future[UnitInputs | LocalOnly], list[tuple[str, Digest]]]]
             added = []
-            for unit, future in batch:
+            for waiting in batch:
+                future = waiting.future
                 try:
-                    files = self._add(unit)
+                    if waiting.missing is not None:
+                        _answer(future, self._heal(waiting.unit, waiting.missing))
+                        continue
+                    files = self._add(waiting.unit, self._scanner)
                 except Exception as error:  # handed to the unit that it belongs to
                     _answer(future, error)
                 else:
@@ -109,22 +121,46 @@ class InputRoots:
                 for future, files in added:
                     _answer(future, UnitInputs(root, tuple(files)))
 
-    def _add(self, unit: CompileUnit) -> list[tuple[str, Digest]] | LocalOnly:
+    def _heal(self, unit: CompileUnit, missing: Missed) -> UnitInputs | LocalOnly:
+        """Return a root for one unit alone, with what it asked for in vain.
+
+        In the shared root other units would find it too, unseen: no cache entry of theirs would
+        name it.
+        """
+        tree = InputTree()
+        files = self._add(unit, TreeScanner(tree, self._digest), missing)
+        if isinstance(files, LocalOnly):
+            return files
+        digest, directories = tree.build()
+        return UnitInputs(InputRoot(digest, {**self._paths, **directories}), tuple(files))
+
+    def _add(
+        self, unit: CompileUnit, scanner: TreeScanner, missing: Missed | None = None
+    ) -> list[tuple[str, Digest]] | LocalOnly:
         builtin = self._toolchains.builtin_includes(unit.compiler, unit.command, unit.directory)
         if isinstance(builtin, LocalOnly):
             return builtin
-        closure = self._closures.closure(unit.command, unit.directory, builtin, unit.environment)
+        command, environment = unit.command, unit.environment
+        closure = self._closures.closure(command, unit.directory, builtin, environment)
+        if missing is not None:
+            found = set(places(missing, unit, builtin)) - closure.files
+            if not found:
+                return LocalOnly(f"{missing.name} is missing here too")
+            # To the closure they are what a command line includes: read, with all they include.
+            forced = (*command.forced_includes, *sorted(found))
+            command = replace(command, forced_includes=forced)
+            closure = self._closures.closure(command, unit.directory, builtin, environment)
         if closure.precompiled:
             return LocalOnly("uses a precompiled header")
         if closure.unresolved:
             return LocalOnly("includes a file whose name is computed")
         if closure.uses_time and not any(n == "SOURCE_DATE_EPOCH" for n, _ in unit.environment):
             return LocalOnly("may read the clock")  # a worker's clock and time zone are others
-        self._scanner.add_directory(unit.directory)
+        scanner.add_directory(unit.directory)
         for path in closure.directories:
-            self._scanner.add_directory(path)
+            scanner.add_directory(path)
         for path in closure.files:
-            self._scanner.add_path(path)
+            scanner.add_path(path)
         return [(path, self._digests.digest(path)) for path in closure.files]
 
     def _digest(self, path: str) -> Digest:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
 from cyxmake_cli.cluster.client import ClusterClient
+from cyxmake_cli.cluster.healing import Missed, missed
 from cyxmake_cli.cluster.history import History
 from cyxmake_cli.cluster.inputs import InputRoot, Source, UnitInputs
 from cyxmake_cli.cluster.lookup import Lookup
@@ -36,13 +37,17 @@ _SUBMISSIONS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class CompileResult:
-    """The compiler's verdict; `worker` is empty when it came from the cache."""
+    """The compiler's verdict; `worker` is empty when it came from the cache.
+
+    `healed` is a file that the include scan had missed, so that the unit was sent twice.
+    """
 
     exit_code: int
     stdout: bytes
     stderr: bytes
     seconds: float
     worker: str = ""
+    healed: str = ""
 
     @property
     def output(self) -> bytes:
@@ -53,8 +58,13 @@ class CompileResult:
 class Inputs(Protocol):
     """What finds the inputs of a unit that is in no cache; InputRoots does for one build."""
 
-    async def prepare(self, unit: CompileUnit) -> UnitInputs | LocalOnly:
-        """Return a root that holds everything the unit may read, or why that cannot be known."""
+    async def prepare(
+        self, unit: CompileUnit, missing: Missed | None = None
+    ) -> UnitInputs | LocalOnly:
+        """Return a root that holds everything the unit may read, or why that cannot be known.
+
+        `missing` is what a worker asked for in vain.
+        """
         ...
 
     def unchanged(self, inputs: UnitInputs) -> bool:
@@ -113,12 +123,27 @@ class RemoteCompiler:
                 fetched = await self._fetch(unit, result, umask, entry=entry)
                 if fetched is not None:
                     return fetched
-        inputs = await self._inputs.prepare(unit)
+        compiled = await self._execute(unit, umask)
+        if isinstance(compiled, LocalOnly) or compiled.exit_code == 0:
+            return compiled
+        missing = missed(compiled.output)
+        if missing is None:
+            return compiled
+        healed = await self._execute(unit, umask, missing)
+        if isinstance(healed, LocalOnly) or healed.exit_code != 0:
+            return compiled
+        return replace(healed, healed=missing.name)
+
+    async def _execute(
+        self, unit: CompileUnit, umask: int | None, missing: Missed | None = None
+    ) -> CompileResult | LocalOnly:
+        inputs = await self._inputs.prepare(unit, missing)
         if isinstance(inputs, LocalOnly):
             return inputs
         if self._history is not None:
             self._history.saw((tokenise(p, self._root), d.hash) for p, d in inputs.files)
-        answer = await self._submit(unit, inputs.root)
+        # What no scan can see no cache entry can name.
+        answer = await self._submit(unit, inputs.root, keep=missing is None)
         if not isinstance(answer, JobComplete):
             return LocalOnly(_why(answer))
         if not self._inputs.unchanged(inputs):
@@ -130,7 +155,7 @@ class RemoteCompiler:
     # ── execution ───────────────────────────────────────────────────────────────────────────────
 
     async def _submit(
-        self, unit: CompileUnit, root: InputRoot
+        self, unit: CompileUnit, root: InputRoot, *, keep: bool
     ) -> JobComplete | JobFailed | JobReject:
         toolchain = unit.toolchain
         command = Command(
@@ -142,6 +167,7 @@ class RemoteCompiler:
         action = Action(
             command=Digest.of(command),
             input_root=root.digest,
+            do_not_cache=not keep,
             platform=tuple(
                 sorted((*self._platform, (ROOT, self._root), (TOOLCHAIN, str(toolchain.id))))
             ),

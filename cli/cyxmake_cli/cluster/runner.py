@@ -64,7 +64,8 @@ class EdgeRunner:
                 )
             return here
         where = Where.REMOTE if compiled.worker else Where.CACHE
-        return EdgeResult(0, compiled.output, where, compiled.seconds, compiled.worker)
+        why = f"sent again with {compiled.healed}" if compiled.healed else ""
+        return EdgeResult(0, compiled.output, where, compiled.seconds, compiled.worker, why)
 
     async def _plan(self, edge: Edge) -> CompileUnit | LocalOnly:
         outputs = tuple(str(node.path) for node in edge.outputs)

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from cyxmake_cli.cluster.healing import Missed
 from cyxmake_cli.cluster.inputs import InputRoots, UnitInputs
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.strategies.compile_units import CompileUnit
@@ -19,7 +20,7 @@ from cyxmake_common.includes.closure import IncludeClosure, RealFileSystem
 from cyxmake_common.toolchain.local import LocalOnly
 
 _Answer = UnitInputs | LocalOnly
-_Waiting = tuple[CompileUnit, "asyncio.Future[_Answer]"]
+_Waiting = tuple[CompileUnit, Missed | None, "asyncio.Future[_Answer]"]
 
 CHANGED: Final = LocalOnly("the compiler has just changed")
 
@@ -38,10 +39,12 @@ class FreshInputs:
     def __repr__(self) -> str:
         return f"<FreshInputs {self._closures!r} {len(self._waiting)} waiting>"
 
-    async def prepare(self, unit: CompileUnit) -> UnitInputs | LocalOnly:
+    async def prepare(
+        self, unit: CompileUnit, missing: Missed | None = None
+    ) -> UnitInputs | LocalOnly:
         """Return a root that holds everything the unit may read now, or why it is not known."""
         future: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((unit, future))
+        self._waiting.append((unit, missing, future))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return await future
@@ -68,6 +71,7 @@ class FreshInputs:
         roots: InputRoots,
         toolchains: Toolchains,
         unit: CompileUnit,
+        missing: Missed | None,
         future: asyncio.Future[_Answer],
     ) -> None:
         try:
@@ -75,7 +79,7 @@ class FreshInputs:
             if isinstance(found, LocalOnly) or found[1].id != unit.toolchain.id:
                 answer: _Answer = CHANGED
             else:
-                answer = await roots.prepare(unit)
+                answer = await roots.prepare(unit, missing)
         except Exception as error:  # handed to the unit that it belongs to
             if not future.done():
                 future.set_exception(error)

@@ -61,6 +61,7 @@ class Progress:
             case "remote":
                 tally.remote += 1
                 tally.workers[result.worker] += 1
+                tally.healed += bool(result.reason)
             case _:
                 tally.local += 1
                 if result.reason:

@@ -20,6 +20,7 @@ class Summary(TypedDict):
     local: int
     local_reasons: dict[str, int]
     failed: int
+    healed: int
     bytes_up: int
     bytes_down: int
     workers: dict[str, int]
@@ -39,6 +40,8 @@ class Tally:
     remote: int = 0
     local: int = 0
     failed: int = 0
+    healed: int = 0
+    """Compiles that were sent twice, because the include scan had missed a file."""
     bytes_up: int = 0
     bytes_down: int = 0
     seconds: float = 0.0
@@ -61,6 +64,7 @@ class Tally:
             local=self.local,
             local_reasons=dict(self.reasons.most_common()),
             failed=self.failed,
+            healed=self.healed,
             bytes_up=self.bytes_up,
             bytes_down=self.bytes_down,
             workers=dict(self.workers.most_common()),
@@ -80,6 +84,8 @@ def render(summary: Summary) -> list[str]:
     if summary["local_reasons"]:
         reasons = ", ".join(f"{text} ({n})" for text, n in summary["local_reasons"].items())
         lines.append(f"local because: {reasons}")
+    if summary["healed"]:
+        lines.append(f"sent twice, for a file that the include scan missed: {summary['healed']}")
     if summary["bytes_up"] or summary["bytes_down"]:
         up, down = _size(summary["bytes_up"]), _size(summary["bytes_down"])
         lines.append(f"sent {up}, received {down}")

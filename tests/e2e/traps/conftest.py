@@ -38,6 +38,7 @@ def change(project: TrapProject) -> None:
     (source / "not_there_yet.h").write_text("#error not to be read\n")
     (source / "generated.in").write_text("#define GENERATED 4\n")
     (source / "blob.bin").write_bytes(b"other bytes")
+    (source / "joined.bin").write_bytes(b"different")
     (source / "parts/part.inc").write_text(".long 5\n")
     (source / "real/beside.h").write_text("#define BESIDE 2\n")
     (source / "late.h.gch").write_text("not made by this compiler")

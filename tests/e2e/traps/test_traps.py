@@ -200,6 +200,17 @@ def test_trap_24_files_read_by_the_assembler(trials: Trials) -> None:
     check_remote(trials, "24", "24-asm", changes=True)
 
 
+def test_trap_24_files_that_no_scan_can_see(trials: Trials) -> None:
+    """Such a compile is sent again with the file, is not cached, and counts; if there is one."""
+    for trial in (trials.first, trials.again, trials.elsewhere, trials.changed):
+        for name in ("24-unseen", "24-unseen-clang"):
+            trial.check_remote(name)
+            assert trial.place(name) == "w0: sent again with ../src/joined.bin"
+        trial.check_local("24-gone", "a failure is confirmed here")
+        assert trial.cluster.summary["healed"] == 2
+        assert "a file that the include scan missed: 2" in trial.cluster.output
+
+
 def test_trap_25_warnings_of_the_source(trials: Trials) -> None:
     """Warnings and carets are those of a compile from the source, not from preprocessed text."""
     check_remote(trials, "25", "25-clang")
