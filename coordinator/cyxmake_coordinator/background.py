@@ -69,7 +69,7 @@ def stop(config: CoordinatorConfig) -> str:
 
 
 def _argv(config: CoordinatorConfig, config_file: Path | None) -> list[str]:
-    argv = [sys.executable, "-m", "cyxmake_coordinator.main", "serve"]
+    argv = [sys.executable, "-P", "-m", "cyxmake_coordinator.main", "serve"]
     argv += ["--host", config.host, "--port", str(config.port)]
     argv += ["--data-dir", str(config.data_dir), "--log-level", config.log_level]
     argv += ["--log-json"] if config.log_json else []

@@ -77,7 +77,8 @@ class EmbeddedCluster:
 async def _spawn(module: str, log: Path, *arguments: str) -> Process:
     with log.open("ab") as stderr:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, *arguments,
+            # -P: a module of the project that is built must not stand in for one of ours.
+            sys.executable, "-P", "-m", module, *arguments,
             stdin=PIPE, stdout=PIPE, stderr=stderr,
             # Ctrl-C is for the build; the cluster ends after it, in order.
             start_new_session=os.name == "posix",

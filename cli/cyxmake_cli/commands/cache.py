@@ -48,7 +48,7 @@ def verify() -> ExitStatus:
     if not data.is_dir():
         click.echo("there is no embedded cluster's store yet")
         return ExitStatus.OK
-    argv = [sys.executable, "-m", "cyxmake_coordinator.main", "fsck", "--data-dir", str(data)]
+    argv = [sys.executable, "-P", "-m", "cyxmake_coordinator.main", "fsck", "--data-dir", str(data)]
     return ExitStatus(subprocess.run(argv, check=False).returncode)
 
 
