@@ -74,6 +74,7 @@ SOURCES: dict[str, str | bytes] = {
     f"src/{_LONG}/deep.c": '#include "deep.h"\nint deep = DEEP;\n',
     f"src/{_LONG}/deep.h": "#define DEEP 1\n",
     "src/flags.rsp": "-DFLAG='\"a b\"' -I../src\n@../src/inner.rsp\n",
+    "src/changing.rsp": "-DCHANGING=1 -fno-inline",
     "src/inner.rsp": "-O2 -DINNER\n",
     "src/warning.specs": "*cc1:\n+ -DSPECS\n",
     "src/real/linked.c": '#include "beside.h"\n#include "../plain.h"\nint both = BESIDE + PLAIN;\n',
@@ -143,6 +144,8 @@ CASES: tuple[Case, ...] = (
     Case(
         "18-ninja-flags", f"gcc @{{o}}/a.rsp {_PLAIN}", rspfile="{o}/a.rsp", content="-O1 -I../src"
     ),
+    Case("18-changing", f"gcc -O1 @../src/changing.rsp {_PLAIN}"),
+    Case("18-gone", f"gcc @../src/gone.rsp {_PLAIN}"),
     Case("19", "gcc -c ../src/clock.c -o {o}/a.o"),
     Case("20", "g++ -g -frandom-seed=x -c ../src/plain.cpp -o {o}/a.o"),
     Case("20-clang", "clang++ -g -c ../src/plain.cpp -o {o}/a.o"),

@@ -69,7 +69,7 @@ class EdgeRunner:
 
     async def _plan(self, edge: Edge) -> CompileUnit | LocalOnly:
         outputs = tuple(str(node.path) for node in edge.outputs)
-        facts = EdgeFacts(edge.command(), outputs, edge.use_console, bool(edge.rspfile()))
+        facts = EdgeFacts(edge.command(), outputs, edge.use_console)
         argv = split_edge(facts)
         if isinstance(argv, LocalOnly):
             return argv
@@ -85,7 +85,16 @@ class EdgeRunner:
         if isinstance(found, LocalOnly):
             return found
         compiler, toolchain = found
-        return plan_unit(argv, outputs, self._directory, toolchain, compiler, self._environ)
+        return plan_unit(
+            argv, outputs, self._directory, toolchain, compiler, self._environ, self._read
+        )
+
+    def _read(self, path: str) -> bytes | None:
+        """Return a response file's bytes: the build has written its own before the edge runs."""
+        try:
+            return (Path(self._directory) / path).read_bytes()
+        except OSError:
+            return None
 
     async def _compile(self, unit: CompileUnit) -> CompileResult | LocalOnly:
         remote = await asyncio.shield(self._cluster)

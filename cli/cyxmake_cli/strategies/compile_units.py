@@ -16,6 +16,7 @@ from cyxmake_common.toolchain.compile_command import CompileCommand
 from cyxmake_common.toolchain.environment import relevant_environment
 from cyxmake_common.toolchain.identity import Toolchain
 from cyxmake_common.toolchain.local import LocalOnly
+from cyxmake_common.toolchain.response import Reader, no_files
 from cyxmake_common.toolchain.shell import split_command
 
 NOT_A_COMPILE: Final = LocalOnly("not a compile")
@@ -28,7 +29,6 @@ class EdgeFacts:
     command: str
     outputs: tuple[str, ...]
     uses_console: bool = False
-    has_rspfile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,6 @@ def split_edge(edge: EdgeFacts) -> list[str] | LocalOnly:
         return LocalOnly("uses the terminal")
     if not _mentions_compile(edge.command):
         return NOT_A_COMPILE
-    if edge.has_rspfile:
-        return LocalOnly("reads a response file")
     return split_command(edge.command)
 
 
@@ -78,13 +76,14 @@ def plan_unit(
     toolchain: Toolchain,
     compiler: str,
     environ: Mapping[str, str],
+    read: Reader = no_files,
 ) -> CompileUnit | LocalOnly:
     """Return the unit of a compile in `directory`; `compiler` is the absolute path of argv[0].
 
     `outputs` are those that the build expects: a command that does not write all of them is not
-    understood, and stays local.
+    understood, and stays local. `read` gives the bytes of response files: they are inputs.
     """
-    command = parse_compile(argv, kind=toolchain.kind)
+    command = parse_compile(argv, read, toolchain.kind)
     if isinstance(command, LocalOnly):
         return command
     environment = relevant_environment(

@@ -80,10 +80,19 @@ def test_an_output_that_the_command_does_not_write_keeps_it_local() -> None:
     assert "a.map" in answer.reason
 
 
-def test_terminal_and_response_files_stay_local() -> None:
-    """Console edges and response files need this machine."""
+def test_terminal_edges_stay_local() -> None:
+    """Console edges need this machine."""
     console = split_edge(EdgeFacts("gcc -c a.c -o a.o", ("a.o",), uses_console=True))
-    response = split_edge(EdgeFacts("gcc -c a.c -o a.o", ("a.o",), has_rspfile=True))
-    assert isinstance(console, LocalOnly)
-    assert isinstance(response, LocalOnly)
-    assert NOT_A_COMPILE not in (console, response)
+    assert isinstance(console, LocalOnly) and console != NOT_A_COMPILE
+
+
+def test_response_files_are_inputs() -> None:
+    """What they hold counts; one that cannot be read keeps the compile here."""
+    argv = ["gcc", "@a.rsp", "-c", "a.c", "-o", "a.o"]
+    unit = plan_unit(
+        argv, ("a.o",), "/p", GCC, "/usr/bin/gcc", {}, {"a.rsp": b"-I'x y'"}.__getitem__
+    )
+    assert isinstance(unit, CompileUnit)
+    assert unit.command.inputs == ("a.rsp",) and unit.command.search.bracket == ("x y",)
+    assert unit.command.argv == tuple(argv)
+    assert isinstance(plan_unit(argv, ("a.o",), "/p", GCC, "/usr/bin/gcc", {}), LocalOnly)

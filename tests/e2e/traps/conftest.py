@@ -39,6 +39,7 @@ def change(project: TrapProject) -> None:
     (source / "generated.in").write_text("#define GENERATED 4\n")
     (source / "blob.bin").write_bytes(b"other bytes")
     (source / "joined.bin").write_bytes(b"different")
+    (source / "changing.rsp").write_text("-DCHANGING=1 -fomit-frame-pointer")
     (source / "parts/part.inc").write_text(".long 5\n")
     (source / "real/beside.h").write_text("#define BESIDE 2\n")
     (source / "late.h.gch").write_text("not made by this compiler")

@@ -159,9 +159,12 @@ def test_trap_17_long_and_odd_paths(trials: Trials) -> None:
 
 def test_trap_18_response_files(trials: Trials) -> None:
     """What stands in a response file is not overlooked."""
-    check_local(trials, "18", "response file")
+    check_remote(trials, "18")
+    check_remote(trials, "18-changing", changes=True)
+    for trial in (trials.first, trials.again, trials.elsewhere, trials.changed):
+        trial.check_remote("18-ninja-flags")
     check_local(trials, "18-ninja", "not a compile")
-    check_local(trials, "18-ninja-flags", "response file")
+    check_local(trials, "18-gone", "can't be read")
 
 
 # ── macros and time ─────────────────────────────────────────────────────────────────────────────
