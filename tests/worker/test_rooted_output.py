@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cyxmake_worker.rooted_output import has_compressed_sections, mentions_root
+from cyxmake_common.toolchain.arguments import parse_compile
+from cyxmake_common.toolchain.compile_command import CompileCommand
+from cyxmake_worker.rooted_output import has_compressed_sections, mentions_root, names_root
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs a compiler")
 
@@ -52,3 +54,21 @@ def test_intermediate_code_and_unknown_objects_count_as_holding_it(tmp_path: Pat
     for data in (b"\x7fELF\x02\x02" + bytes(100), b"\x7fELF\x02\x01", b"\x7fELF.zdebug_info"):
         assert has_compressed_sections(data)
     assert not has_compressed_sections(b"int f;")
+
+
+@pytest.mark.parametrize(
+    ("option", "names"),
+    [
+        ('-DROOT="/p"', True),
+        ("-Wp,-DROOT=/p", True),
+        ("-frandom-seed=/p/a.o", True),
+        ("-I/p/include", False),
+        ("-ffile-prefix-map=/p=.", False),
+        ("-DX=1", False),
+    ],
+)
+def test_arguments_that_hand_the_root_to_the_code(option: str, names: bool) -> None:
+    """A macro's text can be measured; the name of a folder is only searched."""
+    command = parse_compile(["gcc", option, "-c", "/p/a.c", "-o", "/p/a.o"])
+    assert isinstance(command, CompileCommand)
+    assert names_root(command, "/p") == names

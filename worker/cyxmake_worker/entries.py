@@ -28,22 +28,20 @@ from cyxmake_common.execution.executor import ExecutionRequest, Executor
 from cyxmake_common.includes.depfile import parse_depfile
 from cyxmake_common.includes.depfile_layout import fill, layout_of, template
 from cyxmake_common.includes.search import absolute
+from cyxmake_common.includes.time_macros import may_read_clock, names_time
 from cyxmake_common.protocol.messages import MAX_INLINE, MAX_TEXT, CacheEntry
 from cyxmake_common.toolchain.arguments import parse_compile
-from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind
+from cyxmake_common.toolchain.compile_command import CompileCommand
 from cyxmake_common.toolchain.local import LocalOnly
-from cyxmake_common.toolchain.normalise import normalise
+from cyxmake_common.toolchain.normalise import RECORDS_COMMAND, normalise
 from cyxmake_worker.builtin_dirs import BuiltinDirectories
-from cyxmake_worker.rooted_output import mentions_root
+from cyxmake_worker.rooted_output import mentions_root, names_root
 from cyxmake_worker.scenes import Scene, Scenes
 
 PRIVATE_DEPFILE: Final = ".cyxmake-private.d"
 """The depfile of our own, in the command's working directory; never part of a result."""
 
 _PLANS_KEPT: Final = 1024
-_RECORDS_COMMAND: Final = ("-frecord-", "-grecord-command-line")
-_TIME_MACROS: Final = ("__DATE__", "__TIME__", "__TIMESTAMP__")
-_EPOCH: Final = "SOURCE_DATE_EPOCH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +168,14 @@ class EntryRecorder:
             lambda path: scene.read(absolute(path, cwd)),
             known.kind if known else None,  # `cc` may be either compiler
         )
-        if isinstance(command, LocalOnly) or _names_time(command):
+        if isinstance(command, LocalOnly) or names_time(command):
             return None
         if not command.language.is_preprocessed:
             return _Plan(command, None, ours=False)
         if command.depfile is not None:
             exact = command.depfile.system_headers
             return _Plan(command, command.depfile.path if exact else None, ours=False)
-        if any(argument.startswith(_RECORDS_COMMAND) for argument in command.argv):
+        if any(argument.startswith(RECORDS_COMMAND) for argument in command.argv):
             return _Plan(command, None, ours=False)  # the object would hold our own arguments
         return _Plan(command, PRIVATE_DEPFILE, ours=True)
 
@@ -216,12 +214,15 @@ class _Compiled:
     depfile: OutputFile | None
     written: bytes
 
-    def place(self, command: CompileCommand, root: str) -> _Place:
-        """Find out for which roots the result holds; raises OSError."""
+    def place(self, command: CompileCommand, root: str, *, measured: bool) -> _Place:
+        """Find out for which roots the result holds; raises OSError.
+
+        `measured`: the code can work with the root's name without leaving it in the output.
+        """
         own = None if self.depfile is None else self.depfile.digest
         # An object with the very bytes of the depfile is none: it is enough to look at the others.
         others = [path for digest, path in self.paths.items() if digest != own]
-        if mentions_root(command.argv, others, root):
+        if measured or mentions_root(command.argv, others, root):
             return _Place(self.result, root)
         if self.depfile is None or not root or root.encode() not in self.written:
             return _Place(self.result)
@@ -255,7 +256,8 @@ class _Recording:
         dependencies, absent = inputs
         token = self.scene.token
         lines = {token(path, root): digest for path, digest in dependencies.items()}
-        place = compiled.place(self.plan.command, root)
+        measured = names_root(self.plan.command, root) or self._names_itself(dependencies, root)
+        place = compiled.place(self.plan.command, root, measured=measured)
         entry = CacheEntry(
             key=key,
             manifest=Digest.of(manifest(lines.items())),
@@ -299,6 +301,8 @@ class _Recording:
         if self._depends_on_time(read):
             return None
         probes = scene.probes.probes(command, cwd, names, self.builtin, environment)
+        if not probes.certain:
+            return None
         digests: dict[str, Digest] = {}
         for path in (*read, *probes.present):
             digest = scene.digest(path)
@@ -307,17 +311,34 @@ class _Recording:
             digests[path] = digest
         return digests, probes.absent
 
+    def _names_itself(self, dependencies: Mapping[str, Digest], root: str) -> bool:
+        """Tell whether a file may compute with `__FILE__`, its length say, where that has the root.
+
+        The compiler's own headers are taken to do no more than to print it.
+        """
+        command = self.plan.command
+        spelled = (command.source, *(parse_depfile(self.listed or b"").prerequisites))
+        if self.listed is not None and not any(path.startswith(f"{root}/") for path in spelled):
+            return False
+        if any(argument.startswith((f"-ffile-prefix-map={root}=", f"-fmacro-prefix-map={root}="))
+               for argument in command.argv):  # fmt: skip
+            return False
+        own = tuple(f"{folder.rstrip('/')}/" for folder in self.builtin)
+        return any(
+            self.scene.closures.scan(path).names_itself
+            for path in dependencies
+            if not path.startswith(own)
+        )
+
     def _depends_on_time(self, paths: set[str]) -> bool:
         """Tell whether a file may put the time into the object."""
-        scans = self.scene.closures
-        using = [path for path in paths if scans.scan(path).uses_time]
-        if not using:
-            return False
-        epoch = any(name == _EPOCH for name, _ in self.request.command.environment)
-        if not epoch or self.plan.command.kind is not CompilerKind.GCC:
-            return True  # older clangs do not look at the variable
-        # The modification time of a file: no variable freezes that one.
-        return any(b"__TIMESTAMP__" in (self.scene.read(path) or b"") for path in using)
+        scans = [self.scene.closures.scan(path) for path in paths]
+        return may_read_clock(
+            self.plan.command,
+            self.request.command.environment,
+            time=any(scan.uses_time for scan in scans),
+            timestamp=any(scan.uses_timestamp for scan in scans),
+        )
 
 
 def _directory(request: ExecutionRequest) -> str:
@@ -331,11 +352,6 @@ def _find(result: ActionResult, path: str, cwd: str) -> OutputFile | None:
         if posixpath.normpath(absolute(output.path, cwd)) == wanted:
             return output
     return None
-
-
-def _names_time(command: CompileCommand) -> bool:
-    """Tell whether a macro on the command line may put the time into the object."""
-    return any(name in argument for argument in command.argv for name in _TIME_MACROS)
 
 
 def _fits(entry: CacheEntry) -> bool:

@@ -12,10 +12,28 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from cyxmake_common.toolchain.compile_command import CompileCommand
+from cyxmake_common.toolchain.tables import Role
+
 _COMPRESSED_FLAG: Final = 0x800
 _ELF64_LITTLE: Final = b"\x7fELF\x02\x01"
 _SECTION: Final = struct.Struct("<IIQQQQIIQQ")
-_HIDING: Final = ("-flto", "-ffat-lto-objects")
+_HIDING: Final = ("-flto", "-ffat-lto-objects", "-emit-llvm", "-fembed-bitcode")
+_MAPS: Final = ("-prefix-map=", "-compilation-dir=")
+_COMPUTING: Final = (Role.PLAIN, Role.PREPROCESSOR, Role.ASSEMBLER, Role.FRONTEND)
+
+
+def names_root(command: CompileCommand, root: str) -> bool:
+    """Tell whether an argument hands the root to the code: its length, say, may be all that stays.
+
+    Paths of files and directories, and options that take the root out, do not count.
+    """
+    return bool(root) and any(
+        argument.role in _COMPUTING
+        and not argument.option.endswith(_MAPS)
+        and any(root in token for token in argument.tokens)
+        for argument in command.arguments
+    )
 
 
 def mentions_root(argv: Sequence[str], outputs: Iterable[Path], root: str) -> bool:

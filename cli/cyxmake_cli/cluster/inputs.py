@@ -8,6 +8,7 @@ until the last one is scanned, and a large build still makes few roots.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,6 +20,7 @@ from cyxmake_common.cas.tree import InputTree
 from cyxmake_common.cas.tree_scan import TreeScanner
 from cyxmake_common.digest import Digest
 from cyxmake_common.includes.closure import IncludeClosure
+from cyxmake_common.includes.time_macros import may_read_clock, names_time
 from cyxmake_common.toolchain.local import LocalOnly
 
 _FIRST_BATCH: Final = 4
@@ -65,6 +67,7 @@ class InputRoots:
         self._scanner = TreeScanner(self._tree, self._digest)
         self._waiting: list[_Waiting] = []
         self._batch = _FIRST_BATCH
+        self._outdated = False
         self._task: asyncio.Task[None] | None = None
 
     async def prepare(
@@ -93,9 +96,16 @@ class InputRoots:
         self._closures.forget(path)
         self._digests.forget(path)
 
+    def refresh(self) -> None:
+        """A command of any kind ran: it may have made more than the outputs it promised."""
+        self._outdated = True
+
     async def _run(self) -> None:
         while self._waiting:
             await asyncio.sleep(0)  # let every unit that is ready now join
+            if self._outdated:
+                self._closures.refresh()
+                self._outdated = False
             batch, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
             self._batch = min(self._batch * 2, _LARGEST_BATCH)
             added: list[tuple[asyncio.Future[UnitInputs | LocalOnly], list[tuple[str, Digest]]]]
@@ -154,14 +164,39 @@ class InputRoots:
             return LocalOnly("uses a precompiled header")
         if closure.unresolved:
             return LocalOnly("includes a file whose name is computed")
-        if closure.uses_time and not any(n == "SOURCE_DATE_EPOCH" for n, _ in unit.environment):
+        if names_time(unit.command) or may_read_clock(
+            unit.command,
+            unit.environment,
+            time=closure.uses_time,
+            timestamp=closure.uses_timestamp,
+        ):
             return LocalOnly("may read the clock")  # a worker's clock and time zone are others
+        files = [(path, self._digests.digest(path)) for path in sorted(closure.files)]
+        if self._has_twins(files):
+            return LocalOnly("has the same header twice")
         scanner.add_directory(unit.directory)
+        for name, value in unit.environment:
+            if name == "PWD":
+                scanner.add_directory(value)
         for path in closure.directories:
             scanner.add_directory(path)
         for path in closure.files:
             scanner.add_path(path)
-        return [(path, self._digests.digest(path)) for path in closure.files]
+        return files
+
+    def _has_twins(self, files: Sequence[tuple[str, Digest]]) -> bool:
+        """Tell whether two headers with `#pragma once` have the same bytes.
+
+        gcc takes them for one if their times are the same, too; a worker's files have other times.
+        """
+        seen: dict[Digest, str] = {}
+        identity = self._closures.files.identity
+        return any(
+            (other := seen.setdefault(digest, path)) != path
+            and self._closures.scan(path).once
+            and identity(path) != identity(other)
+            for path, digest in files
+        )
 
     def _digest(self, path: str) -> Digest:
         digest = self._digests.digest(path)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
 from cyxmake_cli.cluster.toolchains import Toolchains
+from cyxmake_cli.cluster.working_directory import SearchLinks, with_believed_directory
 from cyxmake_cli.ninja.driver import EdgeResult, Where
 from cyxmake_cli.ninja.graph import Edge
 from cyxmake_cli.strategies.compile_units import (
@@ -43,7 +44,8 @@ class EdgeRunner:
         local_jobs: int,
     ) -> None:
         self._directory = directory
-        self._environ = environ
+        self._links = SearchLinks()
+        self._environ = with_believed_directory(environ, directory)
         self._toolchains = toolchains
         self._cluster = cluster
         self._slots = asyncio.Semaphore(local_jobs)
@@ -85,9 +87,10 @@ class EdgeRunner:
         if isinstance(found, LocalOnly):
             return found
         compiler, toolchain = found
-        return plan_unit(
+        unit = plan_unit(
             argv, outputs, self._directory, toolchain, compiler, self._environ, self._read
         )
+        return unit if isinstance(unit, LocalOnly) else self._links.noted(unit)
 
     def _read(self, path: str) -> bytes | None:
         """Return a response file's bytes: the build has written its own before the edge runs."""
@@ -115,6 +118,7 @@ class EdgeRunner:
                 )
             except OSError as error:
                 return EdgeResult(127, f"{error.strerror}: {error.filename}\n".encode())
+        self._links.clear()
         # A command that a signal ended counts as failed; 128 + n is how shells report it.
         code = result.exit_code if result.signal == 0 else 128 + result.signal
         return EdgeResult(code, result.stdout, Where.LOCAL, result.seconds, reason=reason)

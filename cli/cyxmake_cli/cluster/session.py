@@ -23,6 +23,7 @@ from cyxmake_cli.cluster.remote import RemoteCompiler
 from cyxmake_cli.cluster.runner import EdgeRunner
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.ninja.driver import EdgeResult, Where
+from cyxmake_cli.strategies.compile_units import NOT_A_COMPILE
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.errors import ConfigError, CyxError
 from cyxmake_common.includes.closure import IncludeClosure, RealFileSystem
@@ -108,6 +109,8 @@ class BuildSession:
         paths = [os.path.join(self._directory, path) for path in outputs]  # noqa: PTH118 - as spelled
         for path in paths:
             self._inputs.forget(path)
+        if result.where is Where.LOCAL and result.reason == NOT_A_COMPILE.reason:
+            self._inputs.refresh()
         if result.where is Where.LOCAL:
             self._absences.clear()
         if paths:

@@ -18,6 +18,7 @@ from cyxmake_cli.cluster.joined import Joined
 from cyxmake_cli.cluster.near import Near
 from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
 from cyxmake_cli.cluster.toolchains import Toolchains
+from cyxmake_cli.cluster.working_directory import SearchLinks, with_believed_directory
 from cyxmake_cli.launcher.home import NO_CACHE, ROOT
 from cyxmake_cli.launcher.inputs import FreshInputs
 from cyxmake_cli.launcher.protocol import CompileRequest
@@ -74,9 +75,11 @@ class Room:
         wants_colours = _wants_colours(request)
         if wants_colours and not _names_colours(request.argv):
             argv.append(_COLOUR_ON)
-        unit = plan_unit(argv, (), request.directory, toolchain, request.compiler, request.environ)
+        environ = with_believed_directory(request.environ, request.directory)
+        unit = plan_unit(argv, (), request.directory, toolchain, request.compiler, environ)
         if isinstance(unit, LocalOnly):
             return unit
+        unit = SearchLinks().noted(unit)
         result = await self._remote.compile(unit, umask=request.umask)
         if isinstance(result, LocalOnly):
             return result

@@ -80,8 +80,10 @@ def plan_unit(
 ) -> CompileUnit | LocalOnly:
     """Return the unit of a compile in `directory`; `compiler` is the absolute path of argv[0].
 
-    `outputs` are those that the build expects: a command that does not write all of them is not
-    understood, and stays local. `read` gives the bytes of response files: they are inputs.
+    `environ` has a PWD only where compilers would write it into the object in place of `directory`
+    (see cluster.working_directory). `outputs` are those that the build expects: a command that does
+    not write all of them is not understood, and stays local. `read` gives the bytes of response
+    files: they are inputs.
     """
     command = parse_compile(argv, read, toolchain.kind)
     if isinstance(command, LocalOnly):
@@ -91,6 +93,8 @@ def plan_unit(
     )
     if isinstance(environment, LocalOnly):
         return environment
+    if "PWD" in environ:
+        environment = tuple(sorted((*environment, ("PWD", environ["PWD"]))))
     written = {_normal(path, directory) for path in command.outputs}
     for output in outputs:
         if _normal(output, directory) not in written:

@@ -7,7 +7,7 @@ once per search path, so that the files of a project share nearly all work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -43,6 +43,7 @@ class Closure:
     files: frozenset[str]
     directories: frozenset[str]
     uses_time: bool = False
+    uses_timestamp: bool = False
     unresolved: tuple[str, ...] = ()
     precompiled: tuple[str, ...] = ()
 
@@ -117,6 +118,14 @@ class IncludeClosure:
             self._files.forget(path)
         else:
             self._forgotten(path)
+
+    def refresh(self) -> None:
+        """Something unknown ran: look again at every folder and every file that counts as known."""
+        if isinstance(self._files, RealFileSystem):
+            self._files.refresh()
+        for path in tuple(self._fresh):
+            if self._files.identity(path) != self._scans[path][0]:
+                self.forget(path)
 
     def _forgotten(self, path: str | None) -> None:
         """Drop what may have changed: one path, or everything but the scans."""
@@ -242,6 +251,8 @@ class _Walk:
         if command.kind is CompilerKind.GCC and command.language is not Language.ASSEMBLER:
             self._visit(lookup.find(PREINCLUDED, self.cwd))
         self._visit((lookup.canonical(absolute(command.source, self.cwd)),))
+        if command.kind is CompilerKind.GCC:
+            self.precompiled.update(self._preferred(absolute(command.source, self.cwd)))
         self._follow_macros()
         scans = [edges.scan for _, edges in self.special]
         for path, edges in self.special:
@@ -251,11 +262,25 @@ class _Walk:
             files=frozenset(self.seen | self.leaves),
             directories=lookup.needed,
             uses_time=any(result.uses_time for result in scans),
+            uses_timestamp=any(result.uses_timestamp for result in scans),
             unresolved=tuple(self.unresolved),
             precompiled=tuple(
                 sorted(self.precompiled.union(*(edges.precompiled for _, edges in self.special)))
             ),
         )
+
+    def _preferred(self, source: str) -> Iterator[str]:
+        """Yield precompiled forms that gcc meets before the header itself, in another folder."""
+        files, folder = self.owner.files, source.rpartition("/")[0]
+        for directive in self.owner.scan(source).directives:
+            if directive.probe or directive.data or directive.kind is Kind.ASSEMBLER:
+                continue
+            for candidate in self.space.lookup.candidates(directive, folder):
+                form = f"{candidate}.gch"
+                if files.is_file(form) or files.is_directory(form):
+                    yield form
+                if files.is_file(candidate):
+                    break
 
     def _precompiled(self, name: str, found: Iterable[str]) -> set[str]:
         """Return precompiled forms of a forced include, which need not have the header itself."""

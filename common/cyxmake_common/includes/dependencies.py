@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from cyxmake_common.includes.closure import PREINCLUDED, IncludeClosure
-from cyxmake_common.includes.files import FileSystem
+from cyxmake_common.includes.files import FileSystem, Identity
 from cyxmake_common.includes.scanner import Definition, Directive, Kind, definition_of
-from cyxmake_common.includes.search import Environment, Lookup, SearchDirectories, absolute
+from cyxmake_common.includes.search import (
+    Environment,
+    Lookup,
+    Place,
+    SearchDirectories,
+    absolute,
+    plain,
+)
 from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind, Language
+
+_NO_HEADER: Final = "list.txt"
+"""How the names end of what sanitizers read: clang lists its own, which come with the toolchain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,8 @@ class Probes:
 
     absent: tuple[str, ...]
     present: tuple[str, ...]
+    certain: bool = True
+    """False when the search was not understood, or hangs on a symlink that can't be noted."""
 
 
 def absent_candidates(
@@ -49,6 +62,7 @@ class DependencyProbes:
         self._scans = scans
         self._files = files
         self._lookups: dict[SearchDirectories, Lookup] = {}
+        self._identities: dict[str, Identity | None] = {}
 
     def probes(
         self,
@@ -63,7 +77,8 @@ class DependencyProbes:
         lookup = self._lookups.get(directories)
         if lookup is None:
             lookup = self._lookups[directories] = Lookup(directories, self._files)
-        return _Collector(self._scans, self._files, lookup, command, cwd).run(deps)
+        collector = _Collector(self._scans, self._files, lookup, command, cwd, self._identities)
+        return collector.run(deps)
 
 
 class _Collector:
@@ -76,31 +91,66 @@ class _Collector:
         lookup: Lookup,
         command: CompileCommand,
         cwd: str,
+        identities: dict[str, Identity | None],
     ) -> None:
         self.scans = scans
         self.files = files
         self.lookup = lookup
         self.command = command
         self.cwd = cwd.rstrip("/")
-        self.read: frozenset[str] = frozenset()
+        self.identities = identities
+        self.listed: dict[str, None] = {}
+        self.read: frozenset[Identity | None] = frozenset()
+        self.explained: set[Identity | None] = set()
+        self.walked: set[str] = set()
         self.absent: dict[str, None] = {}
         self.present: dict[str, None] = {}
+        self.certain = True
 
     def run(self, deps: Iterable[str]) -> Probes:
-        spelled = [absolute(path, self.cwd) for path in deps]
-        self.read = frozenset(self.lookup.canonical(path) for path in spelled)
+        # By identity: gcc lists a system header by its real path where that is shorter.
+        self.listed = dict.fromkeys(plain(absolute(path, self.cwd)) for path in deps)
+        self.read = frozenset(map(self._identity, self.listed)) - {None}
         for name in (*self.command.macro_includes, *self.command.forced_includes):
             self._take(Directive(Kind.QUOTE, name), self.cwd)
         if self.command.kind is CompilerKind.GCC and self.command.language.is_preprocessed:
             # Looked for whether it exists or not, and never an error.
             self._take_probe(PREINCLUDED, self.cwd)
-        for path in self.read:
-            folder = path.rpartition("/")[0]
-            for directive in self.scans.scan(path).directives:
-                self._take(directive, folder)
-        self._take_macros()
+        for path in self.listed:
+            self._walk(path)
+        before = -1
+        while before != len(self.walked):
+            before = len(self.walked)
+            self._take_macros()
         self._take_precompiled()
-        return Probes(tuple(sorted(self.absent)), tuple(sorted(self.present.keys() - self.read)))
+        certain = self.certain and self._explains_all()
+        return Probes(tuple(sorted(self.absent)), tuple(sorted(self.present)), certain)
+
+    def _identity(self, path: str) -> Identity | None:
+        if path not in self.identities:
+            self.identities[path] = self.files.identity(path)
+        return self.identities[path]
+
+    def _walk(self, path: str) -> None:
+        """Take what a file that was read asks for; its folder counts as spelled."""
+        if path in self.walked:
+            return
+        self.walked.add(path)
+        folder = path.rpartition("/")[0]
+        for directive in self.scans.scan(path).directives:
+            self._take(directive, folder)
+
+    def _explains_all(self) -> bool:
+        """Tell whether each file that was read is one that our search found, too.
+
+        Where it is not, the compiler searched otherwise than we think: nobody knows what it looked
+        for in vain.
+        """
+        given = {plain(absolute(p, self.cwd)) for p in (self.command.source, *self.command.inputs)}
+        return all(
+            path in given or path.endswith(_NO_HEADER) or self._identity(path) in self.explained
+            for path in self.listed
+        )
 
     def _take(self, directive: Directive, folder: str) -> None:
         kind = directive.kind
@@ -108,22 +158,35 @@ class _Collector:
             return
         if directive.probe or kind is Kind.ASSEMBLER:
             self._take_probe(directive, folder)
-        elif any(found in self.read for found in self.lookup.find(directive, folder)):
+        elif any(self._identity(f) in self.read for f in self.lookup.find(directive, folder)):
             # A directive whose file was not read was never reached: it asked for nothing.
             self._take_tried(directive, folder)
 
     def _take_probe(self, directive: Directive, folder: str) -> None:
-        self.present.update(dict.fromkeys(self.lookup.find(directive, folder)))
         self._take_tried(directive, folder)
 
     def _take_tried(self, directive: Directive, folder: str) -> None:
         """Note the candidates up to the first that exists; all that are missing for "next" ones."""
         every = directive.kind in (Kind.QUOTE_NEXT, Kind.ANGLE_NEXT)
-        for candidate in self.lookup.all_candidates(directive, folder):
+        for candidate, place in self.lookup.placed_candidates(directive, folder):
             if not self.files.is_file(candidate):
                 self.absent[candidate] = None
-            elif not every:
-                return
+            elif place is Place.ALIAS:
+                self.certain = False  # it counts here as soon as the symlink is another one
+            elif place is Place.SEARCHED:
+                self._take_found(directive, candidate)
+                if not every:
+                    return
+
+    def _take_found(self, directive: Directive, candidate: str) -> None:
+        """Note a file that a search ended with, by the name it was found by."""
+        path, identity = plain(candidate), self._identity(candidate)
+        read = identity in self.read or (directive.kind is Kind.ASSEMBLER and not directive.data)
+        self.explained.add(identity)
+        if path not in self.listed:
+            self.present[path] = None
+            if read:
+                self._walk(path)
 
     def _take_precompiled(self) -> None:
         """Note where a precompiled header would be preferred: it is used unseen, also when stale.
@@ -151,10 +214,10 @@ class _Collector:
                     break
 
     def _take_macros(self) -> None:
-        scans = {path: self.scans.scan(path) for path in self.read}
+        scans = {path: self.scans.scan(path) for path in tuple(self.walked)}
         wrappers = tuple(sorted({name for scan in scans.values() for name in scan.wrappers}))
         if wrappers:
-            for path in self.read:
+            for path in scans:
                 for directive in self.scans.calls(path, wrappers):
                     self._take_probe(directive, path.rpartition("/")[0])
         given = [
@@ -173,7 +236,7 @@ class _Collector:
         while todo:
             name = todo.pop()
             values = [definition for definition in given if definition.macro == name]
-            for path in self.read:
+            for path in self.walked:
                 values += self.scans.definitions(path).get(name, ())
             for definition in values:
                 if definition.directive is not None:

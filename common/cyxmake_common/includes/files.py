@@ -76,6 +76,15 @@ class RealFileSystem:
         for listener in self._listeners:
             listener(path)
 
+    def refresh(self) -> None:
+        """Read every listing again and forget what has come, gone or changed its kind since."""
+        for folder, before in tuple(self._listings.items()):
+            now = self._list(folder)
+            for name in before.keys() | now.keys():
+                if before.get(name) != now.get(name):
+                    for listener in self._listeners:
+                        listener(f"{folder}/{name}")
+
     def new_generation(self) -> None:
         """Begin a new build: every listing is read again."""
         self._listings.clear()

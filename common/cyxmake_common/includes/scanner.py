@@ -52,6 +52,12 @@ class ScanResult:
     wrappers: tuple[str, ...] = ()
     opaque: tuple[str, ...] = ()
     uses_time: bool = False
+    uses_timestamp: bool = False
+    """It mentions the modification time of a file, which no variable freezes."""
+    once: bool = False
+    """It asks to be read once: gcc then takes a file of equal bytes and time for the same one."""
+    names_itself: bool = False
+    """It mentions `__FILE__` or its like: what it means may depend on where it stands."""
 
 
 EMPTY: Final = ScanResult()
@@ -88,6 +94,9 @@ _PROBE: Final = re.compile(
 )
 _PROSE: Final = re.compile(rb"[A-Za-z_$][\w$]*[ \t]+[a-z]")
 _TIME: Final = re.compile(rb"__(?:DATE|TIME|TIMESTAMP)__")
+_ITSELF: Final = re.compile(rb"__(?:(?:BASE_)?FILE__|FILE_NAME__|builtin_FILE)|source_location")
+_ONCE: Final = re.compile(rb"pragma" + _GAP + rb"once|#" + _GAP + rb"import|_Pragma")
+_ADJACENT: Final = re.compile(rb'(?<!\\)"\s*"')
 _INCBIN: Final = re.compile(rb'\.(incbin|include)\b[ \t]*(?:\\?"((?:[^"\\\n]|\\[^"\n])*)\\?")?')
 _SPLICE: Final = re.compile(rb"\\[ \t]*\r?\n")
 _DIGRAPH: Final = re.compile(rb"(?:%:|\?\?=)(?=" + _GAP + rb"(?:include|import|embed))")
@@ -108,10 +117,16 @@ def scan(data: bytes) -> ScanResult:
         found.take_directives(_SPLICE.sub(b"", data))
     if b"__has_include" in data or b"__has_embed" in data:
         found.take_probes(data)
-    if b".incbin" in data or b".include" in data:
+    if b".inc" in data:
         found.take_assembler(data)
+        if b"asm" in data:
+            # One statement of the assembler may stand in several literals.
+            found.take_assembler(_ADJACENT.sub(b"", data))
     uses_time = (b"__DATE__" in data or b"__TIME" in data) and _TIME.search(data) is not None
-    if not (found.directives or found.computed or found.wrappers or found.opaque or uses_time):
+    itself = _ITSELF.search(data) is not None
+    once = _ONCE.search(data) is not None
+    known = once or found.directives or found.computed or found.wrappers or found.opaque
+    if not (known or uses_time or itself):
         return EMPTY
     return ScanResult(
         tuple(found.directives),
@@ -119,6 +134,9 @@ def scan(data: bytes) -> ScanResult:
         tuple(found.wrappers),
         tuple(found.opaque),
         uses_time,
+        uses_time and b"__TIMESTAMP__" in data,
+        once,
+        itself,
     )
 
 
@@ -141,6 +159,8 @@ class _Findings:
                     broken = broken or any(keyword.startswith(cut) for keyword in _KEYWORDS)
                 else:
                     self._add(Kind.ANGLE if noted is None else Kind.QUOTE, noted or noted_angled)
+                    # It compares times of files, which are others elsewhere.
+                    self.opaque["#pragma GCC dependency"] = None
             elif other is not None:
                 if _begins_line(data, match.start()):
                     broken = self._take_other(other) or broken

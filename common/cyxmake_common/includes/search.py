@@ -6,8 +6,9 @@ directory named by -I keeps its place among the system directories.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 
 from cyxmake_common.includes.files import FileSystem
 from cyxmake_common.includes.scanner import Directive, Kind
@@ -35,6 +36,26 @@ _CHAIN = {
 def absolute(path: str, cwd: str) -> str:
     """Return a path from the root, otherwise as spelled."""
     return path if path.startswith("/") else f"{cwd.rstrip('/')}/{path}"
+
+
+def plain(path: str) -> str:
+    """Return an absolute path without what says nothing: doubled slashes and single dots."""
+    if "//" not in path and "/." not in path:
+        return path
+    kept = [part for part in path.split("/") if part not in ("", ".")]
+    return "/" + "/".join(kept)
+
+
+class Place(Enum):
+    """What a directory counts for where the command names it."""
+
+    SEARCHED = "searched"
+    MISSING = "missing"
+    """It does not exist, but may tomorrow."""
+    REPEATED = "repeated"
+    """The same name counts at another place of the search path."""
+    ALIAS = "alias"
+    """By a symlink it is a directory that counts at another place, and need not stay that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +110,7 @@ class Lookup:
         self._cwd = directories.cwd.rstrip("/")
         parts = _merge(directories, files)
         self._chains = self._chain(*parts)
-        # With the directories that do not exist (yet), at the places where they are named.
-        self._named = self._chain(
-            *(
-                [path for path in named if path in kept or not files.is_directory(path)]
-                for named, kept in zip(
-                    (directories.quote, directories.bracket, directories.system), parts, strict=True
-                )
-            )
-        )
+        self._named = self._named_chain(*parts)
         self._missing = tuple(
             path
             for path in (*directories.quote, *directories.bracket, *directories.system)
@@ -120,6 +133,33 @@ class Lookup:
             Kind.ASSEMBLER: tuple(dict.fromkeys(assembler)),
         }
 
+    def _named_chain(self, *parts: Iterable[str]) -> dict[Kind, tuple[tuple[str, Place], ...]]:
+        """Return every directory as it is named, at every place where it is named."""
+        kept = {plain(path) for part in parts for path in part}
+        places = []
+        for named, used in zip(
+            (self.directories.quote, self.directories.bracket, self.directories.system),
+            parts,
+            strict=True,
+        ):
+            there, seen = set(used), set[str]()
+            for path in named:
+                if path in there and path not in seen:
+                    place = Place.SEARCHED
+                elif not self._files.is_directory(path):
+                    place = Place.MISSING
+                else:
+                    place = Place.REPEATED if plain(path) in kept else Place.ALIAS
+                seen.add(path)
+                places.append((plain(path).rstrip("/"), place))
+        first = len(self.directories.quote)
+        assembler = (self._cwd, *(plain(path).rstrip("/") for path in self.directories.assembler))
+        return {
+            Kind.QUOTE: tuple(places),
+            Kind.ANGLE: tuple(places[first:]),
+            Kind.ASSEMBLER: tuple((path, Place.SEARCHED) for path in dict.fromkeys(assembler)),
+        }
+
     def _places(self, paths: Iterable[str]) -> tuple[str, ...]:
         """Return directories without dots, except missing ones, whose dots lead nowhere."""
         known = self._files.is_directory
@@ -134,23 +174,29 @@ class Lookup:
 
     def candidates(self, directive: Directive, folder: str) -> Iterator[str]:
         """Yield every path that is tried for a name in a file of `folder`, in order."""
-        return self._tried(directive, folder, self._chains)
-
-    def all_candidates(self, directive: Directive, folder: str) -> Iterator[str]:
-        """Yield the same, with the directories of the search path that do not exist (yet)."""
-        return self._tried(directive, folder, self._named)
-
-    def _tried(
-        self, directive: Directive, folder: str, chains: Mapping[Kind, tuple[str, ...]]
-    ) -> Iterator[str]:
         kind, name = directive.kind, directive.name
         if name.startswith("/"):
             yield name
             return
         if kind in (Kind.QUOTE, Kind.QUOTE_NEXT):
             yield f"{folder}/{name}"
-        for directory in chains[_CHAIN[kind]]:
+        for directory in self._chains[_CHAIN[kind]]:
             yield f"{directory}/{name}"
+
+    def all_candidates(self, directive: Directive, folder: str) -> Iterator[str]:
+        """Yield the same as spelled, with the directories that do not exist or count elsewhere."""
+        return (path for path, _ in self.placed_candidates(directive, folder))
+
+    def placed_candidates(self, directive: Directive, folder: str) -> Iterator[tuple[str, Place]]:
+        """Yield the same, with the part that each path's directory plays in the search."""
+        kind, name = directive.kind, directive.name
+        if name.startswith("/"):
+            yield name, Place.SEARCHED
+            return
+        if kind in (Kind.QUOTE, Kind.QUOTE_NEXT):
+            yield f"{folder}/{name}", Place.SEARCHED
+        for directory, place in self._named[_CHAIN[kind]]:
+            yield f"{directory}/{name}", place
 
     def find(self, directive: Directive, folder: str) -> tuple[str, ...]:
         """Return the file a name leads to, without dots; every match for `#include_next`."""

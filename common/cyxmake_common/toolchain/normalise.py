@@ -15,6 +15,9 @@ from cyxmake_common.toolchain.tables import TWO_WAYS, Role
 
 TOKEN: Final = "{root}"  # noqa: S105 - a placeholder, no secret
 
+RECORDS_COMMAND: Final = ("-frecord-", "-grecord-")
+"""Options that put the command line into the object."""
+
 # What may stand before a path inside one argument: after a letter or a slash it is another path.
 _BEFORE: Final = r"(?:(?<=[=,:;\"'\s@(<])|\A)"
 _AFTER: Final = r"(?=[/=,:;\"'\s)>\\]|\Z)"
@@ -28,10 +31,12 @@ def normalise(command: CompileCommand, root: str) -> tuple[str, ...]:
     its output depends on them). Response files are replaced by what they hold.
     """
     result = [tokenise(command.compiler, root)]
+    # clang writes every argument into the object when it is asked to record them.
+    recorded = any(token.startswith(RECORDS_COMMAND) for token in command.argv)
     for argument in command.arguments:
-        if argument.role is Role.COLOUR:
+        if argument.role is Role.COLOUR and not recorded:
             continue
-        if argument.role is Role.LINK and _is_silent(command, argument):
+        if argument.role is Role.LINK and not recorded and _is_silent(command, argument):
             continue
         if argument.option in TWO_WAYS:
             # `-I x` and `-Ix` say the same.

@@ -120,3 +120,46 @@ def test_spelling_of_dependencies(spelling: str) -> None:
     }
     found = probes(files, ["a.c", spelling, "i/y.h"])
     assert found.absent == ("/p/x.h",)
+
+
+def test_a_file_listed_by_its_real_path_counts_by_the_path_it_was_found() -> None:
+    """gcc shortens the names of system headers: the symlink on the way may change."""
+    files: dict[str, bytes | str] = {"/p/a.c": "#include <x.h>", "/p/v1/x.h": ""}
+    command = parse_compile(["gcc", "-isystem", "/p/current", "-c", "a.c"])
+    assert isinstance(command, CompileCommand)
+    fake = FakeFiles(files, {"/p/current": "v1"})
+    found = DependencyProbes(IncludeClosure(fake), fake).probes(command, "/p", ["a.c", "/p/v1/x.h"])
+    assert found.certain
+    assert found.present == ("/p/current/x.h",)
+
+
+def test_an_alias_of_a_searched_folder_makes_the_search_uncertain() -> None:
+    """A header in it does not count now, and will when the symlink is another one."""
+    files: dict[str, bytes | str] = {
+        "/p/a.c": "#include <x.h>",
+        "/p/real/x.h": "",
+        "/p/c/x.h": "",
+    }
+    command = parse_compile(["gcc", "-Ireal", "-Ic", "-isystem", "link", "-c", "a.c"])
+    assert isinstance(command, CompileCommand)
+    fake = FakeFiles(files, {"/p/link": "real"})
+    found = DependencyProbes(IncludeClosure(fake), fake).probes(command, "/p", ["a.c", "c/x.h"])
+    assert not found.certain
+
+
+def test_a_file_that_no_search_explains_makes_it_uncertain() -> None:
+    """The compiler searched in another way than we think."""
+    files: dict[str, bytes | str] = {"/p/a.c": "#include <x.h>", "/elsewhere/x.h": ""}
+    assert not probes(files, ["a.c", "/elsewhere/x.h"]).certain
+    assert probes(files, ["a.c"]).certain
+
+
+def test_what_an_included_assembler_file_includes() -> None:
+    """The assembler lists nothing: each file that it includes is followed."""
+    files: dict[str, bytes | str] = {
+        "/p/a.S": '.include "one.inc"',
+        "/p/one.inc": '.include "two.inc"',
+        "/p/two.inc": "",
+    }
+    found = probes(files, ["a.S"], "gcc -c a.S")
+    assert {"/p/one.inc", "/p/two.inc"} <= set(found.present)
