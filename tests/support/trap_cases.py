@@ -55,9 +55,11 @@ SOURCES: dict[str, str | bytes] = {
     "src/maker.c": '#include <stdio.h>\nint main(void) { puts("#define MADE 5"); return 0; }\n',
     "src/made.c": '#include "made.h"\nint made = MADE;\n',
     "src/blob.c": '__asm__(".data\\n.global b\\nb: .incbin \\"../src/blob.bin\\"\\n.text\\n");\n',
-    "src/joined.c": '__asm__(".data\\n.inc" "bin \\"../src/joined.bin\\"\\n.text\\n");\n',
+    "src/joined.c": (
+        '#define I "in"\n__asm__(".data\\n." I "cbin \\"../src/joined.bin\\"\\n.text\\n");\n'
+    ),
     "src/joined.bin": b"bytes",
-    "src/gone.c": '__asm__(".inc" "bin \\"../src/gone.bin\\"\\n");\n',
+    "src/gone.c": '#define I "in"\n__asm__("." I "cbin \\"../src/gone.bin\\"\\n");\n',
     "src/blob.bin": b"\x00\x01binary\xff",
     "src/plain.S": '#include "plain.h"\n.include "part.inc"\n.data\n.long PLAIN\n',
     "src/parts/part.inc": ".macro part\n.long 4\n.endm\npart\n",
