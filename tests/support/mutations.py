@@ -146,6 +146,7 @@ class _State:
     includes: list[tuple[str, str]] = field(default_factory=lambda: list(_INCLUDES))
     environment: dict[str, str] = field(default_factory=dict)
     absolute: set[str] = field(default_factory=set)
+    user_deps: set[str] = field(default_factory=lambda: {"src/next.c", "src/linked.cpp"})
     umask: int = 0o022
 
     def copy(self) -> _State:
@@ -156,6 +157,7 @@ class _State:
             list(self.includes),
             dict(self.environment),
             set(self.absolute),
+            set(self.user_deps),
             self.umask,
         )
 
@@ -210,6 +212,7 @@ class MutatingProject:
                 (2, self._edit_source), (2, self._edit_blob), (2, self._compiler),
                 (2, self._move), (1, self._umask), (1, self._unreadable), (1, self._folder_link),
                 (1, self._precompile), (1, self._spell), (1, self._as_folder), (2, self._revert),
+                (1, self._listing),
             )  # fmt: skip
             weights = [weight for weight, _ in edits]
             told = random.choices([edit for _, edit in edits], weights)[0]()
@@ -388,6 +391,11 @@ class MutatingProject:
         self._state.absolute ^= {unit}
         return f"{unit} by {'an absolute' if unit in self._state.absolute else 'a relative'} path"
 
+    def _listing(self) -> str:
+        unit = self._random.choice(sorted(_UNITS))
+        self._state.user_deps ^= {unit}
+        return f"{unit} with {'-MMD' if unit in self._state.user_deps else '-MD'}"
+
     def _as_folder(self) -> str:
         path = self._random.choice(self._headers())
         (self.root / path).unlink()
@@ -403,7 +411,7 @@ class MutatingProject:
             "ninja_required_version = 1.5",
             "builddir = out",
             "rule compile",
-            "  command = $compiler $flags -MD -MF $out.d -c $in -o $out",
+            "  command = $compiler $flags -MF $out.d -c $in -o $out",
             "  description = compile $out",
             "  deps = gcc",
             "  depfile = $out.d",
@@ -413,6 +421,7 @@ class MutatingProject:
             flags = [f"{option} {prefix}{folder}" for option, folder in state.includes]
             flags += ["-Wa,-Iinc2"] if unit.endswith(".S") else []
             flags += ["-include force.h"] if unit == "src/forced.c" else []
+            flags += ["-MMD" if unit in state.user_deps else "-MD"]
             flags += [*state.everywhere, *state.flags[unit]]
             compiler = "tools/c++" if unit.endswith(".cpp") else "tools/cc"
             text = self._text(" ".join(flags)).replace("$", "$$")

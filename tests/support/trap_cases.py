@@ -64,6 +64,10 @@ SOURCES: dict[str, str | bytes] = {
     "src/plain.S": '#include "plain.h"\n.include "part.inc"\n.data\n.long PLAIN\n',
     "src/parts/part.inc": ".macro part\n.long 4\n.endm\npart\n",
     "src/system/noisy.h": "static inline int noisy(void) { int x; return 1; }\n",
+    "src/quiet/quiet.h": "#define QUIET 1\n",
+    "src/quiet.c": '#include <quiet.h>\n#include "plain.h"\nint quiet = QUIET + PLAIN;\n',
+    "src/library.cpp": '#include <algorithm>\n#include <string>\n#include "plain.h"\n'
+    "int library(std::string s) { std::sort(s.begin(), s.end()); return s[0] + PLAIN; }\n",
     "src/noisy.c": "#include <noisy.h>\nint use(void) { return noisy(); }\n",
     "src/ignore.txt": "fun:plain\n",
     "src/pre.h": "#define PRE 1\nstatic inline int pre(void) { return PRE; }\n",
@@ -99,6 +103,18 @@ CASES: tuple[Case, ...] = (
         depfile="{o}/a.d",
     ),
     Case("02-user", f"gcc -MMD -MQ 'a$b' -MP -MF {{o}}/a.d -I../src/../src {_PLAIN}", _D),
+    Case(
+        "02-system", "gcc -MMD -MF {o}/a.d -isystem ../src/quiet -c ../src/quiet.c -o {o}/a.o", _D
+    ),
+    Case(
+        "02-shadow",
+        "clang -MMD -MF {o}/a.d -isystem ../src/first -isystem ../src/second"
+        " -c ../src/probes.c -o {o}/a.o",
+        _D,
+    ),
+    Case("02-library", "g++ -MMD -MF {o}/a.d -c ../src/library.cpp -o {o}/a.o", _D),
+    Case("02-library-clang", "clang++ -MMD -MF {o}/a.d -c ../src/library.cpp -o {o}/a.o", _D),
+    Case("02-recorded", f"gcc -g -grecord-gcc-switches -frecord-gcc-switches {_PLAIN}"),
     Case("03", f"gcc -Wp,-MD,{{o}}/a.d,-DX=1 {_PLAIN}", _D),
     Case("03-xpreprocessor", f"gcc -Xpreprocessor -DX {_PLAIN}"),
     Case("03-file", f"gcc -Wp,@../src/inner.rsp {_PLAIN}"),

@@ -232,13 +232,29 @@ def output(room: Bench, result: bytes, path: str) -> bytes:
     return data
 
 
-async def test_user_depfiles_are_completed_by_the_closure(room: Bench, gcc: Toolchain) -> None:
-    """-MMD leaves system headers out; the entry has them nevertheless."""
+@pytest.mark.parametrize("source", ["src/a.c", "src/../src/a.c", "/project/src/a.c"])
+async def test_user_depfiles_are_completed_by_the_closure(
+    room: Bench, gcc: Toolchain, source: str
+) -> None:
+    """-MMD leaves system headers out; the entry has them nevertheless, however all is spelled."""
     made = project(gcc)
-    argv = ("gcc", "-isystem", "include", "-MMD", "-MF", "a.d", "-c", "src/a.c", "-o", "a.o")
-    entry = (await room.run(made.job(argv, ("a.o", "a.d")))).entry
+    argv = ("gcc", "-isystem", "include", "-MMD", "-MF", "a.d", "-c", source, "-o", "a.o")
+    done = await room.run(made.job(argv, ("a.o", "a.d")))
+    assert b"b.h" not in output(room, done.result, "a.d")
+    assert done.entry is not None
+    assert {"/project/include/b.h", "/project/src/a.h"} <= paths(done.entry)
+    assert "/project/include/c.h" in absent(done.entry)
+
+
+async def test_an_include_by_a_place_in_the_project_holds_for_this_checkout(
+    room: Bench, gcc: Toolchain
+) -> None:
+    """A copy of the tree with the same bytes still includes the file of the first one."""
+    made = project(gcc)
+    made.files["/project/src/a.c"] = b'#include "/project/src/a.h"\nint a = A;\n'
+    entry = (await room.run(made.job(COMPILE, ("a.o",)))).entry
     assert entry is not None
-    assert {"/project/include/b.h", "/project/src/a.h"} <= paths(entry)
+    assert entry.root == "/project"
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ Other actions get their entry, by plain digest, from the coordinator.
 
 What the compiler read comes from the depfile that the command writes, or from one that we add where
 that cannot change the object. Where a depfile leaves out system headers, or cannot exist, the
-include closure stands in: a superset, which costs hits but never gives a wrong one. Whatever is not
-fully known gives no entry.
+include closure stands in: a superset, which costs hits but never gives a wrong one. What such a
+depfile does list must be in the closure. Whatever is not fully known gives no entry.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,11 +46,15 @@ _PLANS_KEPT: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A compile that can be recorded: `depfile` is where its dependencies stand, if anywhere."""
+    """A compile that can be recorded: `depfile` is where its dependencies stand, if anywhere.
+
+    `whole`: they stand there with the system headers.
+    """
 
     command: CompileCommand
     depfile: str | None
-    ours: bool
+    ours: bool = False
+    whole: bool = True
 
 
 class EntryRecorder:
@@ -171,12 +175,12 @@ class EntryRecorder:
         if isinstance(command, LocalOnly) or names_time(command):
             return None
         if not command.language.is_preprocessed:
-            return _Plan(command, None, ours=False)
+            return _Plan(command, None)
         if command.depfile is not None:
-            exact = command.depfile.system_headers
-            return _Plan(command, command.depfile.path if exact else None, ours=False)
+            whole = command.depfile.system_headers
+            return _Plan(command, command.depfile.path, whole=whole)
         if any(argument.startswith(RECORDS_COMMAND) for argument in command.argv):
-            return _Plan(command, None, ours=False)  # the object would hold our own arguments
+            return _Plan(command, None)  # the object would hold our own arguments
         return _Plan(command, PRIVATE_DEPFILE, ours=True)
 
 
@@ -238,7 +242,7 @@ class _Compiled:
 
 @dataclass(frozen=True, slots=True)
 class _Recording:
-    """One entry in the making; `listed` are the depfile's bytes, if it tells everything."""
+    """One entry in the making; `listed` are the depfile's bytes, if there is one."""
 
     plan: _Plan
     request: ExecutionRequest
@@ -256,7 +260,11 @@ class _Recording:
         dependencies, absent = inputs
         token = self.scene.token
         lines = {token(path, root): digest for path, digest in dependencies.items()}
-        measured = names_root(self.plan.command, root) or self._names_itself(dependencies, root)
+        measured = (
+            names_root(self.plan.command, root)
+            or self._includes_by_place(dependencies, root)
+            or self._names_itself(dependencies, root)
+        )
         place = compiled.place(self.plan.command, root, measured=measured)
         entry = CacheEntry(
             key=key,
@@ -290,17 +298,18 @@ class _Recording:
         """Return every file that was read with its digest, and what must stay absent."""
         command, scene, cwd = self.plan.command, self.scene, _directory(self.request)
         environment = self.request.command.environment
-        if self.listed is None:
+        names = parse_depfile(self.listed or b"").prerequisites
+        maybe = frozenset[str]()
+        if not self._lists_all:
             closure = scene.closures.closure(command, cwd, self.builtin, environment)
             if closure.unresolved or closure.precompiled:
                 return None
-            names: Sequence[str] = sorted(closure.files)
-        else:
-            names = parse_depfile(self.listed).prerequisites
+            maybe = closure.files
         read = {absolute(path, cwd) for path in (*names, command.source, *command.inputs)}
-        if self._depends_on_time(read):
+        if self._depends_on_time(read | maybe):
             return None
-        probes = scene.probes.probes(command, cwd, names, self.builtin, environment)
+        listed = (command.source, *names)
+        probes = scene.probes.probes(command, cwd, listed, self.builtin, environment, maybe)
         if not probes.certain:
             return None
         digests: dict[str, Digest] = {}
@@ -311,6 +320,11 @@ class _Recording:
             digests[path] = digest
         return digests, probes.absent
 
+    @property
+    def _lists_all(self) -> bool:
+        """Tell whether the depfile names the system headers, too."""
+        return self.plan.whole and self.listed is not None
+
     def _names_itself(self, dependencies: Mapping[str, Digest], root: str) -> bool:
         """Tell whether a file may compute with `__FILE__`, its length say, where that has the root.
 
@@ -318,7 +332,7 @@ class _Recording:
         """
         command = self.plan.command
         spelled = (command.source, *(parse_depfile(self.listed or b"").prerequisites))
-        if self.listed is not None and not any(path.startswith(f"{root}/") for path in spelled):
+        if not any(path.startswith(f"{root}/") for path in (*spelled, *self._unlisted())):
             return False
         if any(argument.startswith((f"-ffile-prefix-map={root}=", f"-fmacro-prefix-map={root}="))
                for argument in command.argv):  # fmt: skip
@@ -330,7 +344,29 @@ class _Recording:
             if not path.startswith(own)
         )
 
-    def _depends_on_time(self, paths: set[str]) -> bool:
+    def _unlisted(self) -> Iterator[str]:
+        """Yield how the paths begin that headers may have which no depfile lists."""
+        if not self._lists_all:
+            command = self.plan.command
+            search = command.search
+            yield from (*command.forced_includes, *command.macro_includes)
+            for folder in (*search.quote, *search.bracket, *search.system, *search.after):
+                yield f"{folder}/"
+
+    def _includes_by_place(self, dependencies: Iterable[str], root: str) -> bool:
+        """Tell whether a file includes another by its place below the root.
+
+        In a second checkout the same bytes still include the first one's file.
+        """
+        closures, place = self.scene.closures, f"{root}/"
+        scans = {path: closures.scan(path) for path in dependencies}
+        named = [directive for scan in scans.values() for directive in scan.directives]
+        if any(scan.computed for scan in scans.values()):
+            values = (closures.definitions(path).values() for path in scans)
+            named += [d.directive for macros in values for v in macros for d in v if d.directive]
+        return any(directive.name.startswith(place) for directive in named)
+
+    def _depends_on_time(self, paths: Collection[str]) -> bool:
         """Tell whether a file may put the time into the object."""
         scans = [self.scene.closures.scan(path) for path in paths]
         return may_read_clock(

@@ -7,7 +7,7 @@ appear, the same command would read another file. A superset is fine here, a gap
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,14 +71,18 @@ class DependencyProbes:
         deps: Iterable[str],
         builtin_dirs: Sequence[str] = (),
         environment: Environment = (),
+        maybe: Collection[str] = (),
     ) -> Probes:
-        """Return the probes of a compile whose depfile lists `deps`."""
+        """Return the probes of a compile that read `deps`, and any number of the files in `maybe`.
+
+        Where the search leads to one of those it is taken as read, and is among `present`.
+        """
         directories = SearchDirectories.of(command, cwd, builtin_dirs, environment)
         lookup = self._lookups.get(directories)
         if lookup is None:
             lookup = self._lookups[directories] = Lookup(directories, self._files)
         collector = _Collector(self._scans, self._files, lookup, command, cwd, self._identities)
-        return collector.run(deps)
+        return collector.run(deps, maybe)
 
 
 class _Collector:
@@ -107,10 +111,10 @@ class _Collector:
         self.present: dict[str, None] = {}
         self.certain = True
 
-    def run(self, deps: Iterable[str]) -> Probes:
+    def run(self, deps: Iterable[str], maybe: Collection[str]) -> Probes:
         # By identity: gcc lists a system header by its real path where that is shorter.
         self.listed = dict.fromkeys(plain(absolute(path, self.cwd)) for path in deps)
-        self.read = frozenset(map(self._identity, self.listed)) - {None}
+        self.read = frozenset(map(self._identity, (*self.listed, *maybe))) - {None}
         for name in (*self.command.macro_includes, *self.command.forced_includes):
             self._take(Directive(Kind.QUOTE, name), self.cwd)
         if self.command.kind is CompilerKind.GCC and self.command.language.is_preprocessed:
@@ -123,7 +127,7 @@ class _Collector:
             before = len(self.walked)
             self._take_macros()
         self._take_precompiled()
-        certain = self.certain and self._explains_all()
+        certain = self.certain and self._explains_all(maybe)
         return Probes(tuple(sorted(self.absent)), tuple(sorted(self.present)), certain)
 
     def _identity(self, path: str) -> Identity | None:
@@ -140,14 +144,16 @@ class _Collector:
         for directive in self.scans.scan(path).directives:
             self._take(directive, folder)
 
-    def _explains_all(self) -> bool:
-        """Tell whether each file that was read is one that our search found, too.
+    def _explains_all(self, maybe: Iterable[str]) -> bool:
+        """Tell whether each file that was or may have been read is one that our search found, too.
 
         Where it is not, the compiler searched otherwise than we think: nobody knows what it looked
         for in vain.
         """
-        given = {plain(absolute(p, self.cwd)) for p in (self.command.source, *self.command.inputs)}
-        return all(
+        command = self.command
+        given = {plain(absolute(p, self.cwd)) for p in (command.source, *command.inputs)}
+        explained = self.explained.union(map(self._identity, given))
+        return explained.issuperset(map(self._identity, maybe)) and all(
             path in given or path.endswith(_NO_HEADER) or self._identity(path) in self.explained
             for path in self.listed
         )

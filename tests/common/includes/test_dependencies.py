@@ -163,3 +163,25 @@ def test_what_an_included_assembler_file_includes() -> None:
     }
     found = probes(files, ["a.S"], "gcc -c a.S")
     assert {"/p/one.inc", "/p/two.inc"} <= set(found.present)
+
+
+def test_what_may_have_been_read_counts_as_read() -> None:
+    """Of files that no depfile lists, all that the search leads to are present, as spelled."""
+    files: dict[str, bytes | str] = {
+        "/p/src/a.c": '#include "../i/x.h"',
+        "/p/i/x.h": "#include <y.h>\n#if 0\n#include <z.h>\n#endif",
+        "/usr/include/y.h": "",
+        "/usr/include/z.h": "",
+        "/usr/include/other.h": "",
+    }
+    command = parse_compile(["clang", "-Ii", "-c", "src/a.c"])
+    assert isinstance(command, CompileCommand)
+    fake = FakeFiles(files)
+    finder = DependencyProbes(IncludeClosure(fake), fake)
+    maybe = ["/p/src/a.c", "/p/i/x.h", "/usr/include/y.h", "/usr/include/z.h"]
+    found = finder.probes(command, "/p", ["src/a.c"], BUILTIN, maybe=maybe)
+    assert found.certain
+    assert found.present == ("/p/src/../i/x.h", "/usr/include/y.h", "/usr/include/z.h")
+    assert {"/p/i/y.h", "/p/i/z.h", "/usr/local/include/z.h"} <= set(found.absent)
+    more = [*maybe, "/usr/include/other.h"]
+    assert not finder.probes(command, "/p", ["src/a.c"], BUILTIN, maybe=more).certain

@@ -34,6 +34,7 @@ def change(project: TrapProject) -> None:
     """Change inputs that no command line names."""
     source = project.root / "src"
     (source / "later.h").write_text("int later = 1;\n")
+    (source / "quiet/quiet.h").write_text("#define QUIET 2\n")
     (source / "first/shadow.h").write_text("#define SHADOW 1\n")
     (source / "not_there_yet.h").write_text("#error not to be read\n")
     (source / "generated.in").write_text("#define GENERATED 4\n")
