@@ -201,7 +201,34 @@ def test_ccache_in_front_of_the_compiler_is_seen_through(
     (calculator / "include/calc/calc.h").touch()
     based = shared_cluster.build(calculator, CCACHE_BASEDIR=str(tmp_path), **cache)
     assert based.status == 0
-    assert "ccache is set up to change what is compiled" in based.summary["local_reasons"]
+    reason = "ccache is set up to change what is compiled: base_dir"
+    assert reason in based.summary["local_reasons"]
+
+
+@pytest.mark.skipif(shutil.which("ccache") is None, reason="ccache is not installed")
+def test_what_stands_in_for_the_compiler_is_seen_through(
+    calculator: Path, shared_cluster: Cluster, tmp_path: Path
+) -> None:
+    """A script calls a link to ccache, which starts the next compiler in PATH: the same bytes."""
+    (tmp_path / "masquerade").mkdir()
+    for name in ("cc", "c++"):
+        (tmp_path / "masquerade" / name).symlink_to(str(shutil.which("ccache")))
+        script = tmp_path / f"wrapped-{name}"
+        script.write_text(
+            f'#!/bin/sh\n# ours\nexec {tmp_path}/masquerade/{name} -DWRAPPED="1" "$@"\n'
+        )
+        script.chmod(0o755)
+    names = (("C", "cc"), ("CXX", "c++"))
+    options = [f"-DCMAKE_{language}_COMPILER={tmp_path}/wrapped-{name}" for language, name in names]
+    cache = {"CCACHE_DIR": str(tmp_path / "ccache")}
+    done = shared_cluster.build(calculator, *(f"--option={o}" for o in options), **cache)
+    assert done.status == 0
+    assert done.summary["local_reasons"].keys() == {"not a compile"}
+    made = products(calculator / "build")
+    shutil.rmtree(calculator / "build")
+    configure((*CMAKE, *options), calculator, calculator / "build")
+    run(["ninja", "-C", str(calculator / "build")])
+    assert products(calculator / "build") == made
 
 
 @pytest.mark.parametrize("arguments", [("calc_test",), ("libcalc.a", "calculator")])

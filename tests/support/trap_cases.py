@@ -86,6 +86,7 @@ SOURCES: dict[str, str | bytes] = {
     "src/real/linked.c": '#include "beside.h"\n#include "../plain.h"\nint both = BESIDE + PLAIN;\n',
     "src/real/beside.h": "#define BESIDE 1\n",
     "tools/gcc": '#!/bin/sh\nexec /usr/bin/gcc -DWRAPPED "$@"\n',
+    "tools/looks-gcc": '#!/bin/sh\n[ -n "$X" ] && set -- -O1 "$@"\nexec /usr/bin/gcc "$@"\n',
     "tools/strange": '#!/bin/sh\necho "$@" >> "$(dirname "$0")/calls"\n',
 }
 """The project's files, by path."""
@@ -188,6 +189,7 @@ CASES: tuple[Case, ...] = (
     Case("26-user", "gcc -Wall -I../src/system -c ../src/noisy.c -o {o}/a.o"),
     Case("26-clang", "clang -Wall -I../src/system -c ../src/noisy.c -o {o}/a.o"),
     Case("27", f"../tools/gcc {_PLAIN}"),
+    Case("27-looks", f"../tools/looks-gcc {_PLAIN}"),
     Case("27-ccache", f"ccache gcc -O1 {_PLAIN}"),
     Case("28-gcc", f"gcc -g {_PLAIN}"),
     Case("28-g++", f"g++ -g {_PLAIN}"),

@@ -14,6 +14,7 @@ from pathlib import Path
 from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.cluster.working_directory import SearchLinks, with_believed_directory
+from cyxmake_cli.cluster.wrappers import Wrappers
 from cyxmake_cli.ninja.driver import EdgeResult, Where
 from cyxmake_cli.ninja.graph import Edge
 from cyxmake_cli.strategies.compile_units import (
@@ -21,10 +22,8 @@ from cyxmake_cli.strategies.compile_units import (
     EdgeFacts,
     plan_unit,
     split_edge,
-    strip_launcher,
 )
 from cyxmake_common.execution.process import ProcessRequest, run_process
-from cyxmake_common.toolchain.arguments import compiler_kind
 from cyxmake_common.toolchain.local import LocalOnly
 
 
@@ -46,7 +45,7 @@ class EdgeRunner:
         self._directory = directory
         self._links = SearchLinks()
         self._environ = with_believed_directory(environ, directory)
-        self._toolchains = toolchains
+        self._wrappers = Wrappers(toolchains)
         self._cluster = cluster
         self._slots = asyncio.Semaphore(local_jobs)
 
@@ -77,18 +76,17 @@ class EdgeRunner:
             return argv
         if self._cluster.done() and isinstance(nothing := self._cluster.result(), LocalOnly):
             return nothing  # no need to look at compilers
-        launcher, argv = strip_launcher(argv)
-        if launcher and not await self._toolchains.is_transparent(launcher):
-            return LocalOnly(f"{launcher} is set up to change what is compiled")
-        if compiler_kind(argv[0]) is None:
-            # To look at a compiler is to run it: a program that is none must not be started.
-            return LocalOnly(f"{argv[0]} is no known compiler")
-        found = await self._toolchains.find(argv[0], self._directory)
-        if isinstance(found, LocalOnly):
-            return found
-        compiler, toolchain = found
+        meant = await self._wrappers.see(argv, self._directory)
+        if isinstance(meant, LocalOnly):
+            return meant
         unit = plan_unit(
-            argv, outputs, self._directory, toolchain, compiler, self._environ, self._read
+            meant.argv,
+            outputs,
+            self._directory,
+            meant.toolchain,
+            meant.compiler,
+            self._environ,
+            self._read,
         )
         return unit if isinstance(unit, LocalOnly) else self._links.noted(unit)
 

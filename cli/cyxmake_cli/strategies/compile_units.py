@@ -62,13 +62,6 @@ def split_edge(edge: EdgeFacts) -> list[str] | LocalOnly:
     return split_command(edge.command)
 
 
-def strip_launcher(argv: list[str]) -> tuple[str, list[str]]:
-    """Return a compiler cache in front of the compiler, or nothing, and the compiler's argv."""
-    if len(argv) > 1 and posixpath.basename(argv[0]) == "ccache":
-        return argv[0], argv[1:]
-    return "", argv
-
-
 def plan_unit(
     argv: list[str],
     outputs: tuple[str, ...],

@@ -15,6 +15,7 @@ from typing import Final
 
 from cyxmake_common.toolchain.arguments import compiler_kind
 from cyxmake_common.toolchain.compile_command import CompilerKind
+from cyxmake_common.toolchain.compiler_caches import shim_name
 from cyxmake_common.toolchain.environment import DEFAULT_PATH
 from cyxmake_common.toolchain.libraries import is_elf, libraries_of
 from cyxmake_common.toolchain.local import LocalOnly
@@ -22,9 +23,6 @@ from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed, SearchRep
 
 LANGUAGES: Final = ("c", "c++")
 
-_SHIMS: Final = re.compile(
-    r"(?:^|-)(?:ccache|sccache|distcc|icecc|icerun|gomacc|fbuild|buildcache)"
-)
 _GCC_PROGRAMS: Final = ("cc1", "cc1plus", "as", "objcopy")
 _CLANG_PROGRAMS: Final = ("as", "objcopy")
 """gcc splits debug information with objcopy; clang needs both only without its own assembler."""
@@ -82,7 +80,7 @@ def unsuitable(compiler_path: str) -> LocalOnly | None:
     """Say why a compiler can't be captured, judged by the file alone."""
     real = os.path.realpath(compiler_path)
     for name in (Path(compiler_path).name, Path(real).name):
-        if _SHIMS.search(name):
+        if shim_name(name):
             return LocalOnly(f"{compiler_path} is {Path(real).name}, which starts another compiler")
     if not Path(real).is_file():
         return LocalOnly(f"{compiler_path} does not exist")

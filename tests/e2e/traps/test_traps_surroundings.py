@@ -25,9 +25,10 @@ pytestmark = needs_tools
 
 
 def test_trap_27_wrapped_compilers(trials: Trials) -> None:
-    """A script called gcc is not gcc; ccache in front is seen through."""
-    check_local(trials, "27", "is a script around a compiler")
+    """A script that only adds words is seen through, as ccache is; one that looks is not."""
+    check_local(trials, "27-looks", "is a script around a compiler")
     for trial in (trials.first, trials.again, trials.elsewhere, trials.changed):
+        trial.check_remote("27")
         trial.check_remote("27-ccache")
 
 
