@@ -25,11 +25,10 @@ from cyxmake_cli.launcher.protocol import CompileRequest
 from cyxmake_cli.strategies.compile_units import plan_unit
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.toolchain.arguments import compiler_kind
-from cyxmake_common.toolchain.identity import Toolchain
+from cyxmake_common.toolchain.identity import VARIABLES, Toolchain
 from cyxmake_common.toolchain.local import LocalOnly
 
 _ROOMS_KEPT: Final = 32
-_VARIABLES: Final = ("PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", "HOME")
 _VERSION_CONTROL: Final = (".git", ".hg", ".svn", ".jj")
 _COLOUR_ON: Final = "-fdiagnostics-color=always"
 _ESCAPES: Final = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]|\x1b\]8;[^\x07\x1b]*(?:\x07|\x1b\\)")
@@ -129,7 +128,7 @@ class Rooms:
         """Return the room of a request."""
         environ = request.environ
         root = project_root(request.directory, environ)
-        variables = {name: environ[name] for name in _VARIABLES if name in environ}
+        variables = {name: environ[name] for name in VARIABLES if name in environ}
         use_cache = not environ.get(NO_CACHE)
         key = (joined.client, root, use_cache, *sorted(variables.items()))
         room = self._rooms.get(key)
@@ -173,13 +172,13 @@ def project_root(directory: str, environ: Mapping[str, str]) -> str:
 
 
 def _watched(compiler: str, toolchain: Toolchain) -> list[str]:
-    """Return the files of a compiler that are looked at for every request.
+    """Return what is looked at for every request: a compiler's files and what would change them.
 
     Its headers are not among them: a hit checks each header that it stands on, and a miss checks
     the whole toolchain.
     """
     programs = [path for path in toolchain.files.values() if "/include" not in path]
-    return list(dict.fromkeys((compiler, *toolchain.names, *programs)))
+    return list(dict.fromkeys((compiler, *toolchain.names, *programs, *toolchain.around)))
 
 
 def _stamp(path: str) -> _Stamp | None:

@@ -20,6 +20,7 @@ from cyxmake_common.toolchain.environment import DEFAULT_PATH
 from cyxmake_common.toolchain.libraries import is_elf, libraries_of
 from cyxmake_common.toolchain.local import LocalOnly
 from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed, SearchReport
+from cyxmake_common.toolchain.surroundings import around_clang, around_gcc
 
 LANGUAGES: Final = ("c", "c++")
 
@@ -38,8 +39,8 @@ class CapturedToolchain:
     """A compiler's files by absolute path, as spelled, so that symlinks can be mirrored.
 
     `names` are all drivers of the same compiler beside the one asked for (gcc, g++, gcc-12 ...);
-    `watched` are folders taken as a whole; `missing` are folders whose appearance would change
-    the search; `path` is the PATH under which the drivers find their programs.
+    `watched` are folders taken as a whole; `around` are files and folders whose appearance or
+    change would change what the driver finds; `path` is the PATH under which it finds programs.
     """
 
     compiler: str
@@ -51,7 +52,7 @@ class CapturedToolchain:
     directories: tuple[str, ...]
     builtin_includes: Mapping[str, tuple[str, ...]]
     watched: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
+    around: tuple[str, ...] = ()
     installations: tuple[str, ...] = ()
     path: str = DEFAULT_PATH
     locales: tuple[str, ...] = field(default=())
@@ -98,21 +99,22 @@ class _Capture:
         self.files: dict[str, None] = {}
         self.programs: dict[str, None] = {}
         self.watched: dict[str, None] = {}
-        self.library_path = [
-            folder for folder in environ.get("LD_LIBRARY_PATH", "").split(":") if folder
-        ]
+        self.around: tuple[str, ...] = ()
+        self.library_path = _folders(environ, "LD_LIBRARY_PATH")
+        self.link_path = _folders(environ, "LIBRARY_PATH")
 
     def run(self, languages: Sequence[str]) -> CapturedToolchain:
         kind = self.probe.kind()
         names = family(self.compiler)
         self.programs.update(dict.fromkeys(names))
+        target = self.probe.ask("-dumpmachine")
         reports = self._reports(languages)
         if kind is CompilerKind.GCC:
-            self._take_gcc()
+            self._take_gcc(target, tuple(reports.values()))
         else:
-            self._take_clang(reports.values())
+            self._take_clang(target, tuple(reports.values()))
         for report in reports.values():
-            self.files.update(dict.fromkeys(report.read))
+            self._take_configuration(report)
         libraries, lost = libraries_of(self.programs, self.library_path)
         if lost:
             raise ValueError(f"the library {lost[0]} is not where a worker would find it")
@@ -123,7 +125,7 @@ class _Capture:
             compiler=self.compiler,
             kind=kind,
             version=self._version(kind),
-            target=self.probe.ask("-dumpmachine"),
+            target=target,
             names=names,
             files=tuple(files),
             directories=tuple(
@@ -131,9 +133,7 @@ class _Capture:
             ),
             builtin_includes=_by_language(reports),
             watched=tuple(self.watched),
-            missing=tuple(
-                dict.fromkeys(path for report in reports.values() for path in report.missing)
-            ),
+            around=tuple(dict.fromkeys((*self.around, *_missing(reports.values())))),
             installations=tuple(
                 dict.fromkeys(path for report in reports.values() for path in report.installations)
             ),
@@ -152,17 +152,26 @@ class _Capture:
                     raise
         return reports
 
-    def _take_gcc(self) -> None:
-        for name in _GCC_PROGRAMS:
-            if path := self.probe.program(name):
-                self.programs[path] = None
+    def _take_gcc(self, target: str, reports: Sequence[SearchReport]) -> None:
+        programs = [(name, self.probe.program(name)) for name in _GCC_PROGRAMS]
+        self.programs.update({path: None for _, path in programs if path is not None})
         for name in ("include", "include-fixed"):
             if path := self.probe.file(name):
                 self._take_folder(path)
-        if path := self.probe.file("specs"):
+        self.around = around_gcc(self.probe, target, reports, programs)
+
+    def _take_configuration(self, report: SearchReport) -> None:
+        """Take specs and configuration files; no worker has the variables that lead to some."""
+        for path in report.read:
+            folder = str(Path(path).parent)
+            if report.user_folder and folder == report.user_folder:
+                raise ValueError(f"its user's configuration {path} is not read elsewhere")
+            if any(Path(folder).is_relative_to(own) for own in self.link_path):
+                raise ValueError(f"{path} is found through LIBRARY_PATH")
             self.files[path] = None
 
-    def _take_clang(self, reports: Iterable[SearchReport]) -> None:
+    def _take_clang(self, target: str, reports: Sequence[SearchReport]) -> None:
+        self.around = around_clang(self.probe, self.compiler, target, reports)
         for name in _CLANG_PROGRAMS:
             if path := self.probe.program(name):
                 self.programs[path] = None
@@ -193,6 +202,10 @@ class _Capture:
         folders = [str(Path(program).parent) for program in (self.compiler, *self.programs)]
         own = [folder for folder in folders if folder in self.probe.path.split(os.pathsep)]
         return ":".join(dict.fromkeys((*own, *DEFAULT_PATH.split(":"))))
+
+
+def _folders(environ: Mapping[str, str], variable: str) -> list[str]:
+    return [folder for folder in environ.get(variable, "").split(os.pathsep) if folder]
 
 
 def family(compiler: str) -> tuple[str, ...]:
@@ -232,6 +245,10 @@ def _archived(path: Path) -> set[str]:
         match[1].decode()
         for match in re.finditer(rb"\0([a-z]{2,3}_[A-Z]{2}(?:\.[a-z0-9]+)?(?:@[a-z]+)?)\0", data)
     }
+
+
+def _missing(reports: Iterable[SearchReport]) -> list[str]:
+    return [path for report in reports for path in report.missing]
 
 
 def _by_language(reports: Mapping[str, SearchReport]) -> dict[str, tuple[str, ...]]:

@@ -29,8 +29,18 @@ from cyxmake_common.toolchain.manifest import (
 )
 from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed
 
-_FORMAT: Final = 1
-_VARIABLES: Final = ("PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", "LD_LIBRARY_PATH")
+_FORMAT: Final = 2
+VARIABLES: Final = (
+    "PATH",
+    "HOME",
+    "GCC_EXEC_PREFIX",
+    "COMPILER_PATH",
+    "LIBRARY_PATH",
+    "LD_LIBRARY_PATH",
+    "CLANG_NO_DEFAULT_CONFIG",
+)
+"""Variables that choose other programs or configuration files."""
+
 _PLACE_FLAGS: Final = ("--sysroot", "-isysroot", "--gcc-toolchain", "-gcc-toolchain")
 
 Stamp = tuple[int, int, int, int]
@@ -58,6 +68,8 @@ class Toolchain:
     installations: tuple[str, ...] = ()
     path: str = ""
     locales: tuple[str, ...] = ()
+    around: tuple[str, ...] = ()
+    """Paths, most of them absent, whose change would make it another toolchain."""
 
     def __repr__(self) -> str:
         what = f"{self.kind.value} {self.version} {self.id.hash[:12]}"
@@ -74,10 +86,13 @@ class Toolchain:
 
 @dataclass(slots=True)
 class _Record:
-    """What is kept of one toolchain: the value, and the state of the machine it holds for."""
+    """What is kept of one toolchain: the value, and the state of the machine it holds for.
+
+    What has no stamp is absent; `absent` are directories that some search flags would look into.
+    """
 
     toolchain: Toolchain
-    stamps: dict[str, Stamp]
+    stamps: dict[str, Stamp | None]
     absent: tuple[str, ...]
     variables: dict[str, str]
     searches: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -106,7 +121,11 @@ class ToolchainStore:
             return record.toolchain
         if (refusal := self._refused.get(compiler)) is not None:
             return refusal
-        found = self._load(compiler) or self._capture(compiler)
+        known = self._load(compiler)
+        if known is not None and self._holds(known):
+            found: _Record | LocalOnly = known
+        else:
+            found = self._capture(compiler, known)
         if isinstance(found, LocalOnly):
             self._refused[compiler] = found
             return found
@@ -149,23 +168,24 @@ class ToolchainStore:
             self._placed[placed] = report.includes
         else:
             record.searches[key] = report.includes
+            record.absent = tuple(dict.fromkeys((*record.absent, *report.missing)))
             self._save(record)
             return report.includes
         return self._placed[placed]
 
-    def _capture(self, compiler: str) -> _Record | LocalOnly:
+    def _capture(self, compiler: str, before: _Record | None) -> _Record | LocalOnly:
         try:
             captured = capture(compiler, environ=self._environ)
             if isinstance(captured, LocalOnly):
                 return captured
-            record = _build(captured, self._variables())
+            record = _build(captured, self._variables(), _unchanged(before))
         except OSError as error:
             return LocalOnly(f"{compiler} can't be read: {error}")
         self._save(record)
         return record
 
     def _variables(self) -> dict[str, str]:
-        return {name: self._environ.get(name, "") for name in _VARIABLES}
+        return {name: self._environ.get(name, "") for name in VARIABLES}
 
     # ── the folder ──────────────────────────────────────────────────────────────────────────────
 
@@ -175,14 +195,15 @@ class ToolchainStore:
             record = _decode((self._folder / alias.read_text()).read_bytes())
         except (OSError, ValueError):
             return None
-        if record.variables != self._variables() or unsuitable(compiler) is not None:
-            return None
-        for path, stamp in record.stamps.items():
-            if _stamp(path) != stamp:
-                return None
-        if any(os.path.lexists(path) for path in record.absent):
-            return None
-        return record
+        return record if unsuitable(compiler) is None else None
+
+    def _holds(self, record: _Record) -> bool:
+        """Tell whether nothing that a record stands on has changed."""
+        return (
+            record.variables == self._variables()
+            and all(_stamp(path) == stamp for path, stamp in record.stamps.items())
+            and not any(os.path.lexists(path) for path in record.absent)
+        )
 
     def _save(self, record: _Record) -> None:
         """Keep a record; without a folder to write to, the next build captures again."""
@@ -196,13 +217,15 @@ class ToolchainStore:
             return
 
 
-def _build(captured: CapturedToolchain, variables: dict[str, str]) -> _Record:
-    """Hash the files into a tree; raises OSError."""
+def _build(
+    captured: CapturedToolchain, variables: dict[str, str], known: Mapping[str, Digest]
+) -> _Record:
+    """Hash the files into a tree, but those whose digests are known; raises OSError."""
     tree = InputTree()
     files: dict[Digest, str] = {}
 
     def digest_file(path: str) -> Digest:
-        digest = Digest.of_file(path)
+        digest = known.get(path) or Digest.of_file(path)
         files[digest] = path
         return digest
 
@@ -231,18 +254,29 @@ def _build(captured: CapturedToolchain, variables: dict[str, str]) -> _Record:
         installations=captured.installations,
         path=captured.path,
         locales=captured.locales,
+        around=captured.around,
     )
-    stamps = {path: stamp for path, stamp in before.items() if stamp is not None}
-    return _Record(toolchain, stamps, captured.missing, variables)
+    return _Record(toolchain, before, (), variables)
 
 
 def _watched(captured: CapturedToolchain) -> list[str]:
     """Return every path whose change makes the capture out of date: files, links, whole folders."""
-    paths: dict[str, None] = dict.fromkeys(captured.watched)
+    paths: dict[str, None] = dict.fromkeys((*captured.watched, *captured.around))
     for path in captured.files:
         paths[path] = None
-        paths.update(dict.fromkeys(_hops(path)))
+        paths.update(dict.fromkeys((*_hops(path), os.path.realpath(path))))
     return list(paths)
+
+
+def _unchanged(record: _Record | None) -> dict[str, Digest]:
+    """Return the digests of a record's files that are as they were."""
+    if record is None:
+        return {}
+    return {
+        path: digest
+        for digest, path in record.toolchain.files.items()
+        if (stamp := record.stamps.get(path)) is not None and stamp == _stamp(path)
+    }
 
 
 def _hops(path: str) -> list[str]:
@@ -286,6 +320,7 @@ def _encode(record: _Record) -> bytes:
             "names": toolchain.names,
             "installations": toolchain.installations,
             "locales": toolchain.locales,
+            "around": toolchain.around,
             "directories": [(str(d), data) for d, data in toolchain.directories.items()],
             "files": [(str(d), path) for d, path in toolchain.files.items()],
             "builtin": dict(toolchain.builtin_includes),
@@ -318,6 +353,7 @@ def _decode(data: bytes) -> _Record:
             installations=raw["installations"],
             path=path,
             locales=raw["locales"],
+            around=raw["around"],
         )
         return _Record(
             toolchain, raw["stamps"], raw["absent"], raw["variables"], dict(raw["searches"])

@@ -42,6 +42,8 @@ class SearchReport:
     installations: tuple[str, ...]
     read: tuple[str, ...]
     text: str
+    config_folders: tuple[str, ...] = ()
+    user_folder: str = ""
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -114,6 +116,9 @@ class CompilerProbe:
 
 _INSTALLATION: Final = re.compile(r"^Found candidate GCC installation: (.+)$", re.MULTILINE)
 _READ: Final = re.compile(r"^(?:Reading specs from|Configuration file:) (.+)$", re.MULTILINE)
+_CONFIG_FOLDER: Final = re.compile(
+    r"^(System|User) configuration file directory: (.+)$", re.MULTILINE
+)
 _IGNORED: Final = re.compile(r'^ignoring nonexistent directory "(.+)"$', re.MULTILINE)
 
 
@@ -123,12 +128,15 @@ def parse_search(text: str) -> SearchReport:
     listed, end, _ = rest.partition("End of search list.")
     if not start or not end:
         raise ProbeFailed("it does not tell its include directories")
+    folders = dict(_CONFIG_FOLDER.findall(text))
     return SearchReport(
         includes=tuple(line[1:] for line in listed.splitlines() if line.startswith(" ")),
         missing=tuple(dict.fromkeys(_IGNORED.findall(text))),
         installations=tuple(dict.fromkeys(_INSTALLATION.findall(text))),
         read=tuple(dict.fromkeys(_READ.findall(text))),
         text=text,
+        config_folders=tuple(folders.values()),
+        user_folder=folders.get("User", ""),
     )
 
 
