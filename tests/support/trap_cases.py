@@ -199,6 +199,12 @@ CASES: tuple[Case, ...] = (
     Case("29-tune", f"gcc -O2 -mtune=native {_PLAIN}"),
     Case("29-clang", f"clang -O2 -march=native {_PLAIN}"),
     Case("29-debug", f"gcc -g -march=native {_PLAIN}"),
+    Case(
+        "29-switches", f"gcc -march=native -frecord-gcc-switches --param l1-cache-size=16 {_PLAIN}"
+    ),
+    Case("29-assembler", "gcc -march=native -Wa,-I,../src/parts -c ../src/plain.S -o {o}/a.o"),
+    Case("29-recorded", f"clang -g -march=native -grecord-command-line {_PLAIN}"),
+    Case("29-mixed", f"clang -march=native -mno-sse4.2 {_PLAIN}"),
     Case("30-plugin", f"clang -fplugin-arg-x-y {_PLAIN}"),
     Case("30-specs", f"gcc -specs=../src/warning.specs {_PLAIN}"),
     Case("30-ignore", f"clang -fsanitize=address -fsanitize-ignorelist=../src/ignore.txt {_PLAIN}"),

@@ -174,6 +174,10 @@ class EntryRecorder:
         )
         if isinstance(command, LocalOnly) or names_time(command):
             return None
+        # What only the worker sees is no dependency: the command line names it by its digest.
+        provided = ((path, scene.digest(path)) for path in command.provided)
+        if any(digest is None or not path.endswith(digest.hash) for path, digest in provided):
+            return None
         if not command.language.is_preprocessed:
             return _Plan(command, None)
         if command.depfile is not None:

@@ -116,7 +116,7 @@ class InputRoots:
                     if waiting.missing is not None:
                         _answer(future, self._heal(waiting.unit, waiting.missing))
                         continue
-                    files = self._add(waiting.unit, self._scanner)
+                    files = self._add(waiting.unit, self._tree, self._scanner)
                 except Exception as error:  # handed to the unit that it belongs to
                     _answer(future, error)
                 else:
@@ -138,14 +138,18 @@ class InputRoots:
         name it.
         """
         tree = InputTree()
-        files = self._add(unit, TreeScanner(tree, self._digest), missing)
+        files = self._add(unit, tree, TreeScanner(tree, self._digest), missing)
         if isinstance(files, LocalOnly):
             return files
         digest, directories = tree.build()
         return UnitInputs(InputRoot(digest, {**self._paths, **directories}), tuple(files))
 
     def _add(
-        self, unit: CompileUnit, scanner: TreeScanner, missing: Missed | None = None
+        self,
+        unit: CompileUnit,
+        tree: InputTree,
+        scanner: TreeScanner,
+        missing: Missed | None = None,
     ) -> list[tuple[str, Digest]] | LocalOnly:
         builtin = self._toolchains.builtin_includes(unit.compiler, unit.command, unit.directory)
         if isinstance(builtin, LocalOnly):
@@ -182,6 +186,10 @@ class InputRoots:
             scanner.add_directory(path)
         for path in closure.files:
             scanner.add_path(path)
+        for path, data in unit.provided:
+            digest = Digest.of(data)
+            self._paths[digest] = data
+            tree.add_file(path, digest)
         return files
 
     def _has_twins(self, files: Sequence[tuple[str, Digest]]) -> bool:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+from cyxmake_cli.cluster.native import Native
 from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.cluster.working_directory import SearchLinks, with_believed_directory
@@ -46,6 +47,7 @@ class EdgeRunner:
         self._links = SearchLinks()
         self._environ = with_believed_directory(environ, directory)
         self._wrappers = Wrappers(toolchains)
+        self._native = Native(environ)
         self._cluster = cluster
         self._slots = asyncio.Semaphore(local_jobs)
 
@@ -79,14 +81,18 @@ class EdgeRunner:
         meant = await self._wrappers.see(argv, self._directory)
         if isinstance(meant, LocalOnly):
             return meant
+        said = await self._native.explicit(meant.argv, meant.compiler, meant.toolchain, self._read)
+        if isinstance(said, LocalOnly):
+            return said
         unit = plan_unit(
-            meant.argv,
+            said.argv,
             outputs,
             self._directory,
             meant.toolchain,
             meant.compiler,
             self._environ,
             self._read,
+            said.provided,
         )
         return unit if isinstance(unit, LocalOnly) else self._links.noted(unit)
 

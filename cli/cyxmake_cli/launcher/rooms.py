@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from cyxmake_cli.cluster.joined import Joined
+from cyxmake_cli.cluster.native import Native
 from cyxmake_cli.cluster.near import Near
 from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
 from cyxmake_cli.cluster.toolchains import Toolchains
@@ -59,6 +60,7 @@ class Room:
     ) -> None:
         self._cache_dir = cache_dir
         self._variables = variables
+        self._native = Native(variables)
         self._known: dict[str, _Known] = {}
         inputs = FreshInputs(digests, self._new_toolchains)
         self._remote = RemoteCompiler(
@@ -75,7 +77,18 @@ class Room:
         if wants_colours and not _names_colours(request.argv):
             argv.append(_COLOUR_ON)
         environ = with_believed_directory(request.environ, request.directory)
-        unit = plan_unit(argv, (), request.directory, toolchain, request.compiler, environ)
+        said = await self._native.explicit(argv, request.compiler, toolchain)
+        if isinstance(said, LocalOnly):
+            return said
+        unit = plan_unit(
+            said.argv,
+            (),
+            request.directory,
+            toolchain,
+            request.compiler,
+            environ,
+            provided=said.provided,
+        )
         if isinstance(unit, LocalOnly):
             return unit
         unit = SearchLinks().noted(unit)

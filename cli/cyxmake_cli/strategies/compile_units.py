@@ -7,7 +7,7 @@ compiler's toolchain it becomes a unit, or the reason to stay local.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,7 +33,10 @@ class EdgeFacts:
 
 @dataclass(frozen=True, slots=True)
 class CompileUnit:
-    """One compile that the cluster can do: `directory` is absolute, output paths relative to it."""
+    """One compile that the cluster can do: `directory` is absolute, output paths relative to it.
+
+    `provided` are files, by path, that only the worker gets to see.
+    """
 
     command: CompileCommand
     toolchain: Toolchain
@@ -41,6 +44,7 @@ class CompileUnit:
     environment: tuple[tuple[str, str], ...]
     directory: str
     outputs: tuple[str, ...]
+    provided: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def main_output(self) -> str:
@@ -63,13 +67,14 @@ def split_edge(edge: EdgeFacts) -> list[str] | LocalOnly:
 
 
 def plan_unit(
-    argv: list[str],
+    argv: Sequence[str],
     outputs: tuple[str, ...],
     directory: str,
     toolchain: Toolchain,
     compiler: str,
     environ: Mapping[str, str],
     read: Reader = no_files,
+    provided: tuple[tuple[str, bytes], ...] = (),
 ) -> CompileUnit | LocalOnly:
     """Return the unit of a compile in `directory`; `compiler` is the absolute path of argv[0].
 
@@ -81,6 +86,8 @@ def plan_unit(
     command = parse_compile(argv, read, toolchain.kind)
     if isinstance(command, LocalOnly):
         return command
+    if command.provided != tuple(path for path, _ in provided):
+        return LocalOnly("reads its own configuration")
     environment = relevant_environment(
         command.kind, environ, path=toolchain.path, locales=toolchain.locales
     )
@@ -93,7 +100,7 @@ def plan_unit(
         if _normal(output, directory) not in written:
             return LocalOnly(f"writes {output} besides its object")
     relative = tuple(_relative(path, directory) for path in command.outputs)
-    return CompileUnit(command, toolchain, compiler, environment, directory, relative)
+    return CompileUnit(command, toolchain, compiler, environment, directory, relative, provided)
 
 
 def _mentions_compile(command: str) -> bool:

@@ -25,6 +25,8 @@ from cyxmake_common.toolchain.tables import (
     ASSEMBLER_OK,
     BACKEND_OK,
     FRONTEND_OK,
+    FRONTEND_VALUES,
+    PROVIDED_SPECS,
     Option,
     Role,
     look_up,
@@ -113,6 +115,7 @@ class _Parser:
         self.macro_values: list[tuple[str, str]] = []
         self.assembler_search: list[str] = []
         self.suffixes: list[str] = []
+        self.unfinished = ""
         self.deps: list[tuple[Role, str]] = []
         self.inner_deps: list[tuple[Role, str]] = []
 
@@ -204,8 +207,22 @@ class _Parser:
     ) -> LocalOnly | None:
         """-Xclang, -mllvm: a few values are known to touch no file."""
         del tokens
-        known = value in FRONTEND_OK if option.name == "-Xclang" else BACKEND_OK.match(value)
+        if option.name != "-Xclang":
+            known = BACKEND_OK.match(value) is not None
+        elif self.unfinished:
+            known = FRONTEND_VALUES[self.unfinished].match(value) is not None
+            self.unfinished = ""
+        else:
+            known = value in FRONTEND_OK or value in FRONTEND_VALUES
+            self.unfinished = value if value in FRONTEND_VALUES else ""
         return None if known else LocalOnly(f"{option.name} {value} is not known to be harmless")
+
+    def take_native(self, option: Option, value: str, tokens: tuple[str, ...]) -> LocalOnly | None:
+        """-march=native: understood where a file stands before it that says what it means."""
+        del option, value
+        if Role.PROVIDED in self.values:
+            return None
+        return LocalOnly(f"{tokens[0]} expands to this machine's processor")
 
     def take_assembler(
         self, option: Option, value: str, tokens: tuple[str, ...]
@@ -244,6 +261,8 @@ class _Parser:
         self, argv: tuple[str, ...], response_files: list[str]
     ) -> CompileCommand | LocalOnly:
         """Put together what was read."""
+        if self.unfinished:
+            return LocalOnly(f"-Xclang {self.unfinished} has no value")
         source = self._source(argv[0])
         if isinstance(source, LocalOnly):
             return source
@@ -275,6 +294,7 @@ class _Parser:
             macro_values=tuple(self.macro_values),
             assembler_search=tuple(self.assembler_search),
             inputs=(*response_files, *self.values.get(Role.INPUT, ())),
+            provided=tuple(PROVIDED_SPECS + name for name in self.values.get(Role.PROVIDED, ())),
             side_outputs=(
                 *(self._beside(path, suffix) for suffix in self.suffixes),
                 *self.values.get(Role.SIDE_FILE, ()),
@@ -364,6 +384,7 @@ _HANDLERS: Final[dict[Role, _Handler]] = {
     Role.COMPILE: _Parser.take_mode,
     Role.ASSEMBLE: _Parser.take_mode,
     Role.LANGUAGE: _Parser.take_language,
+    Role.NATIVE: _Parser.take_native,
     Role.SEARCH: _Parser.take_search,
     Role.SYSROOT: _Parser.take_search,
     Role.HEADER_ROOT: _Parser.take_search,

@@ -69,7 +69,8 @@ class CompileCommand:
 
     Paths are as spelled, relative ones to the working directory of the edge. `search_flags` are the
     options that change the compiler's built-in include directories; `inputs` are files read besides
-    source and headers; `side_outputs` are files written besides output and depfile.
+    source and headers, `provided` such that exist on the worker only; `side_outputs` are files
+    written besides output and depfile.
     """
 
     argv: tuple[str, ...]
@@ -87,6 +88,7 @@ class CompileCommand:
     macro_values: tuple[tuple[str, str], ...] = ()
     assembler_search: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    provided: tuple[str, ...] = ()
     side_outputs: tuple[str, ...] = ()
 
     @property

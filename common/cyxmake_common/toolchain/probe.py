@@ -88,6 +88,10 @@ class CompilerProbe:
         path = self.ask(f"-print-file-name={name}")
         return path if "/" in path and Path(path).exists() else None
 
+    def told(self, *arguments: str) -> str:
+        """Return what the compiler says besides its output."""
+        return self._run(arguments)[1]
+
     def search(self, language: str, flags: Sequence[str] = (), cwd: str = "/") -> SearchReport:
         """Return the built-in include directories for a language under some flags."""
         arguments = (*flags, "-v", "-E", "-x", language, os.devnull)

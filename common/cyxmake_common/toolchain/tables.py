@@ -30,6 +30,10 @@ class Role(Enum):
     MACROS = "macros"
     SYSROOT = "sysroot"
     HEADER_ROOT = "header-root"
+    NATIVE = "native"
+    """Expands to the processor of the machine that it runs on."""
+    PROVIDED = "provided"
+    """Its value names a file that exists only where the command runs remotely."""
     SEARCH = "search"
     """Changes which built-in include directories the compiler has."""
     DEPS = "deps"
@@ -80,6 +84,12 @@ class Found:
     value: str | None
 
 
+NATIVE: Final = ("-march=native", "-mtune=native", "-mcpu=native")
+"""Options that mean another thing on each machine."""
+
+PROVIDED_SPECS: Final = "/.cyxmake/native-"
+"""How the paths begin of files that tell gcc what "native" means; they end with their digest."""
+
 _SEPARATE: Final[dict[Role, str]] = {
     Role.SIDE_FILE: "--serialize-diagnostics -serialize-diagnostics",
     Role.SYSROOT: "--sysroot",
@@ -113,6 +123,7 @@ _JOINED: Final[dict[Role, str]] = {
         " -fsanitize-coverage-whitelist= -fsanitize-coverage-blacklist="
         " -fxray-always-instrument= -fxray-never-instrument= -fxray-attr-list= -fprofile-list="
     ),
+    Role.PROVIDED: f"-specs={PROVIDED_SPECS}",
     Role.PREPROCESSOR: "-Wp,",
     Role.ASSEMBLER: "-Wa,",
     Role.LINK: "-Wl, -fuse-ld= -z",
@@ -131,6 +142,7 @@ _FLAG: Final[dict[Role, str]] = {
     Role.DEPS: "-MD --write-dependencies",
     Role.USER_DEPS: "-MMD --write-user-dependencies",
     Role.DEPS_PHONY: "-MP",
+    Role.NATIVE: " ".join(NATIVE),
     Role.SEARCH: (
         "-nostdinc -nostdinc++ --no-standard-includes -nostdlibinc -nobuiltininc -EL -EB"
         " -m16 -m32 -m64 -mx32 -mthumb -marm -mlittle-endian -mbig-endian -no-canonical-prefixes"
@@ -172,7 +184,6 @@ _LOCAL_FLAG: Final[dict[str, str]] = {
     "only checks the syntax": "-fsyntax-only --analyze",
     "only prints": "-v -### --help --version -dumpversion -dumpfullversion -dumpmachine -dumpspecs",
     "times the compiler itself": "-time -Q",
-    "expands to this machine's processor": ("-march=native -mtune=native -mcpu=native"),
     "keeps intermediate files": "-save-temps --save-temps",
     "writes files that depend on the run": (
         "-fsave-optimization-record -ftime-trace -fproc-stat-report -fdump"
@@ -249,6 +260,9 @@ _LOCAL_PREFIX: Final[dict[str, str]] = {
     "writes a bug report": "-gen-",
     "passes options to the backend unread": "-mllvm -mmlir",
 }
+
+FRONTEND_VALUES: Final = {"-target-feature": re.compile(r"[+-][\w.-]+\Z")}
+"""Options of -Xclang that take a value, itself after -Xclang, and what it may be."""
 
 FRONTEND_OK: Final = frozenset(
     (

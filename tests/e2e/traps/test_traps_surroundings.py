@@ -41,9 +41,12 @@ def test_trap_28_names_of_one_binary(trials: Trials) -> None:
 
 
 def test_trap_29_native(trials: Trials) -> None:
-    """What expands to this machine's processor means this machine's."""
-    for name in ("29", "29-tune", "29-clang", "29-debug"):
-        check_local(trials, name, "expands to this machine's processor")
+    """It is sent as what it means here, where the driver shows that this is the same."""
+    check_remote(trials, "29", "29-tune", "29-clang", "29-switches")
+    check_remote(trials, "29-assembler", changes=True)
+    check_remote(trials, "29-debug", moves=False)
+    check_local(trials, "29-recorded", "expands to this machine's processor")
+    check_local(trials, "29-mixed", "expands to this machine's processor")
 
 
 def test_trap_30_files_named_by_flags(trials: Trials) -> None:
