@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from cyxmake_cli.analysis.detectors import BuildSystem, Project, detect
 from cyxmake_cli.ninja.disk import RealDisk
 from cyxmake_cli.ninja.session import BuildGraph, Keep, Options
+from cyxmake_cli.settings import ClusterSettings, Settings
 from cyxmake_common.errors import ExitStatus, ProjectError, UsageError
 
 if TYPE_CHECKING:
@@ -25,27 +26,23 @@ if TYPE_CHECKING:
     from cyxmake_cli.ui.progress import Progress
     from cyxmake_cli.ui.tally import Summary, Tally
 
+_ALONE: Final = Settings(cluster=ClusterSettings(enabled=False))
 _MANIFEST_TRIES: Final = 100
 """A manifest that changes at every regeneration is given up after as many tries as ninja makes."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """What the command line asks for."""
+    """What the command line asks for, and what the settings say."""
 
+    settings: Settings
     targets: tuple[str, ...] = ()
     directory: Path = Path()
-    build_dir: Path | None = None
     configure_options: tuple[str, ...] = ()
-    jobs: int | None = None
-    keep_going: int = 1
     verbose: bool = False
     quiet: bool = False
     dry_run: bool = False
     debug: frozenset[str] = frozenset()
-    coordinator: str | None = None
-    use_cache: bool = True
-    use_cluster: bool = True
     summary: Path | None = None
 
 
@@ -55,7 +52,9 @@ def build(request: BuildRequest) -> ExitStatus:
     Raises CyxError for everything that is not a verdict of the project's own tools.
     """
     start = time.monotonic()
-    project = detect(request.directory, request.build_dir, request.configure_options)
+    named = request.settings.build.directory
+    build_dir = None if named is None else Path(named)
+    project = detect(request.directory, build_dir, request.configure_options)
     if project.configure_command is not None:
         _configure(project)
     if project.system.uses_make:
@@ -111,7 +110,7 @@ def _load_current(project: Project, request: BuildRequest) -> BuildGraph:
             if request.dry_run:
                 print("cyxmake: build.ninja itself is out of date")  # noqa: T201
                 return graph
-            status = _run(graph, project, BuildRequest(use_cluster=False), time.monotonic())
+            status = _run(graph, project, BuildRequest(_ALONE), time.monotonic())
             if status is not ExitStatus.OK:
                 raise ProjectError(
                     "build.ninja could not be brought up to date",
@@ -137,7 +136,7 @@ def _options(project: Project, request: BuildRequest) -> Options:
     debug = request.debug
     return Options(
         ninja_version=version or Options().ninja_version,
-        keep_going=request.keep_going,
+        keep_going=request.settings.build.keep_going,
         explain="explain" in debug,
         dry_run=request.dry_run,
         keep=Keep(depfiles="keepdepfile" in debug, rspfiles="keeprsp" in debug),
@@ -162,10 +161,7 @@ def _run(graph: BuildGraph, project: Project, request: BuildRequest, start: floa
             directory=str(project.build),
             root=str(project.source),
             note=progress.note,
-            jobs=request.jobs,
-            coordinator=request.coordinator,
-            use_cache=request.use_cache,
-            use_cluster=request.use_cluster,
+            settings=request.settings,
         ) as session:
             try:
                 await drive(
@@ -208,13 +204,9 @@ def _run_make(project: Project, request: BuildRequest, start: float) -> ExitStat
             directory=project.build,
             root=project.source,
             targets=request.targets,
-            jobs=request.jobs,
-            keep_going=request.keep_going != 1,
+            settings=request.settings,
             quiet=request.quiet,
             dry_run=request.dry_run,
-            coordinator=request.coordinator,
-            use_cache=request.use_cache,
-            use_cluster=request.use_cluster,
         ),
         progress.note,
     )

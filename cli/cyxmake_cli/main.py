@@ -17,6 +17,7 @@ from cyxmake_common.errors import CyxError, ExitStatus
 _COMMANDS: Final = {
     "cache": "Show, verify or clear what this machine keeps for builds.",
     "cc": "Run one compiler on the cluster.",
+    "config": "Show and change settings.",
     "dbuild": "Build a project on the cluster.",
     "launcher": "Send the compiles of any build tool to the cluster.",
     "explain": "Say why something was rebuilt, missed the cache, or ran where it did.",

@@ -1,6 +1,6 @@
 """The worker's settings: defaults, then a file, then the environment, then flags.
 
-Knows nothing of what the settings do. The token alone is enough; unknown keys are refused by name.
+Knows nothing of what the settings do, nor how they are read. The token alone is enough.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import os
 import re
 import socket
 import sys
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from cyxmake_common.config import Flags, read_environment, read_file, read_flags, validate
 from cyxmake_common.errors import ConfigError
 from cyxmake_common.net.token import JoinToken
 from cyxmake_common.protocol.messages import Peer
@@ -26,9 +26,6 @@ ENVIRONMENT_PREFIX: Final = "CYXMAKE_WORKER_"
 MAX_SLOTS: Final = 4096
 STDIN: Final = Path("-")
 """As the token's file: it is the first line of standard input."""
-
-Flags = Mapping[str, str | int | float | bool | None]
-"""Settings from the command line by key; None stands for a flag that was not given."""
 
 
 class WorkerConfig(BaseModel):
@@ -125,55 +122,17 @@ def load_config(
     flags: Flags | None = None,
 ) -> WorkerConfig:
     """Return the settings; a named file must exist, the one in the current directory may."""
-    values: dict[str, object] = {}
-    origins: dict[str, str] = {}
-
-    def take(found: Mapping[str, object], origin: str) -> None:
-        values.update(found)
-        origins.update(dict.fromkeys(found, origin))
-
+    schema = WorkerConfig
+    environ = os.environ if environment is None else environment
     file = path or Path(FILE_NAME)
-    if path is not None or file.is_file():
-        take(_read_file(file), str(file))
-    for name, value in (os.environ if environment is None else environment).items():
-        if name.startswith(ENVIRONMENT_PREFIX) and value:
-            take({name.removeprefix(ENVIRONMENT_PREFIX).lower(): value}, name)
-    given = {key: value for key, value in (flags or {}).items() if value is not None}
-    if "token_file" in given and "token" not in given:
-        values.pop("token", None)  # what is asked for by hand wins over the environment
-    take(given, "command line")
-    return _validate(values, origins)
-
-
-def _validate(values: Mapping[str, object], origins: Mapping[str, str]) -> WorkerConfig:
-    try:
-        return WorkerConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        key = str(first["loc"][0]) if first["loc"] else ""
-        where = origins.get(key, "settings")
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(f"{where}: unknown key {key!r}", next_step=_near(key)) from None
-        raise ConfigError(
-            f"{where}: {key}: {first['msg']}", next_step="correct the value"
-        ) from None
-
-
-def _near(key: str) -> str:
-    import difflib
-
-    known = sorted(WorkerConfig.model_fields)
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-
-
-def _read_file(path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: {error}", next_step="correct the file's syntax") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}", next_step="check the path") from error
+    around = {
+        **(read_file(schema, file) if path is not None or file.is_file() else {}),
+        **read_environment(schema, environ, ENVIRONMENT_PREFIX),
+    }
+    given = read_flags(schema, flags or {})
+    if "token_file" in given:
+        around.pop("token", None)  # what is asked for by hand wins over the environment
+    return validate(schema, around, given)
 
 
 def _read_token(path: Path) -> str:

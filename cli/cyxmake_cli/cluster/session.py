@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
@@ -23,6 +23,7 @@ from cyxmake_cli.cluster.remote import RemoteCompiler
 from cyxmake_cli.cluster.runner import EdgeRunner
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.ninja.driver import EdgeResult, Where
+from cyxmake_cli.settings import Settings
 from cyxmake_cli.strategies.compile_units import NOT_A_COMPILE
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.errors import ConfigError, CyxError
@@ -45,18 +46,13 @@ class BuildSession:
         directory: str,
         root: str,
         note: Callable[[str], None],
-        jobs: int | None,
-        coordinator: str | None,
-        use_cache: bool,
-        use_cluster: bool,
+        settings: Settings,
     ) -> None:
         self._directory = directory
         self._root = root
         self._note = note
-        self._wanted_jobs = jobs
-        self._coordinator = coordinator
-        self._use_cache = use_cache
-        self._use_cluster = use_cluster
+        self._settings = settings
+        self._wanted_jobs = settings.build.jobs
         self._cache_dir = config.cache_directory()
         self._digests = FileDigests()
         self._toolchains = Toolchains(self._cache_dir)
@@ -67,7 +63,7 @@ class BuildSession:
         self._joined: Joined | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._cpus = os.cpu_count() or 1
-        self.jobs = jobs or self._cpus * _EDGES_PER_SLOT
+        self.jobs = self._wanted_jobs or self._cpus * _EDGES_PER_SLOT
 
     async def __aenter__(self) -> Self:
         self._remote: asyncio.Future[RemoteCompiler | LocalOnly]
@@ -80,10 +76,10 @@ class BuildSession:
             self._remote,
             local_jobs=local_jobs,
         )
-        if not self._use_cluster:
+        if not self._settings.cluster.enabled:
             self._remote.set_result(LocalOnly("no cluster is used"))
             return self
-        token = client_token(self._coordinator)
+        token = client_token(self._settings.cluster.coordinator)
         if token is None:
             self.jobs = self._wanted_jobs or self._cpus * (_EDGES_PER_SLOT + 1)
             self._connecting = asyncio.create_task(self._connect_embedded())
@@ -151,7 +147,7 @@ class BuildSession:
                 self._inputs,
                 self._digests,
                 root=self._root,
-                use_cache=self._use_cache,
+                use_cache=self._settings.cache.enabled,
                 history=self._history,
                 exists=self._absences,
             )
@@ -162,16 +158,18 @@ class BuildSession:
         self._remote.set_result(LocalOnly(f"no cluster: {error.code}"))
 
 
-def client_token(coordinator: str | None) -> JoinToken | None:
+def client_token(
+    coordinator: str | None, environ: Mapping[str, str] = os.environ
+) -> JoinToken | None:
     """Return the token of the user's cluster, with another address if one is named; None: no token.
 
     Raises ConfigError.
     """
-    text = config.token_text()
+    text = config.token_text(environ)
     if text is None:
         if coordinator is not None:
             raise ConfigError(
-                "--coordinator needs a token",
+                f"the coordinator {coordinator} needs a token",
                 next_step=f"set {config.TOKEN_VARIABLE}, or run `cyxmake login TOKEN`",
             )
         return None

@@ -27,8 +27,8 @@ from cyxmake_common.errors import ExitStatus
     help="Where the project builds (default: where its build.ninja or Makefile is, else `build`).",
 )  # fmt: skip
 @click.option("-j", "--jobs", type=click.IntRange(1, 10_000), help="Edges under way at a time.")
-@click.option("-k", "--keep-going", type=int, default=1, show_default=True,
-              help="Stop after this many failures; 0 never stops.")  # fmt: skip
+@click.option("-k", "--keep-going", type=click.IntRange(0),
+              help="Stop after this many failures (default: 1); 0 never stops.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Show each command, and why it ran locally.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what tools say, and failures.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run, and run nothing.")
@@ -37,8 +37,12 @@ from cyxmake_common.errors import ExitStatus
     help="As ninja's -d: say why edges run; keep depfiles or response files.",
 )  # fmt: skip
 @click.option("--coordinator", help="Address of the coordinator, instead of the token's own.")
-@click.option("--no-cache", is_flag=True, help="Do not use results of earlier builds.")
-@click.option("--local", "local_only", is_flag=True, help="Use no cluster at all.")
+@click.option("--cache/--no-cache", default=None, help="Whether to use results of earlier builds.")
+@click.option("--local/--cluster", "local_only", default=None, help="Use no cluster at all.")
+@click.option(
+    "--remap-paths/--no-remap-paths", default=None,
+    help="Name the project by a fixed path in debug information, so that checkouts share it.",
+)  # fmt: skip
 @click.option(
     "--summary", type=click.Path(path_type=Path), help="Write the build's figures here, as JSON."
 )
@@ -52,39 +56,47 @@ def command(
     strategy: str,
     build_dir: Path | None,
     jobs: int | None,
-    keep_going: int,
+    keep_going: int | None,
     verbose: bool,
     quiet: bool,
     dry_run: bool,
     debug: tuple[str, ...],
     coordinator: str | None,
-    no_cache: bool,
-    local_only: bool,
+    cache: bool | None,
+    local_only: bool | None,
+    remap_paths: bool | None,
     summary: Path | None,
     options: tuple[str, ...],
 ) -> ExitStatus:
     """Build TARGETS of a CMake, Meson, ninja, autotools or Make project, compiles on the cluster.
 
     The outputs are those of a local build, byte for byte; ninja and make find nothing to do after.
-    Without a cluster (CYXMAKE_TOKEN, `cyxmake login`) the build brings its own.
+    Without a cluster (CYXMAKE_TOKEN, `cyxmake login`) the build brings its own. What no option says
+    is looked up in the environment, the project's cyxmake.toml and your own (`cyxmake config`).
     """
     from cyxmake_cli.build import BuildRequest, build
+    from cyxmake_cli.settings import load
 
+    flags = {
+        "build.jobs": jobs,
+        "build.keep_going": keep_going,
+        "build.directory": None if build_dir is None else str(build_dir),
+        "cluster.coordinator": coordinator,
+        "cluster.enabled": None if local_only is None else not local_only,
+        "cache.enabled": cache,
+        "cache.remap_paths": remap_paths,
+    }
+    settings = load(directory, flags=flags).settings
     return build(
         BuildRequest(
+            settings,
             targets=targets,
             directory=directory,
-            build_dir=build_dir,
             configure_options=options,
-            jobs=jobs,
-            keep_going=keep_going,
             verbose=verbose,
             quiet=quiet,
             dry_run=dry_run,
             debug=frozenset(debug),
-            coordinator=coordinator,
-            use_cache=not no_cache,
-            use_cluster=not local_only,
             summary=summary,
         )
     )

@@ -27,8 +27,11 @@ def command(question: str, path: str, directory: Path, build_dir: Path | None) -
     PATH is an output, or a part of its name; `miss` and `placement` speak of the last build.
     """
     from cyxmake_cli.analysis.detectors import detect
+    from cyxmake_cli.settings import load
 
-    project = detect(directory, build_dir)
+    flags = {"build.directory": None if build_dir is None else str(build_dir)}
+    named = load(directory, flags=flags).settings.build.directory
+    project = detect(directory, None if named is None else Path(named))
     if question == "rebuild":
         _rebuild(project.build, path)
     else:

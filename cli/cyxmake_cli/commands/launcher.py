@@ -57,10 +57,16 @@ def remove(directory: Path | None) -> None:
 @command.command("start")
 def start() -> None:
     """Start the agent and wait for its cluster; compiles start it too, and do not wait."""
+    from cyxmake_cli import config, settings
+    from cyxmake_cli.cluster.session import client_token
     from cyxmake_cli.launcher.builds import begin
     from cyxmake_cli.launcher.home import Home
 
-    cluster = begin(Home.of_user(), os.environ)
+    environ = dict(os.environ)
+    token = client_token(settings.load(Path()).settings.cluster.coordinator)
+    if token is not None:
+        environ[config.TOKEN_VARIABLE] = token.text()
+    cluster = begin(Home.of_user(), environ)
     click.echo(cluster.problem or f"ready: {cluster.slots} slots")
 
 

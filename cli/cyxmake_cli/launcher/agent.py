@@ -22,6 +22,7 @@ import structlog
 
 from cyxmake_cli import config
 from cyxmake_cli.cluster.remote import CompileResult
+from cyxmake_cli.cluster.session import client_token
 from cyxmake_cli.launcher import protocol
 from cyxmake_cli.launcher.channel import is_ours, listen
 from cyxmake_cli.launcher.counts import Counts
@@ -29,6 +30,7 @@ from cyxmake_cli.launcher.home import BUILD, DEPTH, IDLE, Home
 from cyxmake_cli.launcher.links import Links
 from cyxmake_cli.launcher.protocol import CompileRequest, Header
 from cyxmake_cli.launcher.rooms import Rooms, refusal
+from cyxmake_cli.launcher.settings import FreshSettings
 from cyxmake_cli.launcher.starting import lock
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.clock import monotonic
@@ -54,6 +56,7 @@ class Agent:
         self._digests = FileDigests(home.path / "digests")
         self._links = Links(cache_dir, monotonic)
         self._rooms = Rooms(cache_dir, self._digests)
+        self._settings = FreshSettings()
         self._builds: OrderedDict[str, Counts] = OrderedDict()
         self._all = Counts()
         self._running = 0
@@ -165,14 +168,21 @@ class Agent:
         if refused is not None:
             return refused
         try:
-            link = self._links.get(config.token_text(request.environ))
+            settings = self._settings.of(request.directory, request.environ)
+            if not settings.cluster.enabled:
+                return LocalOnly("no cluster is used")
+            token = client_token(settings.cluster.coordinator, request.environ)
+            link = self._links.get(None if token is None else token.text())
         except CyxError as error:
+            _log.warning("no cluster", directory=request.directory, reason=str(error))
             return LocalOnly(f"no cluster: {error.code}")
         joined = link.current()
         if isinstance(joined, LocalOnly):
             return joined
         try:
-            return await self._rooms.get(request, joined, link.near).compile(request)
+            use_cache = settings.cache.enabled
+            room = self._rooms.get(request, joined, link.near, use_cache=use_cache)
+            return await room.compile(request)
         except Exception as error:
             _log.exception("compile failed", directory=request.directory)
             return LocalOnly(f"a bug in cyxmake: {type(error).__name__}")

@@ -20,8 +20,9 @@ from cyxmake_cli import config
 from cyxmake_cli.cluster.session import client_token
 from cyxmake_cli.launcher import builds, masquerade
 from cyxmake_cli.launcher.builds import NO_FIGURES, AgentBuild, AgentFigures
-from cyxmake_cli.launcher.home import BUILD, DISABLE, NO_CACHE, ROOT, Home
+from cyxmake_cli.launcher.home import BUILD, DISABLE, Home
 from cyxmake_cli.launcher.stub import stub
+from cyxmake_cli.settings import ROOT_VARIABLE, Settings, as_environment
 from cyxmake_common.errors import CyxError, ExitStatus, ProjectError
 
 _MOST_JOBS: Final = 1_000
@@ -35,14 +36,10 @@ class MakeRun:
 
     directory: Path
     root: Path
+    settings: Settings
     targets: tuple[str, ...] = ()
-    jobs: int | None = None
-    keep_going: bool = False
     quiet: bool = False
     dry_run: bool = False
-    coordinator: str | None = None
-    use_cache: bool = True
-    use_cluster: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +57,9 @@ def make(run: MakeRun, note: Callable[[str], None]) -> Made:
     if program is None:
         raise ProjectError("make is not installed", next_step="install GNU make")
     home = Home.of_user()
-    environ = dict(os.environ)
+    environ = {**os.environ, **as_environment(run.settings)}
     build = None
-    if run.use_cluster and not run.dry_run:
+    if run.settings.cluster.enabled and not run.dry_run:
         build = _prepare(run, home, environ, note)
     else:
         environ[DISABLE] = "1"
@@ -84,7 +81,7 @@ def _prepare(
     run: MakeRun, home: Home, environ: dict[str, str], note: Callable[[str], None]
 ) -> AgentBuild | None:
     """Have stand-ins and agent, and change the environment for them; None: make goes alone."""
-    token = client_token(run.coordinator)
+    token = client_token(run.settings.cluster.coordinator)
     if token is not None:
         environ[config.TOKEN_VARIABLE] = token.text()
     try:
@@ -98,10 +95,8 @@ def _prepare(
         note(f"warning: {build.problem}; building locally")
     environ["PATH"] = f"{home.masquerade}{os.pathsep}{path}"
     environ[BUILD] = build.id
-    environ[ROOT] = str(run.root)
+    environ[ROOT_VARIABLE] = str(run.root)
     environ.pop(DISABLE, None)
-    if not run.use_cache:
-        environ[NO_CACHE] = "1"
     return build
 
 
@@ -109,9 +104,13 @@ def _arguments(run: MakeRun, build: AgentBuild | None) -> list[str]:
     cpus = os.cpu_count() or 1
     # Links and what else is no compile run here, beside the compiles that wait for the cluster.
     slots = build.slots if build is not None else 0
-    jobs = run.jobs or min(_MOST_JOBS, slots + cpus)
+    jobs = run.settings.build.jobs or min(_MOST_JOBS, slots + cpus)
     arguments = [f"-j{jobs}"]
-    for wanted, option in ((run.keep_going, "-k"), (run.quiet, "-s"), (run.dry_run, "-n")):
+    for wanted, option in (
+        (run.settings.build.keep_going != 1, "-k"),
+        (run.quiet, "-s"),
+        (run.dry_run, "-n"),
+    ):
         if wanted:
             arguments.append(option)
     return [*arguments, *run.targets]

@@ -20,9 +20,9 @@ from cyxmake_cli.cluster.near import Near
 from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.cluster.working_directory import SearchLinks, with_believed_directory
-from cyxmake_cli.launcher.home import NO_CACHE, ROOT
 from cyxmake_cli.launcher.inputs import FreshInputs
 from cyxmake_cli.launcher.protocol import CompileRequest
+from cyxmake_cli.settings import ROOT_VARIABLE, VERSION_CONTROL
 from cyxmake_cli.strategies.compile_units import plan_unit
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.toolchain.arguments import compiler_kind
@@ -30,7 +30,6 @@ from cyxmake_common.toolchain.identity import VARIABLES, Toolchain
 from cyxmake_common.toolchain.local import LocalOnly
 
 _ROOMS_KEPT: Final = 32
-_VERSION_CONTROL: Final = (".git", ".hg", ".svn", ".jj")
 _COLOUR_ON: Final = "-fdiagnostics-color=always"
 _ESCAPES: Final = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]|\x1b\]8;[^\x07\x1b]*(?:\x07|\x1b\\)")
 
@@ -137,12 +136,11 @@ class Rooms:
     def __repr__(self) -> str:
         return f"<Rooms {len(self._rooms)}>"
 
-    def get(self, request: CompileRequest, joined: Joined, near: Near) -> Room:
+    def get(self, request: CompileRequest, joined: Joined, near: Near, *, use_cache: bool) -> Room:
         """Return the room of a request."""
         environ = request.environ
         root = project_root(request.directory, environ)
         variables = {name: environ[name] for name in VARIABLES if name in environ}
-        use_cache = not environ.get(NO_CACHE)
         key = (joined.client, root, use_cache, *sorted(variables.items()))
         room = self._rooms.get(key)
         if room is None:
@@ -173,12 +171,12 @@ def refusal(request: CompileRequest) -> LocalOnly | None:
 
 def project_root(directory: str, environ: Mapping[str, str]) -> str:
     """Return the project that a directory belongs to: what makes two checkouts share results."""
-    named = environ.get(ROOT, "")
+    named = environ.get(ROOT_VARIABLE, "")
     if named.startswith("/") and (directory == named or directory.startswith(named + "/")):
         return named
     place = directory
     while place not in ("", "/"):
-        if any(os.path.lexists(f"{place}/{name}") for name in _VERSION_CONTROL):
+        if any(os.path.lexists(f"{place}/{name}") for name in VERSION_CONTROL):
             return place
         place = place.rpartition("/")[0]
     return directory

@@ -1,0 +1,177 @@
+"""The client's settings: flags, then the environment, the project's file, the user's, defaults.
+
+Knows nothing of what the settings do. A project's `cyxmake.toml` is found upward from where one
+builds, and belongs to everyone who has the project: there is no key for a secret.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final
+
+from annotated_types import Ge, Le, MinLen
+
+from cyxmake_cli import config
+from cyxmake_common.config import (
+    Flags,
+    Found,
+    Source,
+    keys_of,
+    read_environment,
+    read_file,
+    read_flags,
+    validate,
+)
+from cyxmake_common.errors import ConfigError
+
+PROJECT_FILE: Final = "cyxmake.toml"
+USER_FILE: Final = "config.toml"
+PREFIX: Final = "CYXMAKE_"
+ROOT_VARIABLE: Final = "CYXMAKE_ROOT"
+VERSION_CONTROL: Final = (".git", ".hg", ".svn", ".jj")
+
+_NO_SETTINGS: Final = frozenset((config.CACHE_VARIABLE,))
+_LOGIN: Final = "a token is a secret and stands in no settings: `cyxmake login TOKEN` keeps it"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """How a build is done."""
+
+    jobs: Annotated[int, Ge(0), Le(10_000)] = 0
+    """Edges under way at a time; 0 follows from the slots of the cluster."""
+    keep_going: Annotated[int, Ge(0)] = 1
+    """How many commands may fail before no other is started; 0 is no limit."""
+    directory: Annotated[str, MinLen(1)] | None = None
+    """Where the project builds; in a project's file relative to that file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """Which cluster a build goes to."""
+
+    enabled: bool = True
+    """Whether builds use a cluster at all."""
+    coordinator: Annotated[str, MinLen(1)] | None = None
+    """Address of the coordinator, instead of the token's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """What is taken from earlier builds."""
+
+    enabled: bool = True
+    """Whether results of earlier builds are used."""
+    remap_paths: bool = False
+    """Whether debug information names the project by a fixed path, so that checkouts share it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting of the client."""
+
+    build: BuildSettings = field(default_factory=BuildSettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, and by key what was given for them and where; what is not in it is default."""
+
+    settings: Settings
+    found: Source
+    project_file: Path | None
+    user_file: Path
+
+
+def load(
+    directory: str | os.PathLike[str],
+    environ: Mapping[str, str] | None = None,
+    flags: Flags | None = None,
+) -> Loaded:
+    """Return the settings for whoever builds in `directory`; raises ConfigError."""
+    environ = os.environ if environ is None else environ
+    project_file, user_file = settings_files(directory, environ)
+    sources = (
+        _read(user_file) if user_file.is_file() else {},
+        _read_project(project_file) if project_file is not None else {},
+        read_environment(Settings, environ, PREFIX, _NO_SETTINGS),
+        read_flags(Settings, flags or {}),
+    )
+    found = {key: one for source in sources for key, one in source.items()}
+    return Loaded(validate(Settings, found), found, project_file, user_file)
+
+
+def settings_files(
+    directory: str | os.PathLike[str], environ: Mapping[str, str]
+) -> tuple[Path | None, Path]:
+    """Return the project's file, if there is one, and the user's, which may not exist."""
+    project = project_settings(directory)
+    if project is None and (root := environ.get(ROOT_VARIABLE)):
+        project = project_settings(root)  # whoever builds outside of the project
+    return project, user_settings(environ)
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that give a process of ours the same settings, whatever files say."""
+    found = {}
+    for key in keys_of(Settings):
+        table, _, name = key.partition(".")
+        value = getattr(getattr(settings, table), name)
+        if value is not None:
+            found[f"{PREFIX}{table}_{name}".upper()] = str(value)
+    return found
+
+
+def user_settings(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the file of the user's settings, which may not exist."""
+    return config.config_directory(environ) / USER_FILE
+
+
+def project_settings(directory: str | os.PathLike[str]) -> Path | None:
+    """Return the nearest `cyxmake.toml` from a directory upward, not beyond its repository.
+
+    A file of another user is none of the project's: whoever may write to `/tmp` could otherwise
+    decide what is built below it.
+    """
+    place = os.path.abspath(directory)  # noqa: PTH100 - symlinks stay as they are spelled
+    try:
+        trusted = {os.stat(place).st_uid, 0, *_user()}  # noqa: PTH116 - asked for each compile
+    except OSError:
+        return None
+    while True:
+        path = f"{place.rstrip('/')}/{PROJECT_FILE}"
+        try:
+            if os.stat(path).st_uid in trusted:  # noqa: PTH116 - asked for each compile
+                return Path(path)
+        except OSError:
+            pass
+        parent = os.path.dirname(place)  # noqa: PTH120 - pure text
+        if parent == place or any(os.path.lexists(f"{place}/{n}") for n in VERSION_CONTROL):
+            return None
+        place = parent
+
+
+def _user() -> tuple[int, ...]:
+    return (os.geteuid(),) if hasattr(os, "geteuid") else ()
+
+
+def _read(path: Path) -> Source:
+    try:
+        return read_file(Settings, path)
+    except ConfigError as error:
+        if "unknown key" in error.message and "token" in error.message:
+            raise ConfigError(error.message, next_step=_LOGIN) from error
+        raise
+
+
+def _read_project(path: Path) -> Source:
+    found = dict(_read(path))
+    named = found.get("build.directory")
+    if named is not None and isinstance(named.value, str) and named.value:
+        found["build.directory"] = Found(str(path.parent / named.value), named.origin)
+    return found
