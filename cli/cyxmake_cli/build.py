@@ -159,7 +159,7 @@ def _run(graph: BuildGraph, project: Project, request: BuildRequest, start: floa
     async def main() -> None:
         async with BuildSession(
             directory=str(project.build),
-            root=str(project.source),
+            root=shared_root(project, request.settings),
             note=progress.note,
             settings=request.settings,
         ) as session:
@@ -191,6 +191,15 @@ def _run(graph: BuildGraph, project: Project, request: BuildRequest, start: floa
     return status
 
 
+def shared_root(project: Project, settings: Settings) -> str:
+    """Return the directory whose name results of a project do not depend on, where they can."""
+    if not settings.cache.remap_paths:
+        return str(project.source)
+    from cyxmake_cli.strategies.path_map import root_of
+
+    return root_of(str(project.source), str(project.build))
+
+
 def _run_make(project: Project, request: BuildRequest, start: float) -> ExitStatus:
     """Have `make` do the build, with our stand-ins for the compilers that it calls by name."""
     from cyxmake_cli.launcher.make import MakeRun, make
@@ -202,7 +211,7 @@ def _run_make(project: Project, request: BuildRequest, start: float) -> ExitStat
     made = make(
         MakeRun(
             directory=project.build,
-            root=project.source,
+            root=Path(shared_root(project, request.settings)),
             targets=request.targets,
             settings=request.settings,
             quiet=request.quiet,

@@ -8,10 +8,12 @@ compiler's own verdict fails an edge: a failure seen on the cluster is confirmed
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from cyxmake_cli.cluster.native import Native
+from cyxmake_cli.cluster.path_maps import PathMaps
 from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.cluster.working_directory import SearchLinks, with_believed_directory
@@ -31,7 +33,8 @@ from cyxmake_common.toolchain.local import LocalOnly
 class EdgeRunner:
     """The Runner of one build in `directory`, with `local_jobs` processes of its own at a time.
 
-    `cluster` resolves to a compiler on the cluster, or to the reason why there is none.
+    `cluster` resolves to a compiler on the cluster, or to the reason why there is none. `maps` adds
+    an option to compiles, wherever they run.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class EdgeRunner:
         cluster: asyncio.Future[RemoteCompiler | LocalOnly],
         *,
         local_jobs: int,
+        maps: PathMaps | None = None,
     ) -> None:
         self._directory = directory
         self._links = SearchLinks()
@@ -49,18 +53,25 @@ class EdgeRunner:
         self._wrappers = Wrappers(toolchains)
         self._native = Native(environ)
         self._cluster = cluster
+        self._maps = maps
         self._slots = asyncio.Semaphore(local_jobs)
 
     async def run(self, edge: Edge) -> EdgeResult:
         """Run one edge to its end, wherever that is."""
-        unit = await self._plan(edge)
+        argv = self._split(edge)
+        command = edge.command()
+        if self._maps is not None and not isinstance(argv, LocalOnly):
+            mapped = await self._maps.mapped(argv, self._read)
+            if mapped is not argv:
+                argv, command = mapped, shlex.join(mapped)
+        unit = argv if isinstance(argv, LocalOnly) else await self._plan(edge, argv)
         if isinstance(unit, LocalOnly):
-            return await self._run_here(edge, unit.reason)
+            return await self._run_here(edge, command, unit.reason)
         compiled = await self._compile(unit)
         if isinstance(compiled, LocalOnly):
-            return await self._run_here(edge, compiled.reason)
+            return await self._run_here(edge, command, compiled.reason)
         if compiled.exit_code != 0:
-            here = await self._run_here(edge, "a failure is confirmed here")
+            here = await self._run_here(edge, command, "a failure is confirmed here")
             if here.exit_code == 0:
                 return EdgeResult(
                     0, here.output, Where.LOCAL, here.seconds, reason="failed on the cluster only"
@@ -70,12 +81,11 @@ class EdgeRunner:
         why = f"sent again with {compiled.healed}" if compiled.healed else ""
         return EdgeResult(0, compiled.output, where, compiled.seconds, compiled.worker, why)
 
-    async def _plan(self, edge: Edge) -> CompileUnit | LocalOnly:
+    def _split(self, edge: Edge) -> list[str] | LocalOnly:
         outputs = tuple(str(node.path) for node in edge.outputs)
-        facts = EdgeFacts(edge.command(), outputs, edge.use_console)
-        argv = split_edge(facts)
-        if isinstance(argv, LocalOnly):
-            return argv
+        return split_edge(EdgeFacts(edge.command(), outputs, edge.use_console))
+
+    async def _plan(self, edge: Edge, argv: list[str]) -> CompileUnit | LocalOnly:
         if self._cluster.done() and isinstance(nothing := self._cluster.result(), LocalOnly):
             return nothing  # no need to look at compilers
         meant = await self._wrappers.see(argv, self._directory)
@@ -84,6 +94,7 @@ class EdgeRunner:
         said = await self._native.explicit(meant.argv, meant.compiler, meant.toolchain, self._read)
         if isinstance(said, LocalOnly):
             return said
+        outputs = tuple(str(node.path) for node in edge.outputs)
         unit = plan_unit(
             said.argv,
             outputs,
@@ -109,12 +120,12 @@ class EdgeRunner:
             return remote
         return await remote.compile(unit)
 
-    async def _run_here(self, edge: Edge, reason: str) -> EdgeResult:
+    async def _run_here(self, edge: Edge, command: str, reason: str) -> EdgeResult:
         async with self._slots:
             try:
                 result = await run_process(
                     ProcessRequest(
-                        edge.command(),
+                        command,
                         cwd=Path(self._directory),
                         merge=True,
                         console=edge.use_console,

@@ -19,6 +19,7 @@ from cyxmake_cli.cluster.history import History
 from cyxmake_cli.cluster.inputs import InputRoots
 from cyxmake_cli.cluster.joined import Joined
 from cyxmake_cli.cluster.lookup import Absences
+from cyxmake_cli.cluster.path_maps import PathMaps
 from cyxmake_cli.cluster.remote import RemoteCompiler
 from cyxmake_cli.cluster.runner import EdgeRunner
 from cyxmake_cli.cluster.toolchains import Toolchains
@@ -68,6 +69,9 @@ class BuildSession:
     async def __aenter__(self) -> Self:
         self._remote: asyncio.Future[RemoteCompiler | LocalOnly]
         self._remote = asyncio.get_running_loop().create_future()
+        maps = None
+        if self._settings.cache.remap_paths:
+            maps = PathMaps(self._root, self._directory, dict(os.environ))
         local_jobs = min(self._cpus, self._wanted_jobs or self._cpus)
         self.runner = EdgeRunner(
             self._directory,
@@ -75,6 +79,7 @@ class BuildSession:
             self._toolchains,
             self._remote,
             local_jobs=local_jobs,
+            maps=maps,
         )
         if not self._settings.cluster.enabled:
             self._remote.set_result(LocalOnly("no cluster is used"))

@@ -27,15 +27,17 @@ def command(question: str, path: str, directory: Path, build_dir: Path | None) -
     PATH is an output, or a part of its name; `miss` and `placement` speak of the last build.
     """
     from cyxmake_cli.analysis.detectors import detect
+    from cyxmake_cli.build import shared_root
     from cyxmake_cli.settings import load
 
     flags = {"build.directory": None if build_dir is None else str(build_dir)}
-    named = load(directory, flags=flags).settings.build.directory
+    settings = load(directory, flags=flags).settings
+    named = settings.build.directory
     project = detect(directory, None if named is None else Path(named))
     if question == "rebuild":
         _rebuild(project.build, path)
     else:
-        _last_build(str(project.source), path, placement=question == "placement")
+        _last_build(shared_root(project, settings), path, placement=question == "placement")
 
 
 def _rebuild(build: Path, path: str) -> None:

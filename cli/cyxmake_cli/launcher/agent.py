@@ -28,10 +28,12 @@ from cyxmake_cli.launcher.channel import is_ours, listen
 from cyxmake_cli.launcher.counts import Counts
 from cyxmake_cli.launcher.home import BUILD, DEPTH, IDLE, Home
 from cyxmake_cli.launcher.links import Links
+from cyxmake_cli.launcher.maps import Maps
 from cyxmake_cli.launcher.protocol import CompileRequest, Header
 from cyxmake_cli.launcher.rooms import Rooms, refusal
 from cyxmake_cli.launcher.settings import FreshSettings
 from cyxmake_cli.launcher.starting import lock
+from cyxmake_cli.settings import Settings
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.clock import monotonic
 from cyxmake_common.errors import CyxError, ProtocolError
@@ -42,6 +44,9 @@ _IDLE_SECONDS: Final = 300.0
 _BUILDS_KEPT: Final = 100
 _LOG_BYTES: Final = 4 << 20
 _INHERITED: Final = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "LD_PRELOAD", DEPTH, BUILD)
+
+_Answer = tuple[CompileResult | LocalOnly, tuple[str, ...]]
+"""What came of a compile, and the options that it is to be done with if the stub has to."""
 
 _log = structlog.get_logger(__name__)
 
@@ -57,6 +62,7 @@ class Agent:
         self._links = Links(cache_dir, monotonic)
         self._rooms = Rooms(cache_dir, self._digests)
         self._settings = FreshSettings()
+        self._maps = Maps()
         self._builds: OrderedDict[str, Counts] = OrderedDict()
         self._all = Counts()
         self._running = 0
@@ -126,12 +132,13 @@ class Agent:
             writer.write(protocol.report(json.dumps(answer).encode()))
         else:
             request = protocol.parse_compile_request(header, body)
-            result = await self._while_there(request, reader, writer)
-            if result is None:
+            outcome = await self._while_there(request, reader, writer)
+            if outcome is None:
                 return
+            result, options = outcome
             self._count(request, result)
             if isinstance(result, LocalOnly):
-                writer.write(protocol.LOCAL)
+                writer.write(protocol.local(options))
             else:
                 writer.write(protocol.done(result.stdout, result.stderr))
         await writer.drain()
@@ -141,7 +148,7 @@ class Agent:
         request: CompileRequest,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-    ) -> CompileResult | LocalOnly | None:
+    ) -> _Answer | None:
         """Compile while the stub is there; None when it is gone, and then the work is cancelled."""
         work = asyncio.create_task(self._compile(request))
         gone = asyncio.create_task(reader.read(1))
@@ -163,12 +170,22 @@ class Agent:
             gone.cancel()
             await asyncio.gather(work, gone, return_exceptions=True)
 
-    async def _compile(self, request: CompileRequest) -> CompileResult | LocalOnly:
+    async def _compile(self, request: CompileRequest) -> _Answer:
+        try:
+            settings = self._settings.of(request.directory, request.environ)
+        except CyxError as error:
+            _log.warning("settings", directory=request.directory, reason=str(error))
+            return LocalOnly(f"the settings are wrong: {error.message}"), ()
+        options = await self._maps.options(request, settings)
+        return await self._compile_with(request, settings, options), options
+
+    async def _compile_with(
+        self, request: CompileRequest, settings: Settings, options: tuple[str, ...]
+    ) -> CompileResult | LocalOnly:
         refused = refusal(request)
         if refused is not None:
             return refused
         try:
-            settings = self._settings.of(request.directory, request.environ)
             if not settings.cluster.enabled:
                 return LocalOnly("no cluster is used")
             token = client_token(settings.cluster.coordinator, request.environ)
@@ -182,7 +199,7 @@ class Agent:
         try:
             use_cache = settings.cache.enabled
             room = self._rooms.get(request, joined, link.near, use_cache=use_cache)
-            return await room.compile(request)
+            return await room.compile(request, options)
         except Exception as error:
             _log.exception("compile failed", directory=request.directory)
             return LocalOnly(f"a bug in cyxmake: {type(error).__name__}")

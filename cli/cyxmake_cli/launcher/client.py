@@ -43,11 +43,14 @@ def launch(argv: Sequence[str], environ: MutableMapping[str, str] = os.environ) 
     if depth >= _MOST_DEPTH:
         return _fail(call.name, "is a compiler that calls itself", 126)
     environ[DEPTH] = str(depth + 1)
-    if depth == 0 and not environ.get(DISABLE) and may_be_compile(call.argv):
-        status = _ask(call, environ)
-        if status is not None:
-            return status
-    return _become(call.compiler, call.argv, environ)
+    argv = call.argv
+    if depth == 0 and not environ.get(DISABLE) and may_be_compile(argv):
+        answer = _ask(call, environ)
+        if isinstance(answer, int):
+            return answer
+        options = _options(call, environ) if answer is None else answer
+        argv = (argv[0], *options, *argv[1:])
+    return _become(call.compiler, argv, environ)
 
 
 def control(home: Home, body: bytes, seconds: float) -> bytes:
@@ -60,7 +63,8 @@ def control(home: Home, body: bytes, seconds: float) -> bytes:
         return _read(connection, length)
 
 
-def _ask(call: Call, environ: MutableMapping[str, str]) -> int | None:
+def _ask(call: Call, environ: MutableMapping[str, str]) -> int | list[str] | None:
+    """Return the status; or with which options it is left to us; None: nobody answered."""
     home = Home.of_user()
     try:
         directory = directory_name(environ)
@@ -72,10 +76,7 @@ def _ask(call: Call, environ: MutableMapping[str, str]) -> int | None:
         return None
     except OSError:
         return None
-    assert call.compiler is not None
-    request = protocol.CompileRequest(
-        directory, call.compiler, call.argv, environ, _umask(), os.isatty(2)
-    )
+    request = _request(call, directory, environ)
     with connection:
         try:
             connection.sendall(request.to_bytes())
@@ -84,11 +85,44 @@ def _ask(call: Call, environ: MutableMapping[str, str]) -> int | None:
             return None
 
 
-def _receive(connection: socket.socket) -> int | None:
-    """Return the status, the compiler's words written; None when it is left to us."""
+def _request(
+    call: Call, directory: str, environ: MutableMapping[str, str]
+) -> protocol.CompileRequest:
+    assert call.compiler is not None
+    return protocol.CompileRequest(
+        directory, call.compiler, call.argv, environ, _umask(), os.isatty(2)
+    )
+
+
+def _options(call: Call, environ: MutableMapping[str, str]) -> Sequence[str]:
+    """Return the options that an agent would have named."""
+    from cyxmake_cli.settings import load
+    from cyxmake_common.errors import CyxError
+
+    try:
+        directory = directory_name(environ)
+        settings = load(directory, environ).settings
+    except (CyxError, OSError):
+        return ()  # a compile must not fail because of us, and an agent would say the same
+    if is_probe(directory) or not settings.cache.remap_paths:
+        return ()
+    import asyncio
+
+    from cyxmake_cli.launcher.maps import Maps
+
+    return asyncio.run(Maps().options(_request(call, directory, environ), settings))
+
+
+def _receive(connection: socket.socket) -> int | list[str] | None:
+    """Return the status, the compiler's words written; or the options when it is left to us."""
     what = protocol.ALIVE
     while what == protocol.ALIVE:
         what = _read(connection, 1)
+    if what == protocol.LOCAL:
+        return []
+    if what == protocol.MAPPED:
+        (length,) = protocol.LENGTH.unpack(_read(connection, protocol.LENGTH.size))
+        return protocol.parse_options(_read(connection, length))
     if what != protocol.DONE:
         return None
     sizes = protocol.SIZES.unpack(_read(connection, protocol.SIZES.size))

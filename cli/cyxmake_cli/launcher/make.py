@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ from cyxmake_cli import config
 from cyxmake_cli.cluster.session import client_token
 from cyxmake_cli.launcher import builds, masquerade
 from cyxmake_cli.launcher.builds import NO_FIGURES, AgentBuild, AgentFigures
-from cyxmake_cli.launcher.home import BUILD, DISABLE, Home
+from cyxmake_cli.launcher.home import BUILD, DISABLE, NO_START, Home
 from cyxmake_cli.launcher.stub import stub
 from cyxmake_cli.settings import ROOT_VARIABLE, Settings, as_environment
 from cyxmake_common.errors import CyxError, ExitStatus, ProjectError
@@ -61,8 +61,8 @@ def make(run: MakeRun, note: Callable[[str], None]) -> Made:
     build = None
     if run.settings.cluster.enabled and not run.dry_run:
         build = _prepare(run, home, environ, note)
-    else:
-        environ[DISABLE] = "1"
+    if build is None:
+        _stay_here(run, home, environ, note)
     start = time.time()
     status = _run([program, *_arguments(run, build)], run.directory, environ)
     if build is None:
@@ -85,19 +85,43 @@ def _prepare(
     if token is not None:
         environ[config.TOKEN_VARIABLE] = token.text()
     try:
-        path = environ.get("PATH", os.defpath)
-        masquerade.install(home.masquerade, stub(home), masquerade.compiler_names(path))
+        path = _with_stand_ins(home, environ)
         build = builds.begin(home, environ)
     except CyxError as error:
         note(f"warning: {error}; building locally")
         return None
     if build.problem:
         note(f"warning: {build.problem}; building locally")
-    environ["PATH"] = f"{home.masquerade}{os.pathsep}{path}"
+    environ["PATH"] = path
     environ[BUILD] = build.id
     environ[ROOT_VARIABLE] = str(run.root)
     environ.pop(DISABLE, None)
     return build
+
+
+def _stay_here(
+    run: MakeRun, home: Home, environ: dict[str, str], note: Callable[[str], None]
+) -> None:
+    """Change the environment for a build without agent: what is compiled must be the same."""
+    if not run.settings.cache.remap_paths or run.dry_run:
+        environ[DISABLE] = "1"
+        return
+    try:
+        environ["PATH"] = _with_stand_ins(home, environ)
+    except CyxError as error:
+        note(f"warning: {error}; paths are not remapped")
+        environ[DISABLE] = "1"
+        return
+    environ[ROOT_VARIABLE] = str(run.root)
+    environ[NO_START] = "1"
+    environ.pop(DISABLE, None)
+
+
+def _with_stand_ins(home: Home, environ: Mapping[str, str]) -> str:
+    """Have stand-ins; returns a PATH with them. Raises CyxError."""
+    path = environ.get("PATH", os.defpath)
+    masquerade.install(home.masquerade, stub(home), masquerade.compiler_names(path))
+    return f"{home.masquerade}{os.pathsep}{path}"
 
 
 def _arguments(run: MakeRun, build: AgentBuild | None) -> list[str]:

@@ -6,20 +6,21 @@ same in C.
 
     request   header, then texts ended by NUL: directory, compiler, arguments, environment;
               or, for a control request, JSON
-    answer    ALIVE*, then DONE + three numbers + stdout + stderr, or LOCAL, or REPORT + JSON
+    answer    ALIVE*, then DONE + three numbers + stdout + stderr, or LOCAL, or MAPPED + length +
+              options for the compiler, each ended by NUL, or REPORT + JSON
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from cyxmake_common.errors import ProtocolError
 
-MAGIC: Final = b"CYX1"
+MAGIC: Final = b"CYX2"
 HEADER: Final = struct.Struct("=4s6I")
 """Magic, length of what follows, kind, arguments, variables, umask, flags."""
 
@@ -36,6 +37,7 @@ _TERMINAL: Final = 1
 ALIVE: Final = b"K"
 DONE: Final = b"D"
 LOCAL: Final = b"R"
+MAPPED: Final = b"M"
 REPORT: Final = b"J"
 ALIVE_SECONDS: Final = 5.0
 SILENCE_SECONDS: Final = 30.0
@@ -120,6 +122,19 @@ def control_request(body: bytes) -> bytes:
 def done(stdout: bytes, stderr: bytes) -> bytes:
     """Return the answer that the compile is done: its outputs stand in place."""
     return DONE + SIZES.pack(0, len(stdout), len(stderr)) + stdout + stderr
+
+
+def local(options: Sequence[str]) -> bytes:
+    """Return the answer that the caller has to compile, with options of ours if there are any."""
+    if not options:
+        return LOCAL
+    texts = b"".join(os.fsencode(text) + b"\0" for text in options)
+    return MAPPED + LENGTH.pack(len(texts)) + texts
+
+
+def parse_options(texts: bytes) -> list[str]:
+    """Read the options of a MAPPED answer."""
+    return os.fsdecode(texts).split("\0")[:-1]
 
 
 def report(body: bytes) -> bytes:

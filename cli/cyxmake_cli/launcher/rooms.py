@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -22,8 +22,9 @@ from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.cluster.working_directory import SearchLinks, with_believed_directory
 from cyxmake_cli.launcher.inputs import FreshInputs
 from cyxmake_cli.launcher.protocol import CompileRequest
-from cyxmake_cli.settings import ROOT_VARIABLE, VERSION_CONTROL
+from cyxmake_cli.settings import ROOT_VARIABLE, VERSION_CONTROL, project_settings
 from cyxmake_cli.strategies.compile_units import plan_unit
+from cyxmake_cli.strategies.path_map import with_map
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.toolchain.arguments import compiler_kind
 from cyxmake_common.toolchain.identity import VARIABLES, Toolchain
@@ -33,7 +34,7 @@ _ROOMS_KEPT: Final = 32
 _COLOUR_ON: Final = "-fdiagnostics-color=always"
 _ESCAPES: Final = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]|\x1b\]8;[^\x07\x1b]*(?:\x07|\x1b\\)")
 
-_Stamp = tuple[int, int, int, int]
+Stamp = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class _Known:
     """A compiler, and the state of the files that it holds for."""
 
     toolchain: Toolchain | LocalOnly
-    stamps: dict[str, _Stamp | None]
+    stamps: dict[str, Stamp | None]
 
 
 class Room:
@@ -66,12 +67,17 @@ class Room:
             joined.client, inputs, digests, root=root, use_cache=use_cache, near=near
         )
 
-    async def compile(self, request: CompileRequest) -> CompileResult | LocalOnly:
-        """Do a request; after a verdict its outputs stand in place and its exit code is 0."""
+    async def compile(
+        self, request: CompileRequest, options: Sequence[str] = ()
+    ) -> CompileResult | LocalOnly:
+        """Do a request; after a verdict its outputs stand in place and its exit code is 0.
+
+        `options` are added to the command.
+        """
         toolchain = await self._toolchain(request.compiler)
         if isinstance(toolchain, LocalOnly):
             return toolchain
-        argv = list(request.argv)
+        argv = with_map(request.argv, options)
         wants_colours = _wants_colours(request)
         if wants_colours and not _names_colours(request.argv):
             argv.append(_COLOUR_ON)
@@ -109,16 +115,16 @@ class Room:
 
     async def _toolchain(self, compiler: str) -> Toolchain | LocalOnly:
         known = self._known.get(compiler)
-        if known is not None and all(_stamp(path) == s for path, s in known.stamps.items()):
+        if known is not None and all(stamp(path) == s for path, s in known.stamps.items()):
             return known.toolchain
-        first = _stamp(compiler)
+        first = stamp(compiler)
         # Taken twice: what changed while it was looked at shows as two different toolchains.
         found, again = [await self._new_toolchains().find(compiler, "/") for _ in range(2)]
         if isinstance(found, LocalOnly):
             self._known[compiler] = _Known(found, {compiler: first})
             return found
         toolchain = found[1]
-        stamps = {path: _stamp(path) for path in _watched(compiler, toolchain)}
+        stamps = {path: stamp(path) for path in _watched(compiler, toolchain)}
         if isinstance(again, LocalOnly) or again[1].id != toolchain.id:
             return LocalOnly("the compiler is changing")
         self._known[compiler] = _Known(toolchain, stamps)
@@ -179,7 +185,8 @@ def project_root(directory: str, environ: Mapping[str, str]) -> str:
         if any(os.path.lexists(f"{place}/{name}") for name in VERSION_CONTROL):
             return place
         place = place.rpartition("/")[0]
-    return directory
+    settings = project_settings(directory)
+    return directory if settings is None else str(settings.parent)
 
 
 def _watched(compiler: str, toolchain: Toolchain) -> list[str]:
@@ -192,7 +199,8 @@ def _watched(compiler: str, toolchain: Toolchain) -> list[str]:
     return list(dict.fromkeys((compiler, *toolchain.names, *programs, *toolchain.around)))
 
 
-def _stamp(path: str) -> _Stamp | None:
+def stamp(path: str) -> Stamp | None:
+    """Return the state of a file, or None when there is none."""
     try:
         state = os.stat(path)  # noqa: PTH116 - called for each file of a compiler, each request
     except OSError:

@@ -4,7 +4,8 @@
  * Knows nothing of clusters. client.py does the same in Python; protocol.py describes the bytes.
  * It never says anything of its own while there is a compiler that can speak.
  *
- * CYX_HOME (the agent's folder) and CYX_PYTHON (who runs the agent) are defined when it is built.
+ * CYX_HOME (the agent's folder), CYX_PYTHON (who runs the agent) and CYX_CONFIG (where the user's
+ * settings are) are defined when it is built.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,6 +32,8 @@
 #define SILENCE_SECONDS 30 /* the agent says every few seconds that it is alive */
 #define RESTART_SECONDS 10 /* an agent that cannot start is not tried more often */
 #define MOST_DEPTH 8
+#define NO_ANSWER -1
+#define LOCAL -2
 
 extern char **environ;
 
@@ -193,7 +196,7 @@ static size_t add(char *data, size_t at, char *const *texts, uint32_t *count) {
 }
 
 static int send_request(int fd, const char *cwd, const char *compiler, char **argv) {
-    struct header head = {.magic = {'C', 'Y', 'X', '1'}, .flags = isatty(2) ? 1 : 0};
+    struct header head = {.magic = {'C', 'Y', 'X', '2'}, .flags = isatty(2) ? 1 : 0};
     char *const places[] = {(char *)cwd, (char *)compiler, NULL}, *data = NULL;
     uint32_t two;
     head.umask = umask(0);
@@ -211,38 +214,70 @@ static int send_request(int fd, const char *cwd, const char *compiler, char **ar
     return result;
 }
 
-/* Returns the compiler's exit status, its words written; or -1 when the agent leaves it to us. */
-static int receive_answer(int fd) {
+/* Returns a command with the options of an answer behind the compiler's name; NULL when it cannot. */
+static char **with_options(int fd, char **argv) {
+    uint32_t length, argc = 0, added = 0;
+    if (all('r', fd, (char *)&length, sizeof length) != 0 || length == 0)
+        return NULL;
+    char *texts = malloc(length);
+    if (!texts || all('r', fd, texts, length) != 0 || texts[length - 1])
+        return NULL;
+    for (uint32_t i = 0; i < length; i++)
+        added += !texts[i];
+    while (argv[argc])
+        argc++;
+    char **made = malloc((argc + added + 1) * sizeof *made);
+    if (!made)
+        return NULL;
+    made[0] = argv[0];
+    for (uint32_t i = 1; i <= added; i++, texts += strlen(texts) + 1)
+        made[i] = texts;
+    memcpy(made + 1 + added, argv + 1, argc * sizeof *made); /* with the NULL at its end */
+    return made;
+}
+
+/* Returns the compiler's exit status, its words written; LOCAL when it is left to us, perhaps with
+ * options that are added to argv; or NO_ANSWER. */
+static int receive_answer(int fd, char ***argv) {
     char what;
     uint32_t sizes[3];
     do {
         if (all('r', fd, &what, 1) != 0)
-            return -1;
+            return NO_ANSWER;
     } while (what == 'K');
+    if (what == 'R')
+        return LOCAL;
+    if (what == 'M') {
+        char **made = with_options(fd, *argv);
+        *argv = made ? made : *argv;
+        return made ? LOCAL : NO_ANSWER;
+    }
     if (what != 'D' || all('r', fd, (char *)sizes, sizeof sizes) != 0)
-        return -1;
+        return NO_ANSWER;
     char *text = malloc((size_t)sizes[1] + sizes[2] + 1);
     if (!text || all('r', fd, text, (size_t)sizes[1] + sizes[2]) != 0)
-        return -1;
+        return NO_ANSWER;
     all('w', 1, text, sizes[1]);
     all('w', 2, text + sizes[1], sizes[2]);
     return (int)sizes[0];
 }
 
-static int ask(const char *compiler, char **argv) {
+static int ask(const char *compiler, char ***argv) {
     char buffer[PATH_MAX], folder[PATH_MAX];
     const char *cwd = directory(buffer, sizeof buffer);
     const char *cache = getenv("CYXMAKE_CACHE_DIR");
     struct timeval patience = {.tv_sec = SILENCE_SECONDS};
     int size = cache && *cache == '/' ? snprintf(folder, sizeof folder, "%s/launcher", cache)
                                       : snprintf(folder, sizeof folder, "%s", CYX_HOME);
-    if (!cwd || is_probe(cwd) || size >= (int)sizeof folder)
-        return -1;
+    if (cwd && is_probe(cwd))
+        return LOCAL;
+    if (!cwd || size >= (int)sizeof folder)
+        return NO_ANSWER;
     int low = socket(AF_UNIX, SOCK_STREAM, 0); /* if it fails, so does all that follows */
     int fd = fcntl(low, F_DUPFD_CLOEXEC, 3);   /* a closed stream's number must stay closed */
     close(low);
     fcntl(fd, F_SETFL, O_NONBLOCK); /* a full queue means: do it yourself */
-    int result = -1;
+    int result = NO_ANSWER;
     if (connect_to(fd, folder) != 0) {
         if (errno == ENOENT || errno == ECONNREFUSED)
             start_agent(folder);
@@ -250,11 +285,51 @@ static int ask(const char *compiler, char **argv) {
         fcntl(fd, F_SETFL, 0);
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-        if (send_request(fd, cwd, compiler, argv) == 0)
-            result = receive_answer(fd);
+        if (send_request(fd, cwd, compiler, *argv) == 0)
+            result = receive_answer(fd, argv);
     }
     close(fd);
     return result;
+}
+
+/* Tells whether there are settings that may ask for options: then Python has to read them. */
+static int may_have_settings(void) {
+    char path[PATH_MAX], buffer[PATH_MAX];
+    struct stat state;
+    const char *wanted = getenv("CYXMAKE_CACHE_REMAP_PATHS"), *folder = getenv("CYXMAKE_CONFIG_DIR");
+    const char *places[] = {directory(buffer, sizeof buffer), getenv("CYXMAKE_ROOT")};
+    if (wanted && *wanted)
+        return 1;
+    snprintf(path, sizeof path, "%s/config.toml", folder && *folder ? folder : CYX_CONFIG);
+    if (stat(path, &state) == 0)
+        return 1;
+    for (int i = 0; i < 2; i++) {
+        for (size_t length = places[i] ? strlen(places[i]) : 0; places[i];) {
+            int size = snprintf(path, sizeof path, "%.*s/cyxmake.toml", (int)length, places[i]);
+            if (size < (int)sizeof path && stat(path, &state) == 0)
+                return 1;
+            if (length == 0)
+                break;
+            while (length > 0 && places[i][--length] != '/')
+                ;
+        }
+    }
+    return 0;
+}
+
+/* Does what we are called for in Python, which knows settings. Returns if that cannot be. */
+static void become_python(int argc, char **argv, const char *guard) {
+    char **made = malloc(((size_t)argc + 5) * sizeof *made);
+    if (!made)
+        return;
+    char *first[] = {CYX_PYTHON, "-P", "-m", "cyxmake_cli.launcher"};
+    memcpy(made, first, sizeof first);
+    memcpy(made + 4, argv, ((size_t)argc + 1) * sizeof *made);
+    if (guard)
+        setenv("CYXMAKE_LAUNCHER_DEPTH", guard, 1);
+    else
+        unsetenv("CYXMAKE_LAUNCHER_DEPTH");
+    execv(CYX_PYTHON, made);
 }
 
 static int fail(const char *name, const char *why, int status) {
@@ -267,7 +342,8 @@ int main(int argc, char **argv) {
     const char *disabled = getenv("CYXMAKE_LAUNCHER_DISABLE");
     const char *guard = getenv("CYXMAKE_LAUNCHER_DEPTH");
     int depth = guard ? atoi(guard) : 0;
-    char number[16];
+    char number[16], **called = argv;
+    int count = argc;
     if (strncmp(name, "cyxmake-cc", 10) == 0) { /* named as a launcher: the compiler comes next */
         if (argc < 2)
             return fail("usage", "cyxmake-cc COMPILER [ARGUMENTS]", 2);
@@ -289,9 +365,11 @@ int main(int argc, char **argv) {
     snprintf(number, sizeof number, "%d", depth + 1);
     setenv("CYXMAKE_LAUNCHER_DEPTH", number, 1);
     if (depth == 0 && !(disabled && *disabled) && may_be_compile(argv)) {
-        int status = ask(compiler, argv);
+        int status = ask(compiler, &argv);
         if (status >= 0)
             return status;
+        if (status == NO_ANSWER && may_have_settings())
+            become_python(count, called, guard);
     }
     execvp(compiler, argv); /* as make would, a script without its first line included */
     int problem = errno;

@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from cyxmake_cli.config import config_directory
 from cyxmake_cli.launcher.decisions import clean_path, search
 from cyxmake_cli.launcher.home import DISABLE, STUB_NAME, Home, short_digest
 from cyxmake_common.errors import ConfigError
@@ -39,7 +40,8 @@ def stub(home: Home, path: str | None = None) -> Path:
         if compiler is None:
             continue
         state = Path(compiler).stat()
-        identity = f"{compiler} {state.st_mtime_ns} {state.st_size} {home.path} {sys.executable}"
+        identity = f"{compiler} {state.st_mtime_ns} {state.st_size} {home.path} {sys.executable} "
+        identity += str(config_directory())
         target = home.path / f"{STUB_NAME}-{short_digest(source, identity.encode())}"
         if target.exists() or _compile(compiler, source, home, target):
             return target
@@ -50,6 +52,7 @@ def _compile(compiler: str, source: bytes, home: Home, target: Path) -> bool:
     defined = (
         f"-DCYX_HOME={_c_string(str(home.path))}",
         f"-DCYX_PYTHON={_c_string(sys.executable)}",
+        f"-DCYX_CONFIG={_c_string(str(config_directory()))}",
     )
     with tempfile.TemporaryDirectory(dir=home.path) as scratch:
         text = Path(scratch) / "stub.c"

@@ -63,6 +63,18 @@ def test_whatever_is_no_answer_runs_the_compiler(bench: Bench, answer: bytes) ->
     assert len(bench.told()) == 1
 
 
+def test_a_compile_is_left_to_the_stub_with_options(bench: Bench) -> None:
+    """They stand right behind the compiler's name; a cut list is no answer."""
+    answer = protocol.local(["-ffile-prefix-map=/a b=/x", "-O\udcff"])
+    with FalseAgent(bench.home, say(answer)):
+        assert bench.call(*COMPILE).returncode == 0
+    with FalseAgent(bench.home, say(answer[:-2])):
+        assert bench.call(*COMPILE).returncode == 0
+    rest = [word.encode().hex() for word in COMPILE[1:]]
+    added = [b"-ffile-prefix-map=/a b=/x".hex(), b"-O\xff".hex()]
+    assert [told["argv"] for told in bench.told()] == [[*added, *rest], rest]
+
+
 def test_without_an_agent_the_compiler_runs(bench: Bench) -> None:
     """Nothing is said, no descriptor is left open, PATH has lost the stand-ins."""
     done = bench.call(*COMPILE)

@@ -1,0 +1,51 @@
+"""The options that name a project by a fixed path, for compiles that come one by one.
+
+Knows no requests' answers: stub and agent add the same options, whoever does the compile.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Final
+
+from cyxmake_cli.cluster.path_maps import path_map, understood
+from cyxmake_cli.launcher.protocol import CompileRequest
+from cyxmake_cli.launcher.rooms import Stamp, project_root, stamp
+from cyxmake_cli.settings import Settings
+from cyxmake_cli.strategies.path_map import compiler_at
+
+_KEPT: Final = 64
+
+
+class Maps:
+    """Remembers what compilers understand, for as long as their programs are the same."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, Stamp | None], str] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"<Maps {len(self._known)} compilers>"
+
+    async def options(self, request: CompileRequest, settings: Settings) -> tuple[str, ...]:
+        """Return what is to stand behind the compiler's name."""
+        directory, environ = request.directory, request.environ
+        if not settings.cache.remap_paths:
+            return ()
+        # A cache in front is a program of ours here: the stand-in catches the compiler behind it.
+        if compiler_at(request.argv, lambda path: _read(f"{directory}/{path}")) != 0:
+            return ()
+        key = (request.compiler, stamp(request.compiler))
+        if key not in self._known:
+            self._known[key] = await understood(request.compiler, directory, environ)
+            if len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        root = project_root(directory, environ)
+        return path_map(root, directory, environ).options(self._known[key])
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return None
