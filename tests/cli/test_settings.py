@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from cyxmake_cli.settings import PROJECT_FILE, as_environment, load, project_settings
+from cyxmake_cli.settings import PROJECT_FILE, Settings, as_environment, load, project_settings
 from cyxmake_common.config import Flags, keys_of, line_of
 from cyxmake_common.errors import ConfigError
-from support.processes import environment, python
+from support.processes import REPOSITORY, environment, python
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_set_keeps_comments_and_show_says_where_from(project: Path) -> None:
     assert "did you mean 'build.jobs'" in unknown.stderr
     assert cyxmake(project, "set", "build.keep_going", "0").returncode == 0
     shown = json.loads(cyxmake(project, "show", "--json").stdout)
-    assert sorted(shown) == sorted(keys_of(type(load(project).settings)))
+    assert sorted(shown) == sorted(keys_of(Settings))
     assert shown["build.jobs"] == {"value": 12, "origin": f"{file}:3"}
     assert shown["build.keep_going"]["origin"].endswith("user/config.toml:2")
     assert shown["cluster.enabled"] == {"value": True, "origin": "default"}
@@ -158,3 +159,10 @@ def test_set_keeps_comments_and_show_says_where_from(project: Path) -> None:
     bad = cyxmake(project, "validate")
     assert bad.returncode == 3
     assert f"{file}:2: unknown key 'build.job'" in bad.stderr
+
+
+def test_every_key_has_a_line_in_the_manual() -> None:
+    """The table of docs/OPERATIONS.md names all keys, and no others."""
+    text = (REPOSITORY / "docs/OPERATIONS.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([a-z]+\.[a-z_]+)` \| `", text, re.MULTILINE)
+    assert sorted(rows) == sorted(keys_of(Settings))

@@ -33,7 +33,7 @@ class Maps:
         if not settings.cache.remap_paths:
             return ()
         # A cache in front is a program of ours here: the stand-in catches the compiler behind it.
-        if compiler_at(request.argv, lambda path: _read(f"{directory}/{path}")) != 0:
+        if compiler_at(request.argv, lambda path: _read(Path(directory, path))) != 0:
             return ()
         key = (request.compiler, stamp(request.compiler))
         if key not in self._known:
@@ -44,8 +44,8 @@ class Maps:
         return path_map(root, directory, environ).options(self._known[key])
 
 
-def _read(path: str) -> bytes | None:
+def _read(path: Path) -> bytes | None:
     try:
-        return Path(path).read_bytes()
+        return path.read_bytes()
     except OSError:
         return None
