@@ -256,7 +256,7 @@ def makefile(root: Path) -> None:
         (root / f"{name}.c").write_text(f"/* made */ const char *{name} = __FILE__;\n")
     (root / "Makefile").write_text(
         "all: one.o two.o cov.o\none.o: one.c\n\tgcc $(MAP) -g -c $(CURDIR)/one.c -o $@\n"
-        "two.o: two.c\n\tgcc $(MAP) -g -mtune=native -c $(CURDIR)/two.c -o $@\n"
+        "two.o: two.c\n\tgcc $(MAP) -g -Xassembler -W -c $(CURDIR)/two.c -o $@\n"
         "cov.o: one.c\n\tgcc -g --coverage -c one.c -o $@\n"
         "clean:\n\trm -f *.o *.gcno\n"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import shutil
 import signal
 import socket
@@ -269,11 +270,11 @@ def test_a_script_without_its_first_line_is_run_by_a_shell(bench: Bench) -> None
 def test_the_agent_sees_the_stubs_end(bench: Bench) -> None:
     """Ctrl-C kills the stub; its connection ends with it."""
     ended: list[bytes] = []
-    processes: list[subprocess.Popen[bytes]] = []
+    processes: queue.Queue[subprocess.Popen[bytes]] = queue.Queue()
 
     def script(request: CompileRequest, connection: socket.socket) -> None:
         del request
-        processes[0].send_signal(signal.SIGINT)
+        processes.get(timeout=20).send_signal(signal.SIGINT)
         ended.append(connection.recv(1))
 
     environ = bench.environ()
@@ -282,7 +283,7 @@ def test_the_agent_sees_the_stubs_end(bench: Bench) -> None:
         process = subprocess.Popen(
             COMPILE, executable=program, cwd=bench.folder, env=environ, stderr=subprocess.DEVNULL
         )
-        processes.append(process)
+        processes.put(process)
         process.wait(20)
     assert process.returncode in (-signal.SIGINT, 130)
     assert ended == [b""]
