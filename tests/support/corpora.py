@@ -1,128 +1,270 @@
-"""Real projects for tests: Debian source packages, fetched by name and kept outside of the tree.
+"""The table of real projects: how each is configured, built and tested, and the configurations.
 
-A test that needs one is skipped, with the reason, where packages cannot be fetched.
+Data only; knows nothing of clusters.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
-import platformdirs
-import pytest
+
+class System(Enum):
+    """What builds a project, and so how options reach its compiler."""
+
+    CMAKE = "cmake"
+    MESON = "meson"
+    AUTOTOOLS = "autotools"
+    MAKE = "make"
+
+    @property
+    def uses_make(self) -> bool:
+        """Tell whether `make` does the build."""
+        return self in (System.AUTOTOOLS, System.MAKE)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Options for the compiler; an empty tuple leaves the project's own release options."""
+
+    flags: tuple[str, ...] = ()
+    holds_paths: bool = False
+    """Whether objects name the directory they were made in: another checkout cannot share them."""
+
+
+CONFIGURATIONS = {
+    "plain": Configuration(),
+    "g": Configuration(("-g",), holds_paths=True),
+    "O0": Configuration(("-O0",)),
+    "sanitizers": Configuration(("-fsanitize=address,undefined",)),
+    "coverage": Configuration(("--coverage",), holds_paths=True),
+    "split": Configuration(("-g", "-gsplit-dwarf"), holds_paths=True),
+}
+"""`split` leaves `.dwo` files; every project is built in every configuration."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """How a project is configured; `{source}` and `{build}` are filled in."""
+    """One project; `{source}` and `{build}` are filled in everywhere."""
 
     package: str
-    configure: tuple[str, ...]
-    source: str = ""
+    system: System
+    options: tuple[str, ...] = ()
+    """For cmake, meson or configure; variables of make."""
+    plain_options: tuple[str, ...] = ()
+    """More of them for the configuration that is tested too."""
+    other_options: tuple[str, ...] = ()
+    flag_variables: tuple[str, ...] = ()
+    """What make calls the variables that take the configuration's options."""
+    folder: str = ""
+    """Where in the sources the build system starts."""
+    prepare: tuple[tuple[str, ...], ...] = ()
+    """Run in the sources before they are configured."""
+    targets: tuple[str, ...] = ()
+    other_targets: tuple[str, ...] = ()
+    """In configurations other than plain; the same as `targets` when empty."""
+    tests: tuple[tuple[str, ...], ...] = ()
+    """The project's own tests, run in its build directory after a cluster build."""
+    tests_said: str = ""
+    """Which part of its tests that is."""
+    needs: tuple[str, ...] = ()
+    """Files of the Debian packages without which it cannot be configured."""
     one_source: str = ""
     hot_header: str = ""
-    test: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
 
 
-_CMAKE = ("cmake", "-S", "{source}", "-B", "{build}", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release")
+_GTEST = "/usr/include/gtest/gtest.h"
 
 CORPORA = {
     "zstd": Corpus(
         "libzstd",
-        (*_CMAKE, "-DZSTD_BUILD_TESTS=OFF", "-DZSTD_BUILD_SHARED=ON", "-DZSTD_LEGACY_SUPPORT=ON"),
-        source="build/cmake",
+        System.CMAKE,
+        options=("-DZSTD_BUILD_SHARED=ON", "-DZSTD_LEGACY_SUPPORT=OFF"),
+        plain_options=("-DZSTD_BUILD_TESTS=ON",),
+        folder="build/cmake",
+        targets=("zstd", "libzstd_shared", "fuzzer", "zstreamtest"),
+        other_targets=("zstd",),
+        tests=(("{build}/tests/fuzzer", "-T5s"), ("{build}/tests/zstreamtest", "-T5s")),
+        tests_said="fuzzer and zstreamtest, 5 s each",
         one_source="programs/util.c",
         hot_header="lib/common/mem.h",
-        test=("{build}/programs/zstd", "-b1", "-i0", "{build}/build.ninja"),
     ),
     "leveldb": Corpus(
         "leveldb",
-        (*_CMAKE, "-DLEVELDB_BUILD_TESTS=OFF", "-DLEVELDB_BUILD_BENCHMARKS=OFF"),
+        System.CMAKE,
+        options=("-DLEVELDB_BUILD_BENCHMARKS=OFF",),
+        other_options=("-DLEVELDB_BUILD_TESTS=OFF",),
+        tests=(("ctest", "-j2", "--timeout", "120"),),
+        tests_said="ctest, all",
+        needs=(_GTEST, "/usr/include/gmock/gmock.h", "/usr/include/benchmark/benchmark.h"),
         one_source="db/db_impl.cc",
         hot_header="include/leveldb/slice.h",
     ),
     "fmt": Corpus(
         "fmtlib",
-        (*_CMAKE, "-DFMT_TEST=ON", "-DFMT_DOC=OFF"),
+        System.CMAKE,
+        options=("-DFMT_TEST=ON", "-DFMT_DOC=OFF"),
+        other_targets=("fmt", "args-test"),
+        tests=(("ctest", "-j2", "--timeout", "120"),),
+        tests_said="ctest, all",
+        needs=(_GTEST, "/usr/include/gmock/gmock.h"),
         one_source="src/os.cc",
         hot_header="include/fmt/core.h",
-        test=("ctest", "--test-dir", "{build}", "--output-on-failure"),
-        needs=("libgtest-dev", "libgmock-dev"),
+    ),
+    "spdlog": Corpus(
+        "spdlog",
+        System.CMAKE,
+        options=("-DSPDLOG_FMT_EXTERNAL=ON",),
+        plain_options=("-DSPDLOG_BUILD_TESTS=ON",),
+        tests=(("ctest", "--timeout", "120"),),
+        tests_said="ctest, all",
+        needs=("/usr/include/fmt/core.h", "/usr/include/catch2/catch.hpp"),
+        one_source="src/async.cpp",
+        hot_header="include/spdlog/common.h",
+    ),
+    "lua": Corpus(
+        "lua5.4",
+        System.MAKE,
+        flag_variables=("MYCFLAGS", "MYLDFLAGS"),
+        targets=("linux",),
+        tests=(("{build}/src/lua", "-e", "assert(load('return 6 * 7')() == 42)"),),
+        tests_said="one script: the sources hold no tests",
+        one_source="src/lapi.c",
+        hot_header="src/lobject.h",
+    ),
+    "redis": Corpus(
+        "redis",
+        System.MAKE,
+        options=("MALLOC=libc", "OPTIMIZATION=-O1", "DEBUG="),
+        flag_variables=("REDIS_CFLAGS", "REDIS_LDFLAGS"),
+        tests=(
+            ("./runtest", "--clients", "2", "--single", "unit/type/string", "--single",
+             "unit/type/hash", "--single", "unit/expire"),
+        ),
+        tests_said="runtest: strings, hashes, expiry",
+        needs=("/usr/bin/tclsh",),
+        one_source="src/adlist.c",
+        hot_header="src/sds.h",
+    ),
+    "libgit2": Corpus(
+        "libgit2",
+        System.CMAKE,
+        options=(
+            "-DBUILD_CLI=OFF", "-DUSE_HTTPS=OFF", "-DUSE_SSH=OFF", "-DUSE_GSSAPI=OFF",
+            "-DUSE_NTLMCLIENT=OFF", "-DUSE_HTTP_PARSER=system", "-DREGEX_BACKEND=pcre2",
+        ),
+        other_options=("-DBUILD_TESTS=OFF",),
+        tests=(
+            ("{build}/util_tests", "-q"),
+            ("{build}/libgit2_tests", "-q", "-sobject", "-sindex", "-srefs", "-sdiff"),
+        ),
+        tests_said="util; objects, index, refs, diff",
+        needs=("/usr/include/http_parser.h", "/usr/include/pcre2.h", "/usr/include/zlib.h"),
+        one_source="src/libgit2/blob.c",
+        hot_header="src/util/vector.h",
+    ),
+    "capnproto": Corpus(
+        "capnproto",
+        System.CMAKE,
+        other_options=("-DBUILD_TESTING=OFF",),
+        targets=("capnp_tool", "capnpc_cpp", "kj-tests"),
+        other_targets=("kj",),
+        tests=(("{build}/src/kj/kj-tests",),),
+        tests_said="kj-tests",
+        one_source="src/kj/array.c++",
+        hot_header="src/kj/common.h",
     ),
     "fribidi": Corpus(
         "fribidi",
-        ("meson", "setup", "{build}", "{source}", "--buildtype=debugoptimized", "-Ddocs=false"),
+        System.MESON,
+        options=("-Ddocs=false",),
+        tests=(("meson", "test", "--no-rebuild"),),
+        tests_said="meson test, all",
+        needs=("/usr/bin/meson",),
         one_source="lib/fribidi.c",
         hot_header="lib/common.h",
-        test=("meson", "test", "-C", "{build}", "--no-rebuild"),
-        needs=("meson",),
     ),
-}
+    "ninja": Corpus(
+        "ninja-build",
+        System.CMAKE,
+        other_options=("-DBUILD_TESTING=OFF",),
+        tests=(("{build}/ninja_test",),),
+        tests_said="ninja_test, all",
+        one_source="src/graph.cc",
+        hot_header="src/util.h",
+    ),
+    "re2": Corpus(
+        "re2",
+        System.CMAKE,
+        prepare=(
+            ("make", "REBUILD_TABLES=1", "re2/perl_groups.cc", "re2/unicode_casefold.cc",
+             "re2/unicode_groups.cc"),
+        ),
+        other_options=("-DRE2_BUILD_TESTING=OFF",),
+        plain_options=("-DRE2_BUILD_TESTING=ON",),
+        tests=(("ctest", "-j2", "--timeout", "120", "-E", "exhaustive|random|dfa"),),
+        tests_said="ctest without the exhaustive ones",
+        needs=("/usr/share/unicode/CaseFolding.txt",),
+        one_source="re2/dfa.cc",
+        hot_header="re2/regexp.h",
+    ),
+    "curl": Corpus(
+        "curl",
+        System.AUTOTOOLS,
+        options=(
+            "--without-ssl", "--disable-ldap", "--without-libpsl", "--without-brotli",
+            "--without-zstd", "--without-nghttp2", "--without-libidn2", "--disable-manual",
+        ),
+        tests=(
+            ("make", "-C", "tests", "-j2"),
+            ("make", "-C", "tests/unit", "-j2"),
+            ("sh", "-c", "cd tests && perl {source}/tests/runtests.pl -n -a 1 to 40 1300 to 1330"),
+        ),
+        tests_said="runtests 1 to 40 and units 1300 to 1330",
+        needs=("/usr/bin/perl",),
+        one_source="lib/base64.c",
+        hot_header="lib/curl_setup.h",
+    ),
+}  # fmt: skip
 
 
-def corpus(name: str) -> Path:
-    """Return the unpacked sources of a project; skips the test when they cannot be had."""
-    return source_package(CORPORA[name].package)
+def configure_commands(
+    corpus: Corpus, configuration: str, source: Path, build: Path
+) -> list[list[str]]:
+    """Return what configures a project, each to be run in its build directory."""
+    flags = " ".join(CONFIGURATIONS[configuration].flags)
+    more = corpus.plain_options if configuration == "plain" else corpus.other_options
+    options = [*corpus.options, *more]
+    start = str(source / corpus.folder)
+    match corpus.system:
+        case System.CMAKE:
+            argv = ["cmake", "-S", start, "-B", str(build), "-G", "Ninja"]
+            argv.append("-DCMAKE_BUILD_TYPE=Release")
+            if flags:
+                argv += [f"-DCMAKE_{kind}_FLAGS_RELEASE={flags}" for kind in ("C", "CXX")]
+            return [[*argv, *options]]
+        case System.MESON:
+            argv = ["meson", "setup", str(build), start]
+            argv.append("--buildtype=plain" if flags else "--buildtype=release")
+            if flags:
+                kinds = ("c_args", "c_link_args", "cpp_args", "cpp_link_args")
+                argv += [f"-D{kind}={flags}" for kind in kinds]
+            return [[*argv, *options]]
+        case System.AUTOTOOLS:
+            wanted = flags or "-O2"
+            variables = [f"{kind}={wanted}" for kind in ("CFLAGS", "CXXFLAGS")]
+            return [[f"{start}/configure", *options, *variables]]
+        case System.MAKE:
+            return []
 
 
-def source_package(package: str) -> Path:
-    """Return the unpacked sources of a Debian package; skips the test when they cannot be had."""
-    named = os.environ.get("CYXMAKE_CORPORA")
-    base = Path(named) if named else platformdirs.user_cache_path("cyxmake-tests") / "corpora"
-    target = base / package
-    if not target.is_dir():
-        try:
-            _fetch(package, base, target)
-        except (OSError, subprocess.SubprocessError) as error:
-            pytest.skip(f"the source package {package} cannot be fetched: {error}")
-    return target
-
-
-def _fetch(package: str, base: Path, target: Path) -> None:
-    apt, unpack = shutil.which("apt-get"), shutil.which("dpkg-source")
-    if apt is None or unpack is None:
-        raise OSError("needs apt-get and dpkg-source")
-    state = base / "apt"
-    (state / "lists" / "partial").mkdir(parents=True, exist_ok=True)
-    sources = state / "sources.list"
-    sources.write_text(_source_entries())
-    options = [
-        "-q", "-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=-",
-        "-o", f"Dir::State::Lists={state / 'lists'}", "-o", "APT::Sandbox::User=root",
-    ]  # fmt: skip
-    if not any((state / "lists").glob("*Sources*")):
-        _run([apt, *options, "update"], base)
-    download = base / f"{package}.download"
-    download.mkdir(exist_ok=True)
-    _run([apt, *options, "source", "--download-only", package], download)
-    description = next(download.glob("*.dsc"))
-    _run([unpack, "-q", "--no-check", "-x", str(description), str(target)], base)
-    shutil.rmtree(download)
-
-
-def _run(argv: list[str], directory: Path) -> None:
-    subprocess.run(
-        argv, cwd=directory, check=True, capture_output=True, timeout=300,
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-    )  # fmt: skip
-
-
-def _source_entries() -> str:
-    """Return deb-src entries for the package sources that this machine already uses."""
-    entries = []
-    for file in Path("/etc/apt/sources.list.d").glob("*.sources"):
-        fields = dict(re.findall(r"^([\w-]+): *(.*)$", file.read_text(), re.MULTILINE))
-        if "deb" in fields.get("Types", "").split():
-            options = f"[signed-by={fields['Signed-By']}] " if "Signed-By" in fields else ""
-            for uri in fields["URIs"].split():
-                for suite in fields["Suites"].split():
-                    entries.append(f"deb-src {options}{uri} {suite} {fields['Components']}")
-    listed = Path("/etc/apt/sources.list")
-    if listed.exists():
-        entries += re.sub(r"^deb ", "deb-src ", listed.read_text(), flags=re.MULTILINE).splitlines()
-    return "\n".join(line for line in entries if line.startswith("deb-src")) + "\n"
+def targets(corpus: Corpus, configuration: str) -> list[str]:
+    """Return the targets of a build, with the variables that make wants on its command line."""
+    plain = configuration == "plain" or not corpus.other_targets
+    chosen = list(corpus.targets if plain else corpus.other_targets)
+    flags = " ".join(CONFIGURATIONS[configuration].flags)
+    if corpus.system is System.MAKE:
+        chosen += corpus.options
+        chosen += [f"{name}={flags}" for name in corpus.flag_variables if flags]
+    return chosen

@@ -17,8 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.bare_root import BareRoot
+
 ROOTS = ("common", "coordinator", "worker", "cli")
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def bare_root(path: Path) -> BareRoot:
+    """Make a root for workers that holds what they import, and nothing else."""
+    return BareRoot.make(path, [REPOSITORY / root for root in ("common", "worker")])
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -108,6 +115,8 @@ class Cluster:
     port: int
     workers: dict[str, Program] = field(default_factory=dict)
     extra_env: dict[str, str] = field(default_factory=dict)
+    root: BareRoot | None = None
+    """The root file system of its workers, when it is not this machine's."""
 
     def token(self, role: str, expires: str = "1h") -> str:
         """Make a token through the command line."""
@@ -126,10 +135,12 @@ class Cluster:
 
     def add_worker(self, name: str, slots: int = 2, **env: str) -> Program:
         """Start a worker and wait until it has joined."""
+        data = self.home / f"worker-{name}"
         argv = python(
-            "cyxmake_worker.main", "--name", name, "--slots", str(slots),
-            "--data-dir", str(self.home / f"worker-{name}"),
-        )  # fmt: skip
+            "cyxmake_worker.main", "--name", name, "--slots", str(slots), "--data-dir", str(data)
+        )
+        if self.root is not None:
+            argv = [*self.root.prefix([data]), *argv]
         token = {"CYXMAKE_WORKER_TOKEN": self.token("worker")}
         program = start(argv, self.home / f"{name}.log", environment(**token, **env))
         self.workers[name] = program
@@ -166,14 +177,16 @@ def dbuild(home: Path, directory: Path, *arguments: str, **env: str) -> BuildRun
 
 
 @contextlib.contextmanager
-def cluster(home: Path, *, workers: int = 2, slots: int = 2) -> Iterator[Cluster]:
+def cluster(
+    home: Path, *, workers: int = 2, slots: int = 2, root: BareRoot | None = None
+) -> Iterator[Cluster]:
     """Run a coordinator and workers for the length of a with block."""
     argv = python(
         "cyxmake_coordinator.main", "serve", "--port", "0",
         "--data-dir", str(home / "coordinator"),
     )  # fmt: skip
     coordinator = start(argv, home / "coordinator.log", environment())
-    made = Cluster(home, coordinator, int(coordinator.ready.rsplit(":", 1)[1]))
+    made = Cluster(home, coordinator, int(coordinator.ready.rsplit(":", 1)[1]), root=root)
     try:
         for number in range(workers):
             made.add_worker(f"w{number}", slots)
