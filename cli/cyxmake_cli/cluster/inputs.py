@@ -105,6 +105,10 @@ class InputRoots:
             await asyncio.sleep(0)  # let every unit that is ready now join
             if self._outdated:
                 self._closures.refresh()
+                if not self._scanner.is_current():
+                    # What is gone would be found where it stands before what is searched next.
+                    self._tree = InputTree()
+                    self._scanner = TreeScanner(self._tree, self._digest)
                 self._outdated = False
             batch, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
             self._batch = min(self._batch * 2, _LARGEST_BATCH)

@@ -36,6 +36,7 @@ class TreeScanner:
         self._real: dict[str, str] = {"": "", "/": ""}
         self._kinds: dict[str, str] = {"": _DIRECTORY}
         self._targets: dict[str, str] = {}
+        self._files: dict[str, Digest] = {}
 
     def add_path(self, path: str) -> bool:
         """Put what is at an absolute path into the tree; False when there is nothing.
@@ -56,6 +57,7 @@ class TreeScanner:
             if error.errno in _MISSING:
                 return False
             raise
+        self._files[real] = digest
         self._tree.add_file(real, digest, bool(status.st_mode & 0o111))
         return True
 
@@ -69,6 +71,20 @@ class TreeScanner:
             raise
         self._tree.add_directory(real or "/")
         return True
+
+    def is_current(self) -> bool:
+        """Tell whether this machine still has all that is in the tree, as it is there."""
+        try:
+            return all(
+                self._is_still(real, kind) for real, kind in self._kinds.items() if real
+            ) and all(self._digest_file(path) == digest for path, digest in self._files.items())
+        except OSError:
+            return False
+
+    def _is_still(self, real: str, kind: str) -> bool:
+        if kind == _LINK:
+            return os.readlink(real) == self._targets[real]  # noqa: PTH115
+        return stat.S_ISDIR(os.lstat(real).st_mode)
 
     def _follow(self, path: str, links: int) -> str:
         """Return the physical path of a path's last segment, links followed; raises OSError."""

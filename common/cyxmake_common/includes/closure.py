@@ -24,7 +24,7 @@ from cyxmake_common.includes.scanner import (
     scan_definitions,
 )
 from cyxmake_common.includes.search import Environment, Lookup, SearchDirectories, absolute
-from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind, Language
+from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind
 
 PREINCLUDED: Final = Directive(Kind.ANGLE, "stdc-predef.h")
 """What gcc includes before everything else, where there is one."""
@@ -84,7 +84,7 @@ class IncludeClosure:
         self._fresh: set[str] = set()
         self._definitions: dict[str, Mapping[str, tuple[Definition, ...]]] = {}
         self._calls: dict[tuple[str, ...], dict[str, tuple[Directive, ...]]] = {}
-        self._spaces: dict[SearchDirectories, _Space] = {}
+        self._spaces: dict[tuple[SearchDirectories, bool], _Space] = {}
         if isinstance(self._files, RealFileSystem):
             self._files.listen(self._forgotten)
 
@@ -102,9 +102,10 @@ class IncludeClosure:
     ) -> Closure:
         """Return what a command may read; `environment` is the compile's (CPATH and its like)."""
         directories = SearchDirectories.of(command, cwd, builtin_dirs, environment)
-        space = self._spaces.get(directories)
+        key = (directories, command.language.is_preprocessed)
+        space = self._spaces.get(key)
         if space is None:
-            space = self._spaces[directories] = _Space(Lookup(directories, self._files))
+            space = self._spaces[key] = _Space(Lookup(directories, self._files))
         return _Walk(self, space, command, cwd).run()
 
     @property
@@ -198,7 +199,7 @@ class IncludeClosure:
         precompiled: list[str] = []
         lookup = space.lookup
         for directive in result.directives:
-            if not preprocessed and directive.kind is not Kind.ASSEMBLER:
+            if not preprocessed and not directive.kind.is_for_later:
                 continue
             space.users.setdefault(directive.name.rpartition("/")[2], set()).add(path)
             for found in lookup.find(directive, folder):
@@ -248,12 +249,14 @@ class _Walk:
                 self.unresolved[f"-include {name}"] = None
             self._visit(found)
             self.precompiled.update(self._precompiled(name, found))
-        if command.kind is CompilerKind.GCC and command.language is not Language.ASSEMBLER:
+        if command.kind is CompilerKind.GCC and command.language.is_preprocessed:
             self._visit(lookup.find(PREINCLUDED, self.cwd))
         self._visit((lookup.canonical(absolute(command.source, self.cwd)),))
         if command.kind is CompilerKind.GCC:
             self.precompiled.update(self._preferred(absolute(command.source, self.cwd)))
         self._follow_macros()
+        if command.language.is_text and command.kind is CompilerKind.CLANG:
+            self._look_for_directives()
         scans = [edges.scan for _, edges in self.special]
         for path, edges in self.special:
             for what in edges.scan.opaque:
@@ -269,11 +272,18 @@ class _Walk:
             ),
         )
 
+    def _look_for_directives(self) -> None:
+        """Note an include in preprocessed text: to clang it is one, with a search of its own."""
+        source = absolute(self.command.source, self.cwd)
+        scanned = self.owner.scan(source)
+        if scanned.computed or not all(d.kind.is_for_later for d in scanned.directives):
+            self.unresolved[f"#include in {source}"] = None
+
     def _preferred(self, source: str) -> Iterator[str]:
         """Yield precompiled forms that gcc meets before the header itself, in another folder."""
         files, folder = self.owner.files, source.rpartition("/")[0]
         for directive in self.owner.scan(source).directives:
-            if directive.probe or directive.data or directive.kind is Kind.ASSEMBLER:
+            if directive.probe or directive.data or directive.kind.is_for_later:
                 continue
             for candidate in self.space.lookup.candidates(directive, folder):
                 form = f"{candidate}.gch"
@@ -292,7 +302,7 @@ class _Walk:
 
     def _visit(self, paths: Iterable[str]) -> None:
         known, seen, leaves = self.space.edges, self.seen, self.leaves
-        preprocessed = self.command.language is not Language.ASSEMBLER
+        preprocessed = self.command.language.is_preprocessed
         todo = [path for path in paths if path not in seen]
         seen.update(todo)
         while todo:

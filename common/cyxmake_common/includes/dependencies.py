@@ -22,7 +22,7 @@ from cyxmake_common.includes.search import (
     absolute,
     plain,
 )
-from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind, Language
+from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind
 
 _NO_HEADER: Final = "list.txt"
 """How the names end of what sanitizers read: clang lists its own, which come with the toolchain."""
@@ -160,9 +160,9 @@ class _Collector:
 
     def _take(self, directive: Directive, folder: str) -> None:
         kind = directive.kind
-        if self.command.language is Language.ASSEMBLER and kind is not Kind.ASSEMBLER:
+        if not self.command.language.is_preprocessed and not kind.is_for_later:
             return
-        if directive.probe or kind is Kind.ASSEMBLER:
+        if directive.probe or kind.is_for_later:
             self._take_probe(directive, folder)
         elif any(self._identity(f) in self.read for f in self.lookup.find(directive, folder)):
             # A directive whose file was not read was never reached: it asked for nothing.
@@ -212,7 +212,7 @@ class _Collector:
             folder = source.rpartition("/")[0]
             asked += [(d, folder) for d in self.scans.scan(source).directives]
         for directive, folder in asked:
-            if directive.probe or directive.data or directive.kind is Kind.ASSEMBLER:
+            if directive.probe or directive.data or directive.kind.is_for_later:
                 continue
             for candidate in lookup.all_candidates(directive, folder):
                 self.absent[candidate + ".gch"] = None

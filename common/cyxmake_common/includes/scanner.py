@@ -23,6 +23,13 @@ class Kind(IntEnum):
     ANGLE_NEXT = 3
     ASSEMBLER = 4
     """By the assembler: from the working directory, then along -I."""
+    LINE = 5
+    """Named by a line directive: gcc shows its text in messages. From the working directory."""
+
+    @property
+    def is_for_later(self) -> bool:
+        """Tell whether it still means something when the text has been preprocessed."""
+        return self in (Kind.ASSEMBLER, Kind.LINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,8 @@ _ITSELF: Final = re.compile(rb"__(?:(?:BASE_)?FILE__|FILE_NAME__|builtin_FILE)|s
 _ONCE: Final = re.compile(rb"pragma" + _GAP + rb"once|#" + _GAP + rb"import|_Pragma")
 _ADJACENT: Final = re.compile(rb'(?<!\\)"\s*"')
 _INCBIN: Final = re.compile(rb'\.(incbin|include)\b[ \t]*(?:\\?"((?:[^"\\\n]|\\[^"\n])*)\\?")?')
+_LINE: Final = re.compile(rb'#[ \t]*(?:line\b|\d)[^"\n]*"((?:[^"\\\n]|\\.)+)"')
+_ESCAPE: Final = re.compile(rb"\\(.)")
 _SPLICE: Final = re.compile(rb"\\[ \t]*\r?\n")
 _DIGRAPH: Final = re.compile(rb"(?:%:|\?\?=)(?=" + _GAP + rb"(?:include|import|embed))")
 _TRIGRAPH_SLASH: Final = b"??/"
@@ -117,6 +126,9 @@ def scan(data: bytes) -> ScanResult:
         found.take_directives(_SPLICE.sub(b"", data))
     if b"__has_include" in data or b"__has_embed" in data:
         found.take_probes(data)
+    found.take_lines(data)
+    if b"pch_preprocess" in data:
+        found.opaque["#pragma GCC pch_preprocess"] = None
     if b".inc" in data:
         found.take_assembler(data)
         if b"asm" in data:
@@ -185,11 +197,20 @@ class _Findings:
         """Find `.incbin` and `.include`, also inside of inline assembly."""
         for match in _INCBIN.finditer(data):
             name = match[2]
-            if name:
+            if name and b"\\" in name:
+                self.opaque[f".{match[1].decode()}"] = None  # the parameter of an assembler's macro
+            elif name:
                 self._add(Kind.ASSEMBLER, name, data=match[1] == b"incbin")
             elif match[1] == b"incbin":
                 # A name that the preprocessor puts together can't be known from here.
                 self.opaque[".incbin"] = None
+
+    def take_lines(self, data: bytes) -> None:
+        """Find the files that line directives name; `<built-in>` and directories are none."""
+        for match in _LINE.finditer(data):
+            name = _ESCAPE.sub(rb"\1", match[1])
+            if _begins_line(data, match.start()) and name[:1] != b"<" and name[-1:] != b"/":
+                self._add(Kind.LINE, name, data=True)
 
     def _take_other(self, text: bytes) -> bool:
         """Take what is neither quoted nor angled; True when the line goes on in the next one."""

@@ -21,6 +21,8 @@ _LANGUAGE_PATH = {
     Language.CXX: "CPLUS_INCLUDE_PATH",
     Language.ASSEMBLER_WITH_CPP: "C_INCLUDE_PATH",
     Language.ASSEMBLER: "",
+    Language.C_TEXT: "",
+    Language.CXX_TEXT: "",
 }
 
 
@@ -30,6 +32,7 @@ _CHAIN = {
     Kind.ANGLE: Kind.ANGLE,
     Kind.ANGLE_NEXT: Kind.ANGLE,
     Kind.ASSEMBLER: Kind.ASSEMBLER,
+    Kind.LINE: Kind.LINE,
 }
 
 
@@ -131,6 +134,7 @@ class Lookup:
             Kind.QUOTE: (*quoted, *angled),
             Kind.ANGLE: angled,
             Kind.ASSEMBLER: tuple(dict.fromkeys(assembler)),
+            Kind.LINE: (self._cwd,),
         }
 
     def _named_chain(self, *parts: Iterable[str]) -> dict[Kind, tuple[tuple[str, Place], ...]]:
@@ -158,6 +162,7 @@ class Lookup:
             Kind.QUOTE: tuple(places),
             Kind.ANGLE: tuple(places[first:]),
             Kind.ASSEMBLER: tuple((path, Place.SEARCHED) for path in dict.fromkeys(assembler)),
+            Kind.LINE: ((self._cwd, Place.SEARCHED),),
         }
 
     def _places(self, paths: Iterable[str]) -> tuple[str, ...]:

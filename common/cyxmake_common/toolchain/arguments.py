@@ -39,6 +39,8 @@ _SUFFIXES: Final = {
     **dict.fromkeys((".c",), Language.C),
     **dict.fromkeys((".cc", ".cp", ".cxx", ".cpp", ".CPP", ".c++", ".C"), Language.CXX),
     ".s": Language.ASSEMBLER,
+    ".i": Language.C_TEXT,
+    ".ii": Language.CXX_TEXT,
     **dict.fromkeys((".S", ".sx"), Language.ASSEMBLER_WITH_CPP),
 }
 _UNDOES_SIDE: Final = frozenset(
@@ -57,7 +59,6 @@ _DEBUG: Final = re.compile(r"-g(?:[123]|gdb[123]?|dwarf(?:-[345])?)?\Z")
 _LANGUAGES: Final = {language.value: language for language in Language}
 _UNSENT_SUFFIXES: Final = {
     **dict.fromkeys((".h", ".hh", ".hpp", ".hxx", ".H", ".tcc"), "makes a precompiled header"),
-    **dict.fromkeys((".i", ".ii"), "works on preprocessed text"),
     **dict.fromkeys((".m", ".mm", ".M", ".mi", ".mii"), "is Objective-C"),
     **dict.fromkeys((".cppm", ".ixx", ".cxxm", ".ccm", ".c++m"), "uses modules"),
     **dict.fromkeys((".o", ".obj", ".a", ".so", ".lo"), "has an input for the linker"),
@@ -273,6 +274,8 @@ class _Parser:
         depfile = self._depfile(path)
         if isinstance(depfile, LocalOnly):
             return depfile
+        if language.is_text and (depfile or self._prepares()):
+            return LocalOnly(f"{path} works on preprocessed text, with options for a preprocessor")
         if self.suffixes and (problem := self._side_problem()):
             return problem
         search = self._search()
@@ -300,6 +303,11 @@ class _Parser:
                 *self.values.get(Role.SIDE_FILE, ()),
             ),
         )
+
+    def _prepares(self) -> bool:
+        """Tell whether a preprocessor would read or write something of its own."""
+        roles = (Role.FORCED, Role.MACROS, Role.PREPROCESSOR)
+        return any(argument.role in roles for argument in self.arguments)
 
     def _side_problem(self) -> LocalOnly | None:
         """Say when it can't be foretold which second outputs there will be."""

@@ -26,11 +26,18 @@ class Language(Enum):
     CXX = "c++"
     ASSEMBLER = "assembler"
     ASSEMBLER_WITH_CPP = "assembler-with-cpp"
+    C_TEXT = "cpp-output"
+    CXX_TEXT = "c++-cpp-output"
 
     @property
     def is_preprocessed(self) -> bool:
         """Tell whether `#include` means something in it."""
-        return self is not Language.ASSEMBLER
+        return self is not Language.ASSEMBLER and not self.is_text
+
+    @property
+    def is_text(self) -> bool:
+        """Tell whether it is what a preprocessor made."""
+        return self in (Language.C_TEXT, Language.CXX_TEXT)
 
 
 @dataclass(frozen=True, slots=True)

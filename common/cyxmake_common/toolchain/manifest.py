@@ -67,7 +67,7 @@ class ToolchainManifest:
 
 def language_name(command: CompileCommand) -> str:
     """Return under which language a command's built-in directories are known."""
-    return "c++" if command.language is Language.CXX else "c"
+    return "c++" if command.language in (Language.CXX, Language.CXX_TEXT) else "c"
 
 
 def relevant_search_flags(command: CompileCommand, target: str) -> tuple[str, ...]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cyxmake_common.toolchain.arguments import is_cxx_driver
 from cyxmake_common.toolchain.compile_command import CompilerKind
 
 _TIMEOUT_SECONDS: Final = 30
@@ -70,11 +72,19 @@ class CompilerProbe:
     def kind(self) -> CompilerKind:
         """Tell which compiler it is by the macros it defines."""
         macros = self._run(("-dM", "-E", "-x", "c", os.devnull))[0]
+        if self._takes_c_as_cxx() is not is_cxx_driver(self._compiler):
+            raise ProbeFailed("it compiles C in another language than its name says")
         if "#define __clang__ " in macros:
             return CompilerKind.CLANG
         if "#define __GNUC__ " in macros:
             return CompilerKind.GCC
         raise ProbeFailed("it is neither gcc nor clang")
+
+    def _takes_c_as_cxx(self) -> bool:
+        with tempfile.TemporaryDirectory(prefix="cyxmake-") as folder:
+            source = Path(folder, "a.c")
+            source.touch()
+            return "#define __cplusplus " in self._run(("-dM", "-E", str(source)))[0]
 
     def program(self, name: str) -> str | None:
         """Return the absolute path of one of the compiler's programs, or None."""

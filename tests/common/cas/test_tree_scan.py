@@ -200,3 +200,21 @@ def test_the_copy_resolves_like_the_original(scan: _Scan, tmp_path: Path, path: 
             target.write_bytes((root / place[1:]).read_bytes())
     expected = Path(scan.root + path).read_bytes()
     assert Path(f"{copy}{path}").read_bytes() == expected
+
+
+def test_a_tree_is_current_until_something_in_it_changes(scan: _Scan) -> None:
+    """A file or a link that is gone or another ends it; a new one does not."""
+    root = Path(scan.root)
+    (root / "link").symlink_to("inc")
+    assert scan.add("/link/a.h") and scan.add("/inc/sub/b.h")
+    (root / "inc/new.h").write_text("new")
+    assert scan.scanner.is_current()
+    (root / "inc/sub/b.h").write_text("other")
+    assert not scan.scanner.is_current()
+    (root / "inc/sub/b.h").unlink()
+    assert not scan.scanner.is_current()
+    (root / "inc/sub/b.h").write_text("b")
+    assert scan.scanner.is_current()
+    (root / "link").unlink()
+    (root / "link").symlink_to("inc/../inc")
+    assert not scan.scanner.is_current()

@@ -157,3 +157,22 @@ def test_any_bytes(data: bytes) -> None:
     """No bytes make the scanner fail."""
     scan(data)
     scan_definitions(data)
+
+
+def test_line_directives_name_files() -> None:
+    """gcc shows lines of them; what is no file's name, or stands in the middle, is left out."""
+    data = b'# 1 "a.y" 3 4\n #line 7 "d/b\\"q.y"\n# 1 "<built-in>"\n# 1 "/cwd//"\n'
+    data += b'x # 1 "no"\n#line 9\n'
+    named = [Directive(Kind.LINE, name, data=True) for name in ("a.y", 'd/b"q.y')]
+    assert list(scan(data).directives) == named
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'.incbin "\\name"', b'asm(".include \\"\\\\x\\"");', b'#pragma GCC pch_preprocess "x"'],
+)
+def test_what_can_not_be_followed(data: bytes) -> None:
+    """The parameter of an assembler's macro is no file's name."""
+    result = scan(data)
+    assert result.opaque
+    assert not result.directives

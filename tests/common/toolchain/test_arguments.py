@@ -178,7 +178,8 @@ def test_side_outputs(text: str, outputs: tuple[str, ...]) -> None:
         ("clang++ -c a.cppm", "modules"),
         ("gcc -fcompare-debug -c a.c", "twice"),
         # languages and the rest
-        ("gcc -c a.i", "preprocessed"),
+        ("gcc -MD -c a.i", "preprocessed"),
+        ("gcc -include x.h -c a.ii", "preprocessed"),
         ("gcc -c a.m", "Objective-C"),
         ("gcc -c a.f90", "suffix"),
         ("gcc -x fortran -c a.x", "not compiled remotely"),

@@ -151,3 +151,17 @@ def test_which_follows_the_given_path(tmp_path: Path) -> None:
         (tmp_path / name / "tool").chmod(0o755)
     assert which("tool", f"relative:{tmp_path}/a:{tmp_path}/b") == f"{tmp_path}/a/tool"
     assert which("none", str(tmp_path)) is None
+
+
+@needs_gcc
+def test_a_driver_under_another_languages_name(tmp_path: Path) -> None:
+    """g++ called cc compiles C as C++: nobody could tell from its name."""
+    gxx = shutil.which("g++")
+    if gxx is None:
+        pytest.skip("no g++ here")
+    (tmp_path / "cc").symlink_to(gxx)
+    (tmp_path / "c++").symlink_to(str(GCC))
+    for name in ("cc", "c++"):
+        refused = capture(str(tmp_path / name))
+        assert isinstance(refused, LocalOnly)
+        assert "another language than its name says" in refused.reason

@@ -28,12 +28,17 @@ def begin(project: TrapProject) -> None:
     """Undo what a build does to the sources."""
     first = (project.root / "src/rewritten.first").read_bytes()
     (project.root / "src/rewritten.h").write_bytes(first)
+    passing = project.root / "src/passing"
+    (passing / "one/passing.h").write_text("#define PASSING 1\n")
+    (passing / "turned").unlink(missing_ok=True)
+    (passing / "turned").symlink_to("three")
 
 
 def change(project: TrapProject) -> None:
     """Change inputs that no command line names."""
     source = project.root / "src"
     (source / "later.h").write_text("int later = 1;\n")
+    (source / "written.y").write_text("another line\nand its second\n")
     (source / "quiet/quiet.h").write_text("#define QUIET 2\n")
     (source / "first/shadow.h").write_text("#define SHADOW 1\n")
     (source / "not_there_yet.h").write_text("#error not to be read\n")

@@ -208,6 +208,7 @@ def test_trap_23_generated_headers(trials: Trials) -> None:
 def test_trap_24_files_read_by_the_assembler(trials: Trials) -> None:
     """.incbin and .include are followed, and their bytes are part of the key."""
     check_remote(trials, "24", "24-asm", changes=True)
+    check_local(trials, "24-macro", "whose name is computed")
 
 
 def test_trap_24_files_that_no_scan_can_see(trials: Trials) -> None:
@@ -227,6 +228,19 @@ def test_trap_25_warnings_of_the_source(trials: Trials) -> None:
     check_local(trials, "25-directives", "works on preprocessed text")
     check_local(trials, "25-rewrite", "works on preprocessed text")
     assert "-Wunused-macros" in trials.again.cluster.output
+
+
+def test_trap_25_preprocessed_text(trials: Trials) -> None:
+    """It is compiled as it is; of the files that it names gcc shows lines, so they are inputs."""
+    check_remote(trials, "25-text", "25-text-named", "25-text-blob", changes=True)
+    check_remote(trials, "25-text-cxx", moves=False)
+    for trial in (trials.first, trials.again, trials.elsewhere, trials.changed):
+        trial.check_remote("25-text-clang")
+    check_local(trials, "25-text-includes", "whose name is computed")
+    check_local(trials, "25-text-pch", "whose name is computed")
+    check_local(trials, "25-text-depfile", "works on preprocessed text, with options")
+    check_local(trials, "25-preprocessed", "works on preprocessed text")
+    assert "the second line, as gcc shows it" in trials.again.cluster.output
 
 
 def test_trap_26_warnings_of_system_headers(trials: Trials) -> None:

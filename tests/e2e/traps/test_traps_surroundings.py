@@ -201,6 +201,14 @@ def test_trap_48_places_in_diagnostics(trials: Trials) -> None:
         assert "../src/broken.c:2:12: error:" in text and "^~~~~~~" in text
 
 
+def test_trap_48_lines_of_files_that_line_directives_name(trials: Trials) -> None:
+    """gcc shows what stands there, so a change of such a file makes a new result."""
+    check_remote(trials, "48-line", changes=True)
+    for trial in (trials.first, trials.again, trials.changed):
+        case = next(t for command, t in trial.cluster.texts.items() if "written.c" in command)
+        assert ("first line" in case) is (trial is not trials.changed)
+
+
 def test_trap_49_failures_are_not_cached(trials: Trials) -> None:
     """The second build tries what failed again."""
     assert trials.again.place("10").startswith("local: a failure is confirmed here")
@@ -211,6 +219,13 @@ def test_trap_51_headers_rewritten_in_the_middle(trials: Trials) -> None:
     check_remote(trials, "51-first", "51")
     files = trials.first.cluster.files
     assert files["o/51/a.o"].data != files["o/51-first/a.o"].data
+
+
+def test_trap_51_headers_that_go_in_the_middle(trials: Trials) -> None:
+    """What was there for one compile, and a symlink's old end, is not there for the next."""
+    for trial in (trials.first, trials.again, trials.elsewhere, trials.changed):
+        for name in ("51-passing-first", "51-passing", "51-turned-first", "51-turned"):
+            trial.check_remote(name)
 
 
 def test_trap_52_system_headers(trials: Trials) -> None:
