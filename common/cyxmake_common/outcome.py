@@ -36,6 +36,7 @@ class Cause(StrEnum):
     MISSING_OUTPUT = "missing-output"
     MISSING_INPUT = "missing-input"
     SANDBOX = "sandbox"
+    TOOLCHAIN = "toolchain"
     WORKER_LOST = "worker-lost"
     PROTOCOL = "protocol"
     CLIENT = "client"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -131,3 +132,36 @@ def test_hung_coordinator(project: Path, tmp_path: Path) -> None:
             made.coordinator.process.send_signal(signal.SIGCONT)
         assert running.returncode == 0, output
         assert nothing_to_do(project / "build")
+
+
+DRIVER = """
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    (void)argc;
+    if (access("/etc/passwd", R_OK) != 0)
+        __builtin_trap();
+    argv[0] = "COMPILER";
+    return execv(argv[0], argv);
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+def test_toolchain_that_does_not_work_on_workers(tmp_path: Path) -> None:
+    """A compiler that dies on every worker: the build is made here, and says what is wrong."""
+    project = make_project(tmp_path / "many", units=3)
+    driver = tmp_path / "tools/g++"
+    driver.parent.mkdir()
+    (tmp_path / "driver.c").write_text(DRIVER.replace("COMPILER", str(shutil.which("g++"))))
+    run(["gcc", "-o", str(driver), str(tmp_path / "driver.c")])
+    with cluster(tmp_path) as made:
+        done = made.build(project, f"--option=-DCMAKE_CXX_COMPILER={driver}")
+    assert done.status == 0, done.output + done.errors
+    assert done.summary["remote"] == 0
+    reasons = [reason for reason in done.summary["local_reasons"] if "not a compile" not in reason]
+    assert reasons
+    for reason in reasons:
+        assert "toolchain-broken" in reason
+        assert "ended by signal" in reason
+    assert nothing_to_do(project / "build")

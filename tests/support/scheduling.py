@@ -173,11 +173,15 @@ class Core:
         return self.do(LeaseFinished(self.now, lease.worker, lease.lease, lease.epoch, outcome))
 
     def reject(
-        self, lease: AssignLease, reason: RefusalReason, missing: tuple[Digest, ...] = ()
+        self,
+        lease: AssignLease,
+        reason: RefusalReason,
+        missing: tuple[Digest, ...] = (),
+        detail: str = "",
     ) -> list[Effect]:
         """Let the worker hand a lease back."""
         return self.do(
-            LeaseRejected(self.now, lease.worker, lease.lease, lease.epoch, reason, missing)
+            LeaseRejected(self.now, lease.worker, lease.lease, lease.epoch, reason, missing, detail)
         )
 
     def tick(self, seconds: float = 0.0) -> list[Effect]:

@@ -22,6 +22,7 @@ from cyxmake_worker.entries import EntryRecorder
 from cyxmake_worker.executors.sandboxed import ExecutorSettings, SandboxedExecutor
 from cyxmake_worker.fetch import Fetcher
 from cyxmake_worker.inputs import InputRoots
+from cyxmake_worker.proofs import ToolchainProofs
 from cyxmake_worker.sandbox.probe import choose_sandbox
 from cyxmake_worker.toolchains import LocalToolchains
 from cyxmake_worker.work import LeaseJobs, Workshop
@@ -79,6 +80,7 @@ class Bench:
     store: DiskStore
     work: LeaseJobs
     recorder: EntryRecorder
+    proofs: ToolchainProofs
     count: int = 0
 
     async def run(self, job: Job) -> LeaseResult:
@@ -120,6 +122,8 @@ async def bench(
         )
         await executor.open()
         stack.push_async_callback(executor.close)
+        proofs = ToolchainProofs(executor, store, home / "proofs.json", "bench")
+        stack.push_async_callback(proofs.close)
         recorder = EntryRecorder(store, store.path_of, executor)
         stack.callback(recorder.close)
         local = toolchains or LocalToolchains()
@@ -134,8 +138,9 @@ async def bench(
             roots=roots,
             seed=seed,
             executor=executor,
+            proofs=proofs,
             uploader=far,
             recorder=recorder,
             ask=far.ask,
         )
-        yield Bench(far, store, LeaseJobs(workshop), recorder)
+        yield Bench(far, store, LeaseJobs(workshop), recorder, proofs)

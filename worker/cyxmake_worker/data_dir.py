@@ -45,6 +45,11 @@ class DataDir:
         return self.root / "toolchains"
 
     @property
+    def proofs(self) -> Path:
+        """Return the file that remembers which toolchains compile here as elsewhere."""
+        return self.root / "proofs.json"
+
+    @property
     def authorities(self) -> Path:
         """Return the directory of pinned certificates."""
         return self.root / "authorities"

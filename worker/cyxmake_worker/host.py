@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import platform
 import re
@@ -73,6 +74,15 @@ def cpu_model() -> str:
                 if key.strip() in (b"model name", b"Model", b"Hardware"):
                     return value.strip().decode("utf-8", "replace")[:MAX_NAME]
     return (platform.processor() or platform.machine())[:MAX_NAME]
+
+
+def machine_identity(sandbox: str) -> str:
+    """Return what a compiler's working may hang on: processor, its features, kernel, sandbox."""
+    features = b""
+    with contextlib.suppress(OSError), Path("/proc/cpuinfo").open("rb") as file:
+        features = next((line for line in file if line.startswith((b"flags", b"Features"))), b"")
+    told = f"{cpu_model()}\n{features!r}\n{platform.release()}\n{sandbox}"
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def memory_bytes() -> int:

@@ -34,6 +34,7 @@ from cyxmake_worker.executors.sandboxed import ExecutorSettings, SandboxedExecut
 from cyxmake_worker.fetch import Fetcher
 from cyxmake_worker.inputs import InputRoots
 from cyxmake_worker.probe_cache import ProbeCache
+from cyxmake_worker.proofs import ToolchainProofs
 from cyxmake_worker.sandbox.base import SandboxKind
 from cyxmake_worker.sandbox.probe import Chosen, choose_sandbox
 from cyxmake_worker.shell import Surroundings, WorkerShell
@@ -121,6 +122,9 @@ async def _build(
     )
     await executor.open()
     stack.push_async_callback(executor.close)
+    identity = host.machine_identity(machine.sandbox.kind.value)
+    proofs = ToolchainProofs(executor, store, data.proofs, identity)
+    stack.push_async_callback(proofs.close)
     recorder = EntryRecorder(store, store.path_of, executor)
     stack.callback(recorder.close)
     work = LeaseJobs(
@@ -131,6 +135,7 @@ async def _build(
             roots=roots,
             seed=functools.partial(machine.toolchains.seed, store=store),
             executor=executor,
+            proofs=proofs,
             uploader=blobs,
             recorder=recorder,
             ask=control.ask,

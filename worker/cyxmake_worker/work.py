@@ -39,8 +39,10 @@ from cyxmake_worker.core.events import Report
 from cyxmake_worker.entries import without_private
 from cyxmake_worker.fetch import Fetcher, MissingInputs
 from cyxmake_worker.inputs import Layer
+from cyxmake_worker.proofs import ToolchainProofs
 
 MISSING_INPUTS: Final = "missing-inputs"
+TOOLCHAIN_BROKEN: Final = "toolchain-broken"
 UNSUPPORTED: Final = "unsupported"
 _log = structlog.get_logger(__name__)
 
@@ -109,6 +111,7 @@ class Workshop:
     roots: Roots
     seed: Callable[[Digest], Awaitable[None]]
     executor: Executor
+    proofs: ToolchainProofs
     uploader: Uploader
     recorder: Recorder
     ask: Callable[[Message], Awaitable[Message]]
@@ -158,6 +161,12 @@ class LeaseJobs:
         except MissingInputs as lost:
             missing = lost.digests[:MAX_DIGESTS]
             return LeaseReject(lease=lease, epoch=0, reason=MISSING_INPUTS, missing=missing)
+        if request.toolchain is not None:
+            wrong = await self._with.proofs.check(request.toolchain, job.layers[0].path)
+            if wrong:
+                return LeaseReject(
+                    lease=lease, epoch=0, reason=TOOLCHAIN_BROKEN, detail=wrong[:MAX_TEXT]
+                )
         job.request = request
         return None
 

@@ -27,9 +27,13 @@ from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import CyxError
 from cyxmake_common.includes.depfile_layout import Layout, fill
+from cyxmake_common.outcome import Cause
 from cyxmake_common.platform import isa, os_family
 from cyxmake_common.protocol.messages import CacheEntry, JobComplete, JobFailed, JobReject
 from cyxmake_common.toolchain.local import LocalOnly
+
+_BROKEN: Final = "toolchain-broken"
+"""The code of a refusal that only its detail explains."""
 
 _SUBMISSIONS: Final = 3
 """How often an action is submitted while the cluster asks for blobs that it has lost."""
@@ -247,5 +251,8 @@ def place(path: Path, data: bytes, executable: bool = False, umask: int | None =
 
 def _why(answer: JobFailed | JobReject) -> str:
     if isinstance(answer, JobReject):
-        return f"the cluster refused: {answer.code}"
+        why = f": {answer.detail}" if answer.code == _BROKEN else ""
+        return f"the cluster refused: {answer.code}{why}"
+    if answer.cause is Cause.TOOLCHAIN:
+        return f"{_BROKEN}: {answer.detail}"
     return f"{answer.kind}: {answer.cause or answer.detail or 'no cause given'}"

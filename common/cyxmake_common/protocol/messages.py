@@ -358,7 +358,10 @@ class LeaseAccept(Message):
 
 
 class LeaseReject(Message):
-    """The worker cannot take the action: busy, unsupported, or inputs cannot be had."""
+    """The worker cannot take the action: busy, unsupported, toolchain-broken, missing-inputs.
+
+    With `toolchain-broken` it gets no more actions of that toolchain; `detail` says what is wrong.
+    """
 
     type = "lease_reject"
     senders = _WORKERS

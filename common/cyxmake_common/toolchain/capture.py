@@ -20,6 +20,7 @@ from cyxmake_common.toolchain.environment import DEFAULT_PATH
 from cyxmake_common.toolchain.libraries import is_elf, libraries_of
 from cyxmake_common.toolchain.local import LocalOnly
 from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed, SearchReport
+from cyxmake_common.toolchain.smoke import SmokeTest, smoke_environment, smoke_tests
 from cyxmake_common.toolchain.surroundings import around_clang, around_gcc
 
 LANGUAGES: Final = ("c", "c++")
@@ -30,6 +31,9 @@ _CLANG_PROGRAMS: Final = ("as", "objcopy")
 
 _PROBED: Final = ("crtbegin.o", "crtend.o")
 """Files by which clang knows a gcc installation; it never reads them to compile."""
+
+_LEADING_VARIABLES: Final = ("COMPILER_PATH", "GCC_EXEC_PREFIX")
+"""Variables by which drivers find programs, on workers too."""
 
 _LOCALES: Final = ("/usr/lib/locale/C.utf8", "/usr/lib/locale/C.UTF-8")
 
@@ -56,6 +60,8 @@ class CapturedToolchain:
     installations: tuple[str, ...] = ()
     path: str = DEFAULT_PATH
     locales: tuple[str, ...] = field(default=())
+    smoke: tuple[SmokeTest, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         what = f"{self.kind.value} {self.version} {self.target}"
@@ -100,6 +106,9 @@ class _Capture:
         self.programs: dict[str, None] = {}
         self.watched: dict[str, None] = {}
         self.around: tuple[str, ...] = ()
+        self.variables = tuple(
+            (name, environ[name]) for name in _LEADING_VARIABLES if environ.get(name)
+        )
         self.library_path = _folders(environ, "LD_LIBRARY_PATH")
         self.link_path = _folders(environ, "LIBRARY_PATH")
 
@@ -139,6 +148,10 @@ class _Capture:
             ),
             path=self._path(),
             locales=installed_locales(),
+            smoke=smoke_tests(
+                names[0], tuple(reports), dict(smoke_environment(self._path(), self.variables))
+            ),
+            variables=self.variables,
         )
 
     def _reports(self, languages: Sequence[str]) -> dict[str, SearchReport]:

@@ -28,6 +28,8 @@ from cyxmake_common.toolchain.manifest import (
     relevant_search_flags,
 )
 from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed
+from cyxmake_common.toolchain.smoke import FOLDER as SMOKE_FOLDER
+from cyxmake_common.toolchain.smoke import SOURCES
 
 _FORMAT: Final = 2
 VARIABLES: Final = (
@@ -52,9 +54,9 @@ Source = str | bytes
 class Toolchain:
     """A compiler as a tree in the CAS: `id` is the digest of its root Directory.
 
-    `directories` are the Directory blobs and the manifest; `files` says where each file's bytes
-    can be read; `path` is the PATH for the worker; `builtin_includes` holds for commands without
-    search flags.
+    `directories` are the Directory blobs, the manifest and the sources of its test; `files` says
+    where each file's bytes can be read; `path` is the PATH for the worker; `builtin_includes` holds
+    for commands without search flags.
     """
 
     id: Digest
@@ -239,8 +241,13 @@ def _build(
         captured.target,
         captured.path,
         captured.builtin_includes,
+        captured.smoke,
+        captured.variables,
     ).to_bytes()
-    tree.add_file(MANIFEST_PATH, Digest.of(manifest))
+    own = {MANIFEST_PATH: manifest}
+    own |= {f"{SMOKE_FOLDER}/{name}": text for name, text in SOURCES.values()}
+    for path, data in own.items():
+        tree.add_file(path, Digest.of(data))
     root, directories = tree.build()
     toolchain = Toolchain(
         id=root,
@@ -248,7 +255,7 @@ def _build(
         version=captured.version,
         target=captured.target,
         names=captured.names,
-        directories={**directories, Digest.of(manifest): manifest},
+        directories={**directories, **{Digest.of(data): data for data in own.values()}},
         files=files,
         builtin_includes=captured.builtin_includes,
         installations=captured.installations,

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from cyxmake_common.digest import Digest
 from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind, Language
+from cyxmake_common.toolchain.smoke import SmokeTest
 
 MANIFEST_PATH: Final = "/.cyxmake/toolchain.json"
 _FORMAT: Final = 1
@@ -18,13 +20,18 @@ _FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class ToolchainManifest:
-    """The facts of a toolchain; `builtin_includes` by language hold without search flags."""
+    """The facts of a toolchain; `builtin_includes` by language hold without search flags.
+
+    `smoke` are compiles that must give known objects, under `variables` besides PATH.
+    """
 
     kind: CompilerKind
     version: str
     target: str
     path: str
     builtin_includes: Mapping[str, tuple[str, ...]]
+    smoke: tuple[SmokeTest, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
 
     def builtin_for(self, command: CompileCommand) -> tuple[str, ...] | None:
         """Return a command's built-in include directories; None when only the compiler knows."""
@@ -41,6 +48,8 @@ class ToolchainManifest:
             "target": self.target,
             "path": self.path,
             "builtin_includes": {k: list(v) for k, v in self.builtin_includes.items()},
+            "smoke": [(test.arguments, test.output, str(test.digest)) for test in self.smoke],
+            "variables": self.variables,
         }
         return json.dumps(fields, sort_keys=True, indent=1).encode() + b"\n"
 
@@ -60,6 +69,13 @@ class ToolchainManifest:
                     str(name): tuple(map(str, paths))
                     for name, paths in fields["builtin_includes"].items()
                 },
+                smoke=tuple(
+                    SmokeTest(tuple(map(str, arguments)), str(output), Digest.parse(digest))
+                    for arguments, output, digest in fields.get("smoke", ())
+                ),
+                variables=tuple(
+                    (str(name), str(value)) for name, value in fields.get("variables", ())
+                ),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a toolchain manifest: {error}") from error

@@ -29,6 +29,7 @@ class RejectCode(StrEnum):
 
     NO_WORKER = "no-worker"
     MISSING_TOOLCHAIN = "missing-toolchain"
+    TOOLCHAIN_BROKEN = "toolchain-broken"
     QUEUE_FULL = "queue-full"
     DRAINING = "draining"
     DUPLICATE = "duplicate-operation"

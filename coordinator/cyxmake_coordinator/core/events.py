@@ -24,6 +24,8 @@ class RefusalReason(StrEnum):
     """No room at the moment: the action goes back to the head of the queue."""
     UNSUPPORTED = "unsupported"
     """The worker cannot run it at all (no such sandbox, emulator, ...): another worker is tried."""
+    TOOLCHAIN_BROKEN = "toolchain-broken"
+    """The toolchain does not compile there what it compiles elsewhere: it never runs there."""
     MISSING_INPUTS = "missing-inputs"
     """Blobs are not in the CAS: the client has to upload them and submit again."""
 
@@ -164,6 +166,7 @@ class LeaseRejected:
     epoch: int
     reason: RefusalReason
     missing: tuple[Digest, ...] = ()
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,10 +142,19 @@ def drop_orphan(turn: Turn, execution: Execution) -> None:
 def sweep(turn: Turn, pool: Pool) -> None:
     """Complete what no longer can run in a pool that lost a member."""
     if not pool.members:
+        outcome = _nobody_left(turn, pool)
         for execution in list(pool.queue):
-            complete(turn, execution, _NO_WORKER_LEFT)
+            complete(turn, execution, outcome)
     for execution in [waiting for waiting in pool.wary if _is_hopeless(waiting)]:
         complete(turn, execution, execution.last_outcome or _NO_WORKER_LEFT)
+
+
+def _nobody_left(turn: Turn, pool: Pool) -> Outcome:
+    for worker in turn.state.workers.values():
+        if pool.toolchain is not None and pool.toolchain in worker.broken:
+            detail = f"{worker.name}: {worker.broken[pool.toolchain]}"
+            return Outcome(OutcomeKind.INFRASTRUCTURE, cause=Cause.TOOLCHAIN, detail=detail)
+    return _NO_WORKER_LEFT
 
 
 def _is_hopeless(execution: Execution) -> bool:

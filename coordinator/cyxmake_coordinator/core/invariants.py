@@ -101,6 +101,7 @@ def _check_pool(
         eligible = not worker.draining and pool.requirements <= worker.properties
         if pool.toolchain is not None and pool.toolchain not in state.toolchains:
             eligible = eligible and pool.toolchain in worker.toolchains
+        eligible = eligible and pool.toolchain not in worker.broken
         _require((worker.name in pool.members) == eligible, "members are who matches", pool)
         _require((pool in worker.pools) == eligible, "a worker knows its pools", worker)
         rank = worker.rank(settings.prefetch) if eligible else None

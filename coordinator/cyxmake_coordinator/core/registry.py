@@ -123,6 +123,15 @@ def toolchain_gone(turn: Turn, worker: Worker, toolchain: Digest) -> None:
                 _dismiss(turn, member, pool)
 
 
+def toolchain_broken(turn: Turn, worker: Worker, toolchain: Digest, detail: str) -> None:
+    """Give a worker no more actions of a toolchain that does not work there."""
+    worker.broken[toolchain] = detail
+    worker.toolchains.discard(toolchain)
+    worker.history.note(turn.now, "broken toolchain:", detail)
+    for pool in [pool for pool in worker.pools if pool.toolchain == toolchain]:
+        _dismiss(turn, worker, pool)
+
+
 def find_pool(turn: Turn, requirements: PropertySet, toolchain: Digest | None) -> Pool | Refusal:
     """Return the pool for an action, or say why no worker could run it."""
     state = turn.state
@@ -144,7 +153,10 @@ def _is_eligible(state: State, worker: Worker, pool: Pool) -> bool:
         or pool.toolchain in worker.toolchains
         or pool.toolchain in state.toolchains
     )
-    return has_toolchain and not worker.draining and pool.requirements <= worker.properties
+    works = pool.toolchain not in worker.broken
+    return (
+        has_toolchain and works and not worker.draining and pool.requirements <= worker.properties
+    )
 
 
 def _enroll_everywhere(turn: Turn, worker: Worker) -> None:
@@ -208,6 +220,10 @@ def _explain(state: State, pool: Pool) -> Refusal:
         detail = f"no worker offers all that is required; {nearest.name} comes nearest, it lacks"
         return Refusal(RejectCode.NO_WORKER, f"{detail} {lacking}")
     # Only draining or the toolchain keeps a matching worker out of its pool.
+    broken = [w for w in matching if pool.toolchain is not None and pool.toolchain in w.broken]
+    if broken and all(worker in broken or worker.draining for worker in matching):
+        detail = f"{broken[0].name}: {broken[0].broken[pool.toolchain]}" if pool.toolchain else ""
+        return Refusal(RejectCode.TOOLCHAIN_BROKEN, detail)
     if pool.toolchain is None or all(worker.draining for worker in matching):
         return Refusal(RejectCode.DRAINING, "every worker that matches is draining")
     detail = f"toolchain {pool.toolchain.hash[:12]} is on no worker that matches and not in the CAS"

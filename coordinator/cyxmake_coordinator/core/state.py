@@ -69,6 +69,8 @@ class Worker:
     toolchains: set[Digest]
     last_heard: float
     draining: bool = False
+    broken: dict[Digest, str] = field(default_factory=dict)
+    """Toolchains that do not work there, and what is wrong with them."""
     leases: dict[LeaseId, Lease] = field(default_factory=dict)
     pools: dict[Pool, None] = field(default_factory=dict)
     """The pools it is a member of; none while draining."""

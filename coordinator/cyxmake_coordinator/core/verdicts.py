@@ -11,7 +11,7 @@ from cyxmake_coordinator.core.effects import Stage
 from cyxmake_coordinator.core.events import LeaseFinished, LeaseRejected, RefusalReason
 from cyxmake_coordinator.core.executions import complete, retry_or_complete
 from cyxmake_coordinator.core.leases import orphan, release
-from cyxmake_coordinator.core.registry import pause, toolchain_gone
+from cyxmake_coordinator.core.registry import pause, toolchain_broken, toolchain_gone
 from cyxmake_coordinator.core.state import Execution, Lease, LeasePhase, Worker
 from cyxmake_coordinator.core.turn import Turn
 
@@ -58,6 +58,14 @@ def reject(turn: Turn, lease: Lease, event: LeaseRejected) -> None:
     execution.history.note(turn.now, f"{event.reason} at", worker.name)
     if event.reason is RefusalReason.MISSING_INPUTS:
         _miss(turn, execution, worker, event.missing)
+        return
+    toolchain = execution.pool.toolchain
+    if event.reason is RefusalReason.TOOLCHAIN_BROKEN and toolchain is not None:
+        toolchain_broken(turn, worker, toolchain, event.detail)
+        exclude(execution, worker)
+        detail = f"{worker.name}: {event.detail}"
+        outcome = Outcome(OutcomeKind.INFRASTRUCTURE, cause=Cause.TOOLCHAIN, detail=detail)
+        retry_or_complete(turn, execution, outcome, worker.name)
         return
     if event.reason is RefusalReason.BUSY:
         execution.attempts -= 1

@@ -179,7 +179,7 @@ class WorkerPeer:
         if reason is events.RefusalReason.MISSING_INPUTS:
             await self._lose_inputs(message.lease, message.epoch, message.missing, held)
             return
-        self._feed_rejected(message.lease, message.epoch, reason)
+        self._feed_rejected(message.lease, message.epoch, reason, detail=message.detail)
 
     async def _lose_inputs(
         self,
@@ -233,11 +233,11 @@ class WorkerPeer:
         epoch: int,
         reason: events.RefusalReason,
         missing: tuple[Digest, ...] = (),
+        detail: str = "",
     ) -> None:
+        now, name = self._shell.now(), self._worker.name
         self._shell.feed(
-            events.LeaseRejected(
-                self._shell.now(), self._worker.name, LeaseId(lease), epoch, reason, missing
-            )
+            events.LeaseRejected(now, name, LeaseId(lease), epoch, reason, missing, detail)
         )
 
 

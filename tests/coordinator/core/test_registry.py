@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cyxmake_common.digest import Digest
 from cyxmake_common.ids import WorkerId
+from cyxmake_common.outcome import Cause
 from cyxmake_coordinator.core.effects import AssignLease, CompleteOperation, Effect, RejectCode
 from cyxmake_coordinator.core.events import RefusalReason, ToolchainAvailable, WorkerDrain
 from cyxmake_coordinator.core.settings import Settings
@@ -152,6 +153,47 @@ def test_toolchain_lost_from_the_store_stays_with_its_holders() -> None:
     core.join("w2", toolchains=[GCC])
     core.reject(lease, RefusalReason.MISSING_INPUTS, (GCC,))
     assert assigned(core.submit("o2", toolchain=GCC)).worker == "w2"
+
+
+def test_broken_toolchain_goes_elsewhere() -> None:
+    """A worker on which a toolchain fails its test gets none of its actions, but all others."""
+    core = Core()
+    core.join("w1")
+    core.join("w2")
+    available(core)
+    lease = assigned(core.submit("o1", toolchain=GCC))
+    moved = assigned(core.reject(lease, RefusalReason.TOOLCHAIN_BROKEN, detail="Illegal"))
+    assert {lease.worker, moved.worker} == {"w1", "w2"}
+    core.start(moved)
+    core.finish(moved)
+    for name in ("o2", "o3"):
+        again = assigned(core.submit(name, toolchain=GCC, root=name))
+        assert again.worker == moved.worker
+        core.start(again)
+        core.finish(again)
+    core.submit("o4", toolchain=GCC)
+    assert assigned(core.submit("o5", root="other")).worker == lease.worker
+
+
+def test_toolchain_that_is_broken_everywhere() -> None:
+    """Nobody is left: what waits ends, what comes is refused, both with what is wrong."""
+    core = Core(Settings(prefetch=0))
+    core.join("w1")
+    available(core)
+    lease = assigned(core.submit("o1", toolchain=GCC))
+    core.submit("o2", toolchain=GCC)
+    effects = core.reject(lease, RefusalReason.TOOLCHAIN_BROKEN, detail="Illegal instruction")
+    for done in pick(effects, CompleteOperation):
+        assert done.outcome.cause is Cause.TOOLCHAIN
+        assert done.outcome.detail == "w1: Illegal instruction"
+    assert {done.operation for done in pick(effects, CompleteOperation)} == {"o1", "o2"}
+    refusal = rejected(core.submit("o3", toolchain=GCC))
+    assert refusal.code is RejectCode.TOOLCHAIN_BROKEN
+    assert refusal.detail == "w1: Illegal instruction"
+    core.join("w2", draining=True)
+    assert rejected(core.submit("o4", toolchain=GCC)).code is RejectCode.TOOLCHAIN_BROKEN
+    core.join("w3")
+    assert assigned(core.submit("o5", toolchain=GCC)).worker == "w3"
 
 
 def test_warm_roots_are_bounded() -> None:

@@ -84,7 +84,9 @@ def _judge_failure(ending: Ending) -> Verdict:
     if process.signal == getattr(signal, "SIGXFSZ", -1):
         return Verdict(OutcomeKind.RESOURCE, Cause.DISK, "a file grew beyond the limit")
     if process.signal:
-        return Verdict(OutcomeKind.AMBIGUOUS, Cause.SIGNAL, f"ended by signal {process.signal}")
+        name = signal.strsignal(process.signal) or "unknown"
+        detail = f"ended by signal {process.signal} ({name})"
+        return Verdict(OutcomeKind.AMBIGUOUS, Cause.SIGNAL, detail)
     if child_killed:
         return Verdict(OutcomeKind.AMBIGUOUS, Cause.SIGNAL, "a program it had started was killed")
     return Verdict(OutcomeKind.TOOL, detail="output truncated" if process.truncated else "")
