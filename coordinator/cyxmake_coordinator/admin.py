@@ -186,17 +186,28 @@ def _workers_table(workers: tuple[WorkerStatus, ...]) -> str:
     rows = [
         (
             worker.name,
-            "draining" if worker.draining else "ready",
+            worker.condition or ("draining" if worker.draining else "ready"),
             f"{worker.running}/{worker.slots}",
             str(worker.completed),
             f"{worker.load:.1f}",
+            f"{worker.speed:.2f}",
             bytes_text(worker.memory_bytes) if worker.memory_bytes else "-",
             str(len(worker.toolchains)),
             " ".join(f"{name}={value}" for name, value in worker.properties) or "-",
         )
         for worker in workers
     ]
-    head = ("WORKER", "STATE", "BUSY", "DONE", "LOAD", "MEMORY", "TOOLCHAINS", "PROPERTIES")
+    head = (
+        "WORKER",
+        "STATE",
+        "BUSY",
+        "DONE",
+        "LOAD",
+        "SPEED",
+        "MEMORY",
+        "TOOLCHAINS",
+        "PROPERTIES",
+    )
     return table(head, rows)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cyxmake_common.config import Flags, read_environment, read_file, read_flags, validate
+from cyxmake_coordinator.core.placement import ALGORITHMS, DEFAULT_ALGORITHM
 
 FILE_NAME: Final = "cyxmake-coordinator.toml"
 ENVIRONMENT_PREFIX: Final = "CYXMAKE_COORDINATOR_"
@@ -25,6 +26,9 @@ def default_data_dir() -> Path:
     return user_data_path("cyxmake", appauthor=False) / "coordinator"
 
 
+_by_user: Final = Field(description="token id to number; '*' stands for all that are not named")
+
+
 class CoordinatorConfig(BaseModel):
     """Every setting of the coordinator."""
 
@@ -34,11 +38,24 @@ class CoordinatorConfig(BaseModel):
     data_dir: Path = Field(default_factory=default_data_dir)
     cas_limit_bytes: Annotated[int, Field(ge=0, description="0: chosen from the free disk")] = 0
     action_cache_entries: Annotated[int, Field(ge=1)] = 1_000_000
+    placement: str = DEFAULT_ALGORITHM
+    user_weights: Annotated[dict[str, Annotated[float, Field(gt=0)]], _by_user] = {}
+    user_slots: Annotated[dict[str, Annotated[int, Field(ge=1)]], _by_user] = {}
+    queue_limit: Annotated[int, Field(ge=1)] = 100_000
+    user_queue_limit: Annotated[int, Field(ge=1)] = 50_000
+    audit_every: Annotated[int, Field(ge=0, description="0: no audits")] = 200
     worker_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     heartbeat_seconds: Annotated[float, Field(gt=0, le=600)] = 1.0
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     log_json: bool = False
     advertise: Annotated[str, Field(pattern=r"^$|^wss://[^/]+:\d+$")] = ""
+
+    @field_validator("placement")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in ALGORITHMS:
+            raise ValueError(f"no such algorithm; known: {', '.join(ALGORITHMS)}")
+        return name
 
 
 def load_config(

@@ -133,7 +133,15 @@ async def _serve_locked(
 
 
 def _build_house(config: CoordinatorConfig, storage: Storage) -> House:
-    settings = Settings(worker_timeout=config.worker_timeout_seconds)
+    settings = Settings(
+        placement=config.placement,
+        user_weights=config.user_weights,
+        user_slots=config.user_slots,
+        queue_limit=config.queue_limit,
+        user_queue_limit=config.user_queue_limit,
+        audit_every=config.audit_every,
+        worker_timeout=config.worker_timeout_seconds,
+    )
     scheduler = Scheduler(settings, incarnation=os.urandom(4).hex())
     closures = Closures(storage.blobs, clock.monotonic)
     return House(

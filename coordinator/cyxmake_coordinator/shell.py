@@ -10,6 +10,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, Protocol
 
 import structlog
@@ -99,6 +100,7 @@ class Shell:
         self._drained: set[WorkerId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._recent: OrderedDict[tuple[Namespace, Digest], asyncio.Task[None]] = OrderedDict()
+        self._entries: OrderedDict[tuple[Namespace, Digest], CacheEntry] = OrderedDict()
         self._keep_at = now() + _KEEP_SECONDS
         self._carry_out: dict[type[out.Effect], Callable[..., None]] = {
             out.AssignLease: self._assign,
@@ -107,6 +109,7 @@ class Shell:
             out.ReportStage: self._report,
             out.RevokeLease: self._revoke,
             out.DisconnectWorker: self._disconnect,
+            out.ForgetResult: self._forget_result,
         }
 
     def __repr__(self) -> str:
@@ -187,6 +190,7 @@ class Shell:
                 toolchains=frozenset(toolchain.id for toolchain in worker.facts.toolchains),
                 held=tuple(worker.held.values()),
                 draining=worker.name in self._drained,
+                memory=worker.facts.memory_bytes,
             )
         )
 
@@ -204,9 +208,14 @@ class Shell:
     # ── operations ──────────────────────────────────────────────────────────────────────────────
 
     def submit(
-        self, session: SessionId, namespace: Namespace, request: JobRequest, prepared: Prepared
+        self,
+        session: SessionId,
+        namespace: Namespace,
+        user: str,
+        request: JobRequest,
+        prepared: Prepared,
     ) -> None:
-        """Hand an operation whose inputs are here to the core."""
+        """Hand an operation whose inputs are here to the core; `user` is who pays for it."""
         if session not in self._clients:
             return
         operation = _operation_id(session, request.operation)
@@ -215,9 +224,10 @@ class Shell:
             self._send_reject(session, request.operation, prepared)
             return
         self._wishes.setdefault(operation, _Wish(request.operation, prepared))
+        now = self.now()
         self.feed(
             events.OperationSubmitted(
-                now=self.now(),
+                now=now,
                 operation=operation,
                 session=session,
                 namespace=namespace,
@@ -229,6 +239,10 @@ class Shell:
                 priority=request.priority,
                 timeout=prepared.action.timeout,
                 do_not_cache=prepared.action.do_not_cache,
+                user=user,
+                kin=prepared.action.command,
+                rank=request.rank_seconds,
+                deadline=now + request.deadline_seconds if request.deadline_seconds else inf,
             )
         )
 
@@ -322,6 +336,17 @@ class Shell:
         if worker is not None:
             worker.outlet.send_soon(LeaseRevoke(lease=effect.lease, epoch=effect.epoch))
 
+    def _forget_result(self, effect: out.ForgetResult) -> None:
+        _log.warning("result_disputed", action=effect.action.hash)
+        self._start(self._remove(effect.namespace, effect.action))
+
+    async def _remove(self, namespace: Namespace, action: Digest) -> None:
+        # Under its own name, and under the reduced key that other trees would find it by.
+        wrong = list(await self._cache.get(namespace, (action,)))
+        if (entry := self._entries.get((namespace, action))) is not None:
+            wrong.append(entry)
+        await self._cache.remove(namespace, wrong)
+
     def _disconnect(self, effect: out.DisconnectWorker) -> None:
         worker = self._workers.pop(effect.session, None)
         if worker is not None:
@@ -353,6 +378,10 @@ class Shell:
             self._recent[key] = recording
             if len(self._recent) > _RECENT:
                 self._recent.popitem(last=False)
+            if entry is not None:
+                self._entries[key] = entry
+                if len(self._entries) > _RECENT:
+                    self._entries.popitem(last=False)
 
     async def _record(
         self,

@@ -6,6 +6,7 @@ Knows nothing of pytest. Every event is followed by a check of the invariants.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 from typing import Final, TypeVar
 
 from cyxmake_common.action import ActionResult
@@ -94,6 +95,7 @@ class Core:
         held: tuple[HeldLease, ...] = (),
         draining: bool = False,
         session: str = "",
+        memory: int = 0,
     ) -> list[Effect]:
         """Let a worker join, on a new session unless one is given."""
         self._sessions += 1
@@ -107,12 +109,17 @@ class Core:
                 toolchains=frozenset(toolchains),
                 held=held,
                 draining=draining,
+                memory=memory,
             )
         )
 
-    def leave(self, name: str = "w1") -> list[Effect]:
-        """End the live session of a worker."""
+    def cut(self, name: str = "w1") -> list[Effect]:
+        """Break the connection of a worker."""
         return self.do(WorkerLeft(self.now, WorkerId(name), self.worker(name).session))
+
+    def leave(self, name: str = "w1") -> list[Effect]:
+        """Break the connection of a worker that does not come back."""
+        return self.cut(name) + self.tick(self.scheduler.settings.reconnect_grace)
 
     def beat(self, name: str = "w1", *leases: HeldLease) -> list[Effect]:
         """Let a worker send a heartbeat that names leases."""
@@ -137,6 +144,10 @@ class Core:
         priority: int = 0,
         timeout: float = 0.0,
         do_not_cache: bool = False,
+        user: str = "",
+        kin: str = "",
+        rank: float = 0.0,
+        wait_at_most: float = inf,
     ) -> list[Effect]:
         """Submit an operation; its action is its own unless one is named."""
         return self.do(
@@ -153,6 +164,10 @@ class Core:
                 priority=priority,
                 timeout=timeout,
                 do_not_cache=do_not_cache,
+                user=user,
+                kin=digest(kin) if kin else None,
+                rank=rank,
+                deadline=self.now + wait_at_most,
             )
         )
 
@@ -168,9 +183,17 @@ class Core:
         """Let the worker start a lease."""
         return self.do(LeaseStarted(self.now, lease.worker, lease.lease, lease.epoch))
 
-    def finish(self, lease: AssignLease, outcome: Outcome = DONE) -> list[Effect]:
+    def finish(self, lease: AssignLease, outcome: Outcome = DONE, memory: int = 0) -> list[Effect]:
         """Let the worker finish a lease."""
-        return self.do(LeaseFinished(self.now, lease.worker, lease.lease, lease.epoch, outcome))
+        return self.do(
+            LeaseFinished(self.now, lease.worker, lease.lease, lease.epoch, outcome, memory)
+        )
+
+    def run_for(self, lease: AssignLease, seconds: float, memory: int = 0) -> list[Effect]:
+        """Let the worker start a lease, and finish it later."""
+        self.start(lease)
+        self.now += seconds
+        return self.finish(lease, memory=memory)
 
     def reject(
         self,

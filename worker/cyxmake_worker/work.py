@@ -203,7 +203,7 @@ class LeaseJobs:
             seconds=round(job.execution.phases.command, 3),
             cached=entry is not None,
         )
-        return _result(lease, outcome, entry)
+        return _result(lease, outcome, entry, job.execution.max_rss)
 
     def failed(self, lease: LeaseId, error: Exception) -> Report:
         """Return the report about work that failed for a reason of ours."""
@@ -273,7 +273,9 @@ def _request(job: _Job) -> ExecutionRequest:
     return job.request
 
 
-def _result(lease: LeaseId, outcome: Outcome, entry: CacheEntry | None) -> LeaseResult:
+def _result(
+    lease: LeaseId, outcome: Outcome, entry: CacheEntry | None, memory: int = 0
+) -> LeaseResult:
     data = outcome.result.to_bytes() if outcome.result is not None else b""
     if len(data) > MAX_INLINE:
         detail = "the action has more outputs than a message can name"
@@ -286,6 +288,7 @@ def _result(lease: LeaseId, outcome: Outcome, entry: CacheEntry | None) -> Lease
         detail=outcome.detail[:MAX_TEXT],
         result=data,
         entry=entry,
+        memory_bytes=memory,
     )
 
 

@@ -219,6 +219,16 @@ class WorkerStatus(BaseModel):
     cpu_model: Name = ""
     memory_bytes: Count = 0
     load: Amount = 0.0
+    condition: Annotated[Name, Field(description="ready, or why it gets no work")] = ""
+    speed: Annotated[Amount, Field(description="measured; the cluster's average is 1")] = 0.0
+
+
+class Counter(BaseModel):
+    """How often the scheduler did something since its start, or for how many seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    name: Name
+    value: Amount
 
 
 class Status(Message):
@@ -237,6 +247,7 @@ class Status(Message):
     cas_bytes: Count = 0
     cas_limit_bytes: Count = 0
     cas_blobs: Count = 0
+    counters: tuple[Counter, ...] = ()
 
 
 class Drain(Message):
@@ -267,6 +278,12 @@ class JobRequest(Message):
     action: WireDigest
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     skip_cache: bool = False
+    rank_seconds: Annotated[
+        Amount, Field(description="work on the longest way from here to the build's end")
+    ] = 0.0
+    deadline_seconds: Annotated[
+        Amount, Field(description="given up when it still waits after this; 0: never")
+    ] = 0.0
 
 
 class JobAccept(Message):
@@ -421,6 +438,7 @@ class LeaseResult(Message):
     result: Inline = b""
     entry: CacheEntry | None = None
     missing: Digests = ()
+    memory_bytes: Annotated[Count, Field(description="peak of the command; 0: unknown")] = 0
 
 
 class LeaseRevoke(Message):

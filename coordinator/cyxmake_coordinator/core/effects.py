@@ -127,6 +127,14 @@ class DisconnectWorker:
     reason: DisconnectReason
 
 
+@dataclass(frozen=True, slots=True)
+class ForgetResult:
+    """Take a result out of the action cache: two other workers agree that it is wrong."""
+
+    namespace: Namespace
+    action: Digest
+
+
 Effect = (
     AssignLease
     | CompleteOperation
@@ -135,5 +143,6 @@ Effect = (
     | RevokeLease
     | RejectOperation
     | DisconnectWorker
+    | ForgetResult
 )
 """Everything that `Scheduler.handle` returns."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 
 from cyxmake_common.digest import Digest
 from cyxmake_common.ids import BuildId, LeaseId, Namespace, OperationId, SessionId, WorkerId
@@ -52,6 +53,8 @@ class WorkerJoined:
     held: tuple[HeldLease, ...] = ()
     draining: bool = False
     """Whether it starts drained; the shell remembers an administrator's wish across sessions."""
+    memory: int = 0
+    """Bytes of memory in its machine; 0 when it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class WorkerHeartbeat:
     worker: WorkerId
     session: SessionId
     held: tuple[HeldLease, ...] = ()
+    memory_free: int | None = None
+    """Bytes that new processes could have on its machine now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,10 @@ class OperationSubmitted:
 
     `requirements` are the properties a worker must offer, without the toolchain and whatever else
     is not about workers. `priority` is as in REAPI: lower runs sooner, 0 is normal.
+
+    `user` is who pays. `kin` names the action whatever its inputs are, for what earlier runs tell.
+    `rank` is its upward rank: seconds of work that wait for its end. With a `deadline` it goes
+    before the others of its build, and is given up when it still waits at that moment.
     """
 
     now: float
@@ -118,6 +127,10 @@ class OperationSubmitted:
     priority: int = 0
     timeout: float = 0.0
     do_not_cache: bool = False
+    user: str = ""
+    kin: Digest | None = None
+    rank: float = 0.0
+    deadline: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +191,8 @@ class LeaseFinished:
     lease: LeaseId
     epoch: int
     outcome: Outcome
+    memory: int = 0
+    """Peak bytes; 0 when that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

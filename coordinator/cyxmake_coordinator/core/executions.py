@@ -10,7 +10,9 @@ from typing import Final
 from cyxmake_common.digest import Digest
 from cyxmake_common.ids import WorkerId
 from cyxmake_common.outcome import Cause, Outcome, OutcomeKind
-from cyxmake_coordinator.core.effects import CompleteOperation, ReportStage, Stage
+from cyxmake_coordinator.core.effects import CompleteOperation, Stage
+from cyxmake_coordinator.core.leases import drop_orphan, revoke_all, set_stage
+from cyxmake_coordinator.core.registry import keep_no_longer
 from cyxmake_coordinator.core.state import Execution, Operation, Pool
 from cyxmake_coordinator.core.turn import Turn
 
@@ -25,10 +27,12 @@ def enqueue(turn: Turn, execution: Execution, *, front: bool = False) -> None:
     """Let an execution wait in its pool; `front` for one that has waited before."""
     pool = execution.pool
     lanes = (operation.lane for operation in execution.operations.values())
-    pool.queue.push(execution, lanes, front=front)
+    pool.queue.push(execution, lanes, execution.urgency, front=front)
     if execution.excluded:
         pool.wary[execution] = None
     turn.state.waiting += 1
+    user = execution.waits_for = execution.user
+    turn.state.waiting_of[user] = turn.state.waiting_of.get(user, 0) + 1
     turn.touched[pool] = None
 
 
@@ -40,27 +44,31 @@ def dequeue(turn: Turn, execution: Execution) -> None:
 
 def taken(turn: Turn, execution: Execution) -> None:
     """Note that an execution has been popped from its pool's queue."""
-    execution.pool.wary.pop(execution, None)
-    turn.state.waiting -= 1
-
-
-def set_stage(turn: Turn, execution: Execution, stage: Stage) -> None:
-    """Move an execution to a stage, and tell the clients if they see a difference."""
-    before, execution.stage = execution.stage, stage
-    worker = execution.lease.worker if execution.lease else None
-    if stage is Stage.EXECUTING or (before is Stage.EXECUTING and stage is Stage.QUEUED):
-        turn.effects.extend(
-            ReportStage(operation.id, operation.session, stage, worker)
-            for operation in execution.operations.values()
-        )
+    state, pool = turn.state, execution.pool
+    pool.wary.pop(execution, None)
+    if pool.heavy is not None and pool.members[pool.heavy].kept_for is execution:
+        keep_no_longer(turn, pool)
+    state.waiting -= 1
+    state.waiting_of[execution.waits_for] -= 1
+    if not state.waiting_of[execution.waits_for]:
+        del state.waiting_of[execution.waits_for]
 
 
 def retry_or_complete(
     turn: Turn, execution: Execution, outcome: Outcome, worker: WorkerId | None = None
 ) -> None:
-    """Queue an execution again if that can help, else complete it with this outcome."""
+    """Queue an execution again if that can help, else complete it with this outcome.
+
+    One that has another lease just goes on.
+    """
     execution.last_outcome = outcome
-    if execution.attempts >= turn.settings.max_attempts or _is_hopeless(execution):
+    if execution.lease is not None:
+        return
+    if (
+        not execution.operations
+        or execution.attempts >= turn.settings.max_attempts
+        or _is_hopeless(execution)
+    ):
         complete(turn, execution, outcome, worker)
         return
     turn.state.totals.retried += 1
@@ -126,17 +134,13 @@ def forget(turn: Turn, execution: Execution) -> None:
     if execution in execution.pool.queue:
         dequeue(turn, execution)
     drop_orphan(turn, execution)
+    revoke_all(turn, execution)
+    if execution.audit is not None:
+        del state.audits[execution.audit]
     if state.flights.get(execution.flight) is execution:
         del state.flights[execution.flight]
     execution.pool.active -= 1
     set_stage(turn, execution, Stage.COMPLETED)
-
-
-def drop_orphan(turn: Turn, execution: Execution) -> None:
-    """Let no worker come back with the lease that was lost with it."""
-    if execution.orphan is not None:
-        del turn.state.orphans[execution.orphan.id]
-        execution.orphan = None
 
 
 def sweep(turn: Turn, pool: Pool) -> None:

@@ -1,26 +1,113 @@
-"""Where an action goes: the workers that have room, ranked, and the choice among them.
+"""Where an action goes: the algorithms, the workers that have room in their order, the choice.
 
 Knows nothing of operations, leases or properties; whoever fills a Lineup has matched those already.
 
-Theory of operation. A Lineup is a sorted list of (load, completed, name): a load below one means
-a free slot, one or more means that only room for an action assigned ahead is left. So the workers
-with free slots are a prefix. A choice walks the smaller of prefix and preferred set; with every
-worker warm, as in the middle of a build, the first entry already is the answer.
+Theory of operation. An algorithm gives each worker a score from what is known of it; the smallest
+is the best. A Lineup is a sorted list of (full, score, completed, name): the workers with a free
+slot come first, then those that have room only for an action assigned ahead. It is kept up to
+date as leases come and go, so that a choice costs no walk over all workers: it looks at the first
+entry, and at the better ones among those that have the inputs already. With every worker warm, as
+in the middle of a build, the first entry is the answer.
 """
 
 from __future__ import annotations
 
+import zlib
 from bisect import bisect_left, insort
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import inf
+from typing import Final, Protocol
 
 from cyxmake_common.ids import WorkerId
 
-Rank = tuple[float, int, WorkerId]
-"""Load (leases over slots), actions completed so far, name: the smallest is the best choice."""
 
-FULL: Final = 1.0
-_FIRST_FULL: Final[Rank] = (FULL, -1, WorkerId(""))
+class Standing(Protocol):
+    """A worker as an algorithm sees it."""
+
+    @property
+    def name(self) -> WorkerId:
+        """Its name."""
+
+    @property
+    def slots(self) -> int:
+        """How many actions it runs at once."""
+
+    @property
+    def used(self) -> int:
+        """How many leases it holds."""
+
+    @property
+    def speed(self) -> float:
+        """Measured: how fast it is, the cluster's average being 1."""
+
+    @property
+    def latency(self) -> float:
+        """Measured: seconds from an assignment to the answer, smoothed."""
+
+    @property
+    def served(self) -> int:
+        """When it got its last assignment, in assignments of all workers."""
+
+
+Score = Callable[[Standing], float]
+
+
+def _round_robin(worker: Standing) -> float:
+    return worker.served
+
+
+def _least_loaded(worker: Standing) -> float:
+    return 1 + worker.used / worker.slots
+
+
+def _latency(worker: Standing) -> float:
+    return worker.latency
+
+
+def _weighted(worker: Standing) -> float:
+    # Neighbours slow an action down: an idle machine is as good as a full one of twice its speed.
+    return (1 + worker.used / worker.slots) / worker.speed
+
+
+def _random(worker: Standing) -> float:
+    return zlib.crc32(f"{worker.name} {worker.served} {worker.used}".encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """A way to choose: a score and what it is worth that a worker has the inputs already.
+
+    A worker that has them is taken if its score is at most `patience` times the best; with 0
+    nobody asks.
+    """
+
+    score: Score
+    patience: float = 0.0
+
+
+ALGORITHMS: Final = {
+    "round-robin": Algorithm(_round_robin),
+    "least-loaded": Algorithm(_least_loaded),
+    "latency": Algorithm(_latency),
+    "weighted": Algorithm(_weighted),
+    "locality": Algorithm(_least_loaded, patience=inf),
+    "weighted-locality": Algorithm(_weighted, patience=2.0),
+    "random": Algorithm(_random),
+}
+"""Every placement algorithm by the name it has in the coordinator's settings."""
+
+DEFAULT_ALGORITHM: Final = "weighted-locality"
+
+Allowed = Callable[[WorkerId], bool]
+"""Whether an action may go to a worker; None stands for all."""
+
+Rank = tuple[bool, float, int, WorkerId]
+"""Whether all slots are taken, score, actions completed so far, name: the smallest is the best."""
+
+_MOST: Final = 1 << 62
+_FIRST_FULL: Final[Rank] = (True, -inf, -1, WorkerId(""))
 
 
 class Lineup:
@@ -48,9 +135,9 @@ class Lineup:
 
     def put(self, rank: Rank) -> None:
         """Add a worker, or move it to its new rank."""
-        self.drop(rank[2])
+        self.drop(rank[3])
         insort(self._ranked, rank)
-        self._by_name[rank[2]] = rank
+        self._by_name[rank[3]] = rank
 
     def drop(self, name: WorkerId) -> None:
         """Take a worker out, if it is in."""
@@ -58,65 +145,68 @@ class Lineup:
         if rank is not None:
             del self._ranked[bisect_left(self._ranked, rank)]
 
-    def best(self, count: int, banned: Collection[WorkerId]) -> WorkerId | None:
-        """Return the best of the first `count` workers that is not banned."""
-        for position in range(count):
-            name = self._ranked[position][2]
-            if name not in banned:
-                return name
-        return None
+    def best(self, count: int, allowed: Allowed | None) -> Rank | None:
+        """Return the best of the first `count` workers that is allowed."""
+        if allowed is None:
+            return self._ranked[0] if count else None
+        return next((rank for rank in islice(self._ranked, count) if allowed(rank[3])), None)
 
     def best_of(
-        self, count: int, wanted: Collection[WorkerId], banned: Collection[WorkerId]
-    ) -> WorkerId | None:
-        """Return the best of the first `count` workers that is wanted and not banned."""
-        if len(wanted) < count:
-            last = self._ranked[count - 1]
-            ranks = (self._by_name.get(name) for name in wanted if name not in banned)
-            found = min((rank for rank in ranks if rank and rank <= last), default=None)
-            return found[2] if found else None
-        for position in range(count):
-            name = self._ranked[position][2]
-            if name in wanted and name not in banned:
-                return name
+        self, last: Rank, wanted: Collection[WorkerId], allowed: Allowed | None
+    ) -> Rank | None:
+        """Return the best worker up to the rank `last` that is wanted and allowed."""
+        if len(wanted) < len(self._ranked):
+            ranks = (self._by_name.get(name) for name in wanted)
+            fitting = (rank for rank in ranks if rank is not None and rank <= last)
+            return min((r for r in fitting if allowed is None or allowed(r[3])), default=None)
+        for rank in self._ranked:
+            if rank > last:
+                return None
+            if rank[3] in wanted and (allowed is None or allowed(rank[3])):
+                return rank
         return None
 
 
 def choose(
     lineup: Lineup,
-    warm: Collection[WorkerId],
-    holders: Collection[WorkerId],
-    banned: Collection[WorkerId] = (),
+    preferred: Sequence[Collection[WorkerId]] = (),
+    patience: float = 0.0,
+    allowed: Allowed | None = None,
 ) -> WorkerId | None:
     """Choose a worker with a free slot, else one to assign ahead to, else None.
 
-    `warm` have the input root and the toolchain, `holders` at least the toolchain: in this order
-    they come before the least loaded. Being warm never outweighs a free slot elsewhere.
+    `preferred` are the workers that have all the inputs, then those that have less and less of
+    them. Having the inputs never outweighs a free slot elsewhere.
     """
-    return choose_free(lineup, warm, holders, banned) or _choose_among(
-        lineup, len(lineup), warm, holders, banned
-    )
+    best = lineup.best(len(lineup), allowed)
+    return None if best is None else _prefer(lineup, best, preferred, patience, allowed)
 
 
 def choose_free(
     lineup: Lineup,
-    warm: Collection[WorkerId],
-    holders: Collection[WorkerId],
-    banned: Collection[WorkerId] = (),
+    preferred: Sequence[Collection[WorkerId]] = (),
+    patience: float = 0.0,
+    allowed: Allowed | None = None,
 ) -> WorkerId | None:
     """Choose as `choose` does, but only among workers with a free slot."""
-    return _choose_among(lineup, lineup.free_count(), warm, holders, banned)
+    best = lineup.best(lineup.free_count(), allowed)
+    return None if best is None else _prefer(lineup, best, preferred, patience, allowed)
 
 
-def _choose_among(
+def _prefer(
     lineup: Lineup,
-    count: int,
-    warm: Collection[WorkerId],
-    holders: Collection[WorkerId],
-    banned: Collection[WorkerId],
-) -> WorkerId | None:
-    return (
-        lineup.best_of(count, warm, banned)
-        or lineup.best_of(count, holders, banned)
-        or lineup.best(count, banned)
-    )
+    best: Rank,
+    preferred: Sequence[Collection[WorkerId]],
+    patience: float,
+    allowed: Allowed | None,
+) -> WorkerId:
+    if patience:
+        full, score, _, name = best
+        last = (full, score * patience, _MOST, name)
+        for wanted in preferred:
+            if name in wanted:
+                return name
+            found = lineup.best_of(last, wanted, allowed) if wanted else None
+            if found is not None:
+                return found[3]
+    return best[3]

@@ -11,7 +11,8 @@ from cyxmake_common.digest import Digest
 from cyxmake_common.ids import WorkerId
 from cyxmake_coordinator.core.effects import RejectCode
 from cyxmake_coordinator.core.events import PropertySet, WorkerJoined
-from cyxmake_coordinator.core.state import Ground, Pool, State, Worker
+from cyxmake_coordinator.core.queue import FairQueue
+from cyxmake_coordinator.core.state import Execution, Ground, Group, Pool, State, Worker
 from cyxmake_coordinator.core.turn import Turn
 
 
@@ -24,8 +25,8 @@ class Refusal:
     missing: tuple[Digest, ...] = ()
 
 
-def attach(turn: Turn, event: WorkerJoined) -> Worker:
-    """Add a worker; its name must be free."""
+def attach(turn: Turn, event: WorkerJoined, old: Worker | None) -> Worker:
+    """Add a worker, of whose machine its `old` session may tell; its name must be free."""
     worker = Worker(
         name=event.worker,
         session=event.session,
@@ -34,7 +35,14 @@ def attach(turn: Turn, event: WorkerJoined) -> Worker:
         toolchains=set(event.toolchains),
         last_heard=turn.now,
         draining=event.draining,
+        memory=event.memory,
     )
+    outcast = turn.state.outcasts.pop(worker.name, None)
+    if old is not None:
+        worker.health, worker.latency = old.health, old.latency
+        worker.speed, worker.pace = old.speed, old.pace
+    elif outcast is not None:
+        worker.health = outcast
     turn.state.workers[worker.name] = worker
     worker.history.note(turn.now, "joined on", worker.session)
     _enroll_everywhere(turn, worker)
@@ -47,6 +55,8 @@ def detach(turn: Turn, worker: Worker, why: str) -> None:
     for ground in list(worker.warm):
         _forget_warm(turn.state, worker, ground)
     del turn.state.workers[worker.name]
+    if worker.health.quarantined:
+        turn.state.outcasts[worker.name] = worker.health
     worker.history.note(turn.now, why)
 
 
@@ -63,9 +73,36 @@ def set_draining(turn: Turn, name: WorkerId, on: bool) -> None:
         _enroll_everywhere(turn, worker)
 
 
+def set_quarantine(turn: Turn, worker: Worker, on: bool) -> None:
+    """Let a worker have tests only, or work again."""
+    worker.health.quarantined = on
+    worker.history.note(turn.now, "quarantined" if on else "passed its tests")
+    if on:
+        _dismiss_everywhere(turn, worker)
+    else:
+        _enroll_everywhere(turn, worker)
+
+
+def keep_for(turn: Turn, worker: Worker, execution: Execution) -> None:
+    """Give a worker nothing until a waiting execution fits into its memory."""
+    worker.kept_for = execution
+    execution.pool.heavy = worker.name
+    refresh(turn, worker)
+
+
+def keep_no_longer(turn: Turn, pool: Pool) -> None:
+    """Give other work again to the worker that was kept for one that needs much memory."""
+    assert pool.heavy is not None
+    worker = pool.members[pool.heavy]
+    pool.heavy = worker.kept_for = None
+    refresh(turn, worker)
+
+
 def refresh(turn: Turn, worker: Worker) -> None:
     """Put a worker at its present rank in the lineups of its pools."""
-    rank = worker.rank(turn.settings.prefetch)
+    if worker.kept_for is not None:
+        turn.touched[worker.kept_for.pool] = None
+    rank = worker.rank(turn.state.algorithm, turn.settings.prefetch)
     for pool in worker.pools:
         if rank is None:
             pool.lineup.drop(worker.name)
@@ -137,13 +174,16 @@ def find_pool(turn: Turn, requirements: PropertySet, toolchain: Digest | None) -
     state = turn.state
     pool = state.pools.get((requirements, toolchain))
     if pool is None:
-        pool = Pool(requirements, toolchain)
+        group = state.groups.get(requirements) or Group()
+        queue: FairQueue[Execution] = FairQueue(group.users, turn.settings.weight)
+        pool = Pool(requirements, toolchain, queue=queue, group=group)
         for worker in state.workers.values():
             if _is_eligible(state, worker, pool):
                 _enroll(turn, worker, pool)
         if pool.members:
             _retire_idle_pools(turn)
             state.pools[pool.key] = pool
+            state.groups[requirements] = group
     return pool if pool.members else _explain(state, pool)
 
 
@@ -153,10 +193,9 @@ def _is_eligible(state: State, worker: Worker, pool: Pool) -> bool:
         or pool.toolchain in worker.toolchains
         or pool.toolchain in state.toolchains
     )
-    works = pool.toolchain not in worker.broken
-    return (
-        has_toolchain and works and not worker.draining and pool.requirements <= worker.properties
-    )
+    takes_work = not (worker.draining or worker.health.quarantined)
+    works = takes_work and pool.toolchain not in worker.broken
+    return has_toolchain and works and pool.requirements <= worker.properties
 
 
 def _enroll_everywhere(turn: Turn, worker: Worker) -> None:
@@ -175,13 +214,15 @@ def _enroll(turn: Turn, worker: Worker, pool: Pool) -> None:
     worker.pools[pool] = None
     if pool.toolchain in worker.toolchains:
         pool.holders.add(worker.name)
-    rank = worker.rank(turn.settings.prefetch)
+    rank = worker.rank(turn.state.algorithm, turn.settings.prefetch)
     if rank is not None:
         pool.lineup.put(rank)
         turn.touched[pool] = None
 
 
 def _dismiss(turn: Turn, worker: Worker, pool: Pool) -> None:
+    if pool.heavy == worker.name:
+        keep_no_longer(turn, pool)
     del pool.members[worker.name]
     del worker.pools[pool]
     pool.holders.discard(worker.name)
@@ -205,6 +246,8 @@ def _retire_idle_pools(turn: Turn) -> None:
         del state.pools[pool.key]
         for worker in pool.members.values():
             del worker.pools[pool]
+    used = {pool.requirements for pool in state.pools.values()}
+    state.groups = {key: group for key, group in state.groups.items() if key in used}
 
 
 def _explain(state: State, pool: Pool) -> Refusal:
@@ -219,12 +262,14 @@ def _explain(state: State, pool: Pool) -> Refusal:
         lacking = ", ".join(f"{n}={v}" for n, v in sorted(pool.requirements - nearest.properties))
         detail = f"no worker offers all that is required; {nearest.name} comes nearest, it lacks"
         return Refusal(RejectCode.NO_WORKER, f"{detail} {lacking}")
-    # Only draining or the toolchain keeps a matching worker out of its pool.
+    # Only draining, quarantine or the toolchain keeps a matching worker out of its pool.
+    idle = [w for w in matching if w.draining or w.health.quarantined]
     broken = [w for w in matching if pool.toolchain is not None and pool.toolchain in w.broken]
-    if broken and all(worker in broken or worker.draining for worker in matching):
+    if broken and all(worker in broken or worker in idle for worker in matching):
         detail = f"{broken[0].name}: {broken[0].broken[pool.toolchain]}" if pool.toolchain else ""
         return Refusal(RejectCode.TOOLCHAIN_BROKEN, detail)
-    if pool.toolchain is None or all(worker.draining for worker in matching):
-        return Refusal(RejectCode.DRAINING, "every worker that matches is draining")
+    if pool.toolchain is None or len(idle) == len(matching):
+        why = " or quarantined" if any(w.health.quarantined for w in idle) else ""
+        return Refusal(RejectCode.DRAINING, f"every worker that matches is draining{why}")
     detail = f"toolchain {pool.toolchain.hash[:12]} is on no worker that matches and not in the CAS"
     return Refusal(RejectCode.MISSING_TOOLCHAIN, detail, (pool.toolchain,))

@@ -6,7 +6,16 @@ Knows no clock, no sockets and no tasks: time comes in each event, the caller ca
 from __future__ import annotations
 
 from cyxmake_common.ids import LeaseId, OperationId, WorkerId
-from cyxmake_coordinator.core import operations, reconcile, registry, verdicts
+from cyxmake_coordinator.core import (
+    audits,
+    hedging,
+    operations,
+    reconcile,
+    registry,
+    strays,
+    trust,
+    verdicts,
+)
 from cyxmake_coordinator.core.dispatch import dispatch, end_pauses, take_back
 from cyxmake_coordinator.core.effects import Effect
 from cyxmake_coordinator.core.events import (
@@ -28,11 +37,13 @@ from cyxmake_coordinator.core.events import (
     WorkerLeft,
 )
 from cyxmake_coordinator.core.executions import sweep
+from cyxmake_coordinator.core.history import History
 from cyxmake_coordinator.core.invariants import check_invariants
-from cyxmake_coordinator.core.leases import find, start
+from cyxmake_coordinator.core.leases import answered, find, start
+from cyxmake_coordinator.core.placement import ALGORITHMS
 from cyxmake_coordinator.core.settings import Settings
 from cyxmake_coordinator.core.snapshot import ClusterSnapshot, LeaseFacts, lease_facts, snapshot
-from cyxmake_coordinator.core.state import Lease, LeasePhase, State
+from cyxmake_coordinator.core.state import State
 from cyxmake_coordinator.core.turn import Turn
 
 
@@ -47,7 +58,8 @@ class Scheduler:
         self, settings: Settings | None = None, *, incarnation: str = "0", checked: bool = False
     ) -> None:
         self.settings = settings or Settings()
-        self.state = State(incarnation)
+        algorithm = ALGORITHMS[self.settings.placement]
+        self.state = State(incarnation, algorithm, History(self.settings.history))
         self._checked = checked
 
     def __repr__(self) -> str:
@@ -55,11 +67,15 @@ class Scheduler:
 
     def handle(self, event: Event) -> list[Effect]:
         """Take one event and return what has to be done because of it, in order."""
-        turn = Turn(self.state, self.settings, event.now)
+        self.state.now = max(self.state.now, event.now)  # a clock set back stands still
+        turn = Turn(self.state, self.settings, self.state.now)
         _apply(turn, event)
         for pool in turn.shrunk:
             sweep(turn, pool)
         dispatch(turn)
+        if isinstance(event, Tick):  # on slots that nobody wants
+            hedging.hedge(turn)
+            audits.run(turn)
         if self._checked:
             check_invariants(self.state, self.settings)
         return turn.effects
@@ -112,6 +128,8 @@ def _apply(turn: Turn, event: Event) -> None:
 def _apply_lease(turn: Turn, event: LeaseEvent) -> None:
     if (worker := turn.state.workers.get(event.worker)) is not None:
         worker.last_heard = turn.now
+    if strays.hear(turn, event):
+        return
     lease = find(turn, event)
     if lease is None:
         return
@@ -123,16 +141,14 @@ def _apply_lease(turn: Turn, event: LeaseEvent) -> None:
         case LeaseRejected():
             verdicts.reject(turn, lease, event)
         case _:
-            _accepted(lease, event)
-
-
-def _accepted(lease: Lease, event: LeaseAccepted) -> None:
-    if lease.phase is LeasePhase.ASSIGNED:
-        lease.phase = LeasePhase.ACCEPTED
-        lease.execution.history.note(event.now, "accepted by", lease.worker)
+            answered(turn, lease)
 
 
 def _tick(turn: Turn, _: Tick) -> None:
     reconcile.drop_silent(turn)
+    reconcile.drop_absent(turn)
+    strays.expire(turn)
+    operations.expire(turn)
     end_pauses(turn)
+    trust.probe(turn)
     take_back(turn)

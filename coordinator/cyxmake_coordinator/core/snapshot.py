@@ -23,7 +23,10 @@ class WorkerSnapshot:
     held: int
     running: int
     draining: bool
-    paused: bool
+    condition: str
+    """In one word, whether it takes work, else why not."""
+    speed: float
+    latency: float
     completed: int
     failed: int
     last_heard: float
@@ -117,7 +120,9 @@ def _worker(worker: Worker) -> WorkerSnapshot:
         held=len(worker.leases),
         running=running,
         draining=worker.draining,
-        paused=worker.paused_until is not None,
+        condition=worker.condition,
+        speed=worker.speed,
+        latency=worker.latency,
         completed=worker.completed,
         failed=worker.failed,
         last_heard=worker.last_heard,

@@ -10,27 +10,44 @@ one current *lease* on one worker. Each assignment makes a new lease and raises 
 epoch. A revoked lease is no execution's current one, but fills its slot until the worker says that
 it has stopped. When a worker is lost, the lease of a requeued execution is kept as an *orphan*
 until the execution is assigned again: a worker that comes back with it before that may go on.
+
+Three things are beside this. A *hedge* is a second lease of a running execution, made to save time:
+the first verdict of the two counts. An *audit* is an execution that no client waits for, made to
+compare one worker's result with another's. A *stray* is work that a worker began before the
+coordinator was started anew: nobody's yet, it becomes the lease of the client that asks for it.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from math import inf
+from typing import Final
 
+from cyxmake_common.action import OutputFile
 from cyxmake_common.digest import Digest
-from cyxmake_common.ids import LeaseId, Namespace, OperationId, SessionId, WorkerId
+from cyxmake_common.ids import BuildId, LeaseId, Namespace, OperationId, SessionId, WorkerId
 from cyxmake_common.outcome import Outcome, OutcomeKind
 from cyxmake_coordinator.core.effects import Stage
 from cyxmake_coordinator.core.events import PropertySet
-from cyxmake_coordinator.core.placement import FULL, Lineup, Rank
-from cyxmake_coordinator.core.queue import FairQueue, Lane
+from cyxmake_coordinator.core.health import Health
+from cyxmake_coordinator.core.history import History
+from cyxmake_coordinator.core.placement import Algorithm, Lineup, Rank
+from cyxmake_coordinator.core.queue import FairQueue, Lane, Urgency
+from cyxmake_coordinator.core.shares import Account, Payer
 from cyxmake_coordinator.core.story import Story
+
+WHOLE_WORKER: Final = 1 << 62
+"""More bytes than any machine has: fits only where nothing else runs."""
 
 PoolKey = tuple[PropertySet, Digest | None]
 FlightKey = tuple[Namespace, Digest]
-Ground = tuple[Digest, Digest | None]
-"""What makes a worker warm for an action: an input root and the toolchain laid over it."""
+Ground = tuple[Digest, Digest | None] | BuildId
+"""What makes a worker warm for an action: an input root and the toolchain laid over it; or, less
+so, a build, most of whose files it has when it ran something of it."""
+Evidence = tuple[int, tuple[OutputFile, ...], Digest | None, Digest | None]
+"""What two runs of an action must agree in: exit code, files, output."""
 
 
 class LeasePhase(StrEnum):
@@ -52,10 +69,31 @@ class Lease:
     worker: WorkerId
     assigned_at: float
     phase: LeasePhase = LeasePhase.ASSIGNED
-    started_at: float = 0.0
+    started_at: float | None = None
+    memory: int = 0
+    """Bytes set aside for it at its worker."""
+    payer: Payer | None = None
+    user: str = ""
+    """Whose slot it takes; nobody's when it is a second run."""
+    charged: float = 0.0
 
     def __repr__(self) -> str:
         return f"<Lease {self.id} epoch {self.epoch} on {self.worker} {self.phase}>"
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Stray:
+    """Work of an earlier run of the coordinator; its outcome is kept when it ends first."""
+
+    lease: LeaseId
+    epoch: int
+    action: Digest
+    worker: WorkerId
+    until: float
+    started_at: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Stray {self.lease} epoch {self.epoch} on {self.worker}>"
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -81,31 +119,78 @@ class Worker:
     completed: int = 0
     failed: int = 0
     history: Story = field(default_factory=Story)
+    away_since: float | None = None
+    """Its connection broke; it may come back."""
+    strays: dict[LeaseId, Stray] = field(default_factory=dict)
+    health: Health = field(default_factory=Health)
+    # What is measured of it.
+    latency: float = 0.0
+    served: int = 0
+    pace: tuple[float, float] = (0.0, 0.0)
+    """Seconds that its latest actions were expected to take and took, older ones counting less."""
+    speed: float = 1.0
+    # Memory, in bytes; a total of 0 is unknown.
+    memory: int = 0
+    reserved: int = 0
+    memory_free: int | None = None
+    """What it said was free, less what was assigned since."""
+    kept_for: Execution | None = None
+    """It gets nothing else until this fits into its memory."""
 
     def __repr__(self) -> str:
-        drained = " draining" if self.draining else ""
-        paused = " paused" if self.paused_until is not None else ""
         return (
-            f"<Worker {self.name} on {self.session} {len(self.leases)}/{self.slots}"
-            f"{drained}{paused}, {self.completed} completed, {self.failed} failed>"
+            f"<Worker {self.name} on {self.session} {self.used}/{self.slots} {self.condition},"
+            f" {self.completed} completed, {self.failed} failed>"
         )
+
+    @property
+    def condition(self) -> str:
+        """In one word, whether it takes work, else why not."""
+        reasons = {
+            "quarantined": self.health.quarantined,
+            "draining": self.draining,
+            "away": self.away_since is not None,
+            "failing": self.health.shut_until is not None,
+            "probed": self.health.probing,
+            "paused": self.paused_until is not None,
+        }
+        return next((word for word, holds in reasons.items() if holds), "ready")
 
     def story(self) -> tuple[str, ...]:
         """Return what happened to it, one line each."""
         return self.history.lines()
 
     @property
+    def used(self) -> int:
+        """How many slots are taken, those for work assigned ahead included."""
+        return len(self.leases) + len(self.strays)
+
+    @property
     def free(self) -> bool:
         """Whether a slot is free."""
-        return len(self.leases) < self.slots
+        return self.used < self.slots
 
-    def rank(self, prefetch: int) -> Rank | None:
+    def rank(self, algorithm: Algorithm, prefetch: int) -> Rank | None:
         """Return its place in a lineup, or None when it is to get nothing."""
-        used = len(self.leases)
-        if self.paused_until is not None or used >= self.slots + prefetch:
+        used = self.used
+        if (
+            used >= self.slots + prefetch
+            or self.paused_until is not None
+            or self.away_since is not None
+            or self.kept_for is not None
+            or not self.health.takes_work(used)
+        ):
             return None
-        load = used / self.slots if used < self.slots else FULL
-        return load, self.completed, self.name
+        return used >= self.slots, algorithm.score(self), self.completed, self.name
+
+    def fits(self, memory: int, share: float) -> bool:
+        """Tell whether an action that may need so many bytes has room beside the others."""
+        if memory >= WHOLE_WORKER:
+            return not self.used
+        if not memory or not self.memory:
+            return True
+        known_free = self.memory if self.memory_free is None else self.memory_free
+        return memory <= min(self.memory * share - self.reserved, known_free)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -118,11 +203,12 @@ class Operation:
     submitted_at: float
     merged: bool
     execution: Execution
+    deadline: float = inf
     history: Story = field(default_factory=Story)
 
     def __repr__(self) -> str:
         merged = " merged" if self.merged else ""
-        return f"<Operation {self.id} of {self.session} in {self.lane[1]}{merged}>"
+        return f"<Operation {self.id} of {self.session} in {self.lane.build}{merged}>"
 
     def story(self) -> tuple[str, ...]:
         """Return what happened to it and to its execution, one line each."""
@@ -135,15 +221,26 @@ class Execution:
 
     namespace: Namespace
     action: Digest
-    ground: Ground
+    input_root: Digest
+    kin: Digest
     timeout: float
     do_not_cache: bool
     pool: Pool
+    build: BuildId
+    urgency: Urgency = Urgency()  # noqa: RUF009 (it never changes)
+    memory: int = 0
+    """Bytes it may need; the whole worker when it ran out of them before."""
     stage: Stage = Stage.QUEUED
     operations: dict[OperationId, Operation] = field(default_factory=dict)
     lease: Lease | None = None
+    hedge: Lease | None = None
+    """A second lease that is to save time."""
+    audit: Audit | None = None
+    """What it is to show, when no client wants it."""
     orphan: Lease | None = None
     """The lease lost with a worker that may come back with it."""
+    waits_for: str = ""
+    """The user in whose queue it counts."""
     epoch: int = 0
     attempts: int = 0
     losses: int = 0
@@ -163,9 +260,43 @@ class Execution:
         )
 
     @property
+    def grounds(self) -> tuple[Ground, Ground]:
+        """What makes a worker warm for it, best first."""
+        return (self.input_root, self.pool.toolchain), self.build
+
+    @property
+    def user(self) -> str:
+        """One of those who want it."""
+        return next((operation.lane.user for operation in self.operations.values()), "")
+
+    @property
     def flight(self) -> FlightKey:
         """What another operation must agree with to be merged onto this."""
         return self.namespace, self.action
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """The pools of the same requirements: what their users have had, and when it was served."""
+
+    users: Account = field(default_factory=Account)
+    served: int = 0
+    """In services of all groups."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Audit:
+    """The question whether workers agree on what an action does."""
+
+    execution: Execution
+    since: float
+    witnesses: dict[WorkerId, Evidence]
+    """Who found what; no two runs are of one worker."""
+    suspect: WorkerId | None = None
+    """The quarantined worker that is tested with an action whose evidence is known."""
+
+    def __repr__(self) -> str:
+        return f"<Audit of {self.execution!r}, {len(self.witnesses)} witnesses>"
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -180,8 +311,11 @@ class Pool:
     """Members that have the toolchain already."""
     lineup: Lineup = field(default_factory=Lineup)
     queue: FairQueue[Execution] = field(default_factory=FairQueue)
+    group: Group = field(default_factory=Group)
     wary: dict[Execution, None] = field(default_factory=dict)
     """Queued executions that exclude some worker; they can become hopeless one by one."""
+    heavy: WorkerId | None = None
+    """The worker that is kept free for a queued execution that needs much memory."""
     active: int = 0
     """Executions that wait or run."""
     served: int = 0
@@ -213,6 +347,27 @@ class Totals:
     workers_left: int = 0
     stale: int = 0
     """Lease messages that were fenced off."""
+    expired: int = 0
+    """Operations whose deadline passed while they waited."""
+    resumed: int = 0
+    """Executions taken over from an earlier run of the coordinator."""
+    hedged: int = 0
+    hedges_won: int = 0
+    hedge_regret: float = 0.0
+    """Slot-seconds of second runs that were not the first to end."""
+    tripped: int = 0
+    """Workers shut off for a while because they kept failing."""
+    audited: int = 0
+    disputed: int = 0
+    """Audits in which no two workers agreed, or no third one was there to say who is right."""
+    quarantined: int = 0
+    readmitted: int = 0
+
+    def counters(self) -> dict[str, float]:
+        """Return all but the outcomes, by name."""
+        return {
+            item.name: getattr(self, item.name) for item in fields(self) if item.name != "completed"
+        }
 
 
 @dataclass(slots=True, repr=False)
@@ -221,6 +376,10 @@ class State:
 
     incarnation: str
     """Makes lease ids of this coordinator's run differ from those of earlier runs."""
+    algorithm: Algorithm
+    learned: History
+    now: float = 0.0
+    ticked_at: float | None = None
     draining: bool = False
     workers: dict[WorkerId, Worker] = field(default_factory=dict)
     pools: dict[PoolKey, Pool] = field(default_factory=dict)
@@ -234,7 +393,29 @@ class State:
     """Leases that live workers hold, revoked ones included."""
     ahead: dict[LeaseId, Lease] = field(default_factory=dict)
     """Leases given to full workers and not started yet, oldest first."""
+    started: dict[LeaseId, Lease] = field(default_factory=dict)
+    """Leases in force that run, oldest first."""
+    hedges: dict[LeaseId, Lease] = field(default_factory=dict)
     orphans: dict[LeaseId, Lease] = field(default_factory=dict)
+    strays: dict[Digest, Stray] = field(default_factory=dict)
+    """Work of an earlier run of the coordinator that nobody has asked for yet, by action."""
+    finds: dict[Digest, tuple[float, WorkerId, Outcome]] = field(default_factory=dict)
+    """What came of strays that ended, until a moment."""
+    audits: dict[Audit, None] = field(default_factory=dict)
+    """Audits that wait for a worker, and those that run."""
+    canaries: list[Audit] = field(default_factory=list)
+    """The latest audits in which workers agreed."""
+    outcasts: dict[WorkerId, Health] = field(default_factory=dict)
+    """Quarantined workers that left; leaving does not end a quarantine."""
+    verdicts: int = 0
+    """Results that could have been audited."""
+    groups: dict[PropertySet, Group] = field(default_factory=dict)
+    holding: dict[str, int] = field(default_factory=dict)
+    """Leases in force by the user who pays."""
+    waiting_of: dict[str, int] = field(default_factory=dict)
+    """Executions queued by one of the users who want them."""
+    deadlines: list[tuple[float, OperationId]] = field(default_factory=list)
+    """A heap; those of operations that have ended are skipped."""
     warm: dict[Ground, set[WorkerId]] = field(default_factory=dict)
     waiting: int = 0
     """Executions queued in all pools."""

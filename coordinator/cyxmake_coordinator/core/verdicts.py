@@ -7,27 +7,39 @@ from __future__ import annotations
 
 from cyxmake_common.digest import Digest
 from cyxmake_common.outcome import Cause, Outcome, OutcomeKind
-from cyxmake_coordinator.core.effects import Stage
+from cyxmake_coordinator.core import audits, hedging, trust
 from cyxmake_coordinator.core.events import LeaseFinished, LeaseRejected, RefusalReason
 from cyxmake_coordinator.core.executions import complete, retry_or_complete
 from cyxmake_coordinator.core.leases import orphan, release
 from cyxmake_coordinator.core.registry import pause, toolchain_broken, toolchain_gone
-from cyxmake_coordinator.core.state import Execution, Lease, LeasePhase, Worker
+from cyxmake_coordinator.core.state import (
+    WHOLE_WORKER,
+    Execution,
+    Lease,
+    LeasePhase,
+    Worker,
+)
 from cyxmake_coordinator.core.turn import Turn
 
 
 def finish(turn: Turn, lease: Lease, event: LeaseFinished) -> None:
     """Take a worker's result for a lease it holds; a revoked one only gives its slot back."""
-    worker = turn.state.workers[lease.worker]
+    worker, execution = turn.state.workers[lease.worker], lease.execution
     if lease.phase is LeasePhase.REVOKED:
         release(turn, lease, worker)
         return
-    good = event.outcome.kind in (OutcomeKind.TOOL, OutcomeKind.RESOURCE)
-    worker.completed += good
-    worker.failed += not good
+    outcome = event.outcome
+    trust.weigh(turn, worker, outcome)
+    if outcome.kind is OutcomeKind.TOOL:
+        trust.measure(turn, lease, worker, event.memory)
+        hedging.settle(turn, lease)
     release(turn, lease, worker)
-    lease.execution.history.note(turn.now, f"{event.outcome.kind} from", worker.name)
-    judge(turn, lease.execution, worker, event.outcome)
+    execution.history.note(turn.now, f"{outcome.kind} from", worker.name)
+    if execution.audit is not None:
+        audits.hear(turn, execution.audit, worker, outcome)
+        return
+    audits.sample(turn, execution, worker, outcome)
+    judge(turn, execution, worker, outcome)
 
 
 def judge(turn: Turn, execution: Execution, worker: Worker, outcome: Outcome) -> None:
@@ -39,6 +51,8 @@ def judge(turn: Turn, execution: Execution, worker: Worker, outcome: Outcome) ->
     if outcome.kind is OutcomeKind.RESOURCE:
         final = execution.exhausted
         execution.exhausted = True
+        if outcome.cause is Cause.MEMORY:
+            execution.memory = WHOLE_WORKER
     if final:
         # An input that is missing for one worker is missing for all: only the client can help.
         complete(turn, execution, outcome, worker.name)
@@ -50,12 +64,15 @@ def judge(turn: Turn, execution: Execution, worker: Worker, outcome: Outcome) ->
 def reject(turn: Turn, lease: Lease, event: LeaseRejected) -> None:
     """Take a lease back that a worker does not run."""
     execution, worker = lease.execution, turn.state.workers[lease.worker]
+    second = execution.hedge is lease
     release(turn, lease, worker)
     if event.reason is RefusalReason.BUSY:
         pause(turn, worker, turn.now + turn.settings.busy_pause)
     if lease.phase is LeasePhase.REVOKED:
         return
     execution.history.note(turn.now, f"{event.reason} at", worker.name)
+    if event.reason is RefusalReason.UNSUPPORTED:
+        trust.blame(turn, worker)
     if event.reason is RefusalReason.MISSING_INPUTS:
         _miss(turn, execution, worker, event.missing)
         return
@@ -68,7 +85,7 @@ def reject(turn: Turn, lease: Lease, event: LeaseRejected) -> None:
         retry_or_complete(turn, execution, outcome, worker.name)
         return
     if event.reason is RefusalReason.BUSY:
-        execution.attempts -= 1
+        execution.attempts -= not second
     else:
         exclude(execution, worker)
     outcome = _lost(f"worker {worker.name} did not take the action: {event.reason}")
@@ -89,7 +106,7 @@ def lose(turn: Turn, lease: Lease, worker: Worker) -> None:
         complete(turn, execution, outcome, worker.name)
         return
     retry_or_complete(turn, execution, _lost(f"worker {worker.name} was lost"), worker.name)
-    if execution.stage is Stage.QUEUED:
+    if execution in execution.pool.queue:
         orphan(turn, lease)
 
 

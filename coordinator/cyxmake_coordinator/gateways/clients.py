@@ -171,7 +171,8 @@ class ClientPeer:
                 return
             # From here on the operation is the core's: a cancel must reach it there.
             self._preparing.pop(request.operation, None)
-            self._shell.submit(self._connection.session, self._namespace, request, prepared)
+            session, user = self._connection.session, self._connection.hello.token_id
+            self._shell.submit(session, self._namespace, user, request, prepared)
         except CyxError as error:
             self._refuse(request, error)
         except Exception:

@@ -11,7 +11,7 @@ from typing import Final
 
 from cyxmake_common.ids import WorkerId
 from cyxmake_common.outcome import OutcomeKind
-from cyxmake_common.protocol.messages import Drain, Status, WorkerStatus
+from cyxmake_common.protocol.messages import Counter, Drain, Status, WorkerStatus
 from cyxmake_coordinator.closures import Closures
 from cyxmake_coordinator.core.snapshot import WorkerSnapshot
 from cyxmake_coordinator.intake import Intake
@@ -53,6 +53,9 @@ class House:
             cas_bytes=disk.used_bytes,
             cas_limit_bytes=disk.limit_bytes,
             cas_blobs=disk.blobs,
+            counters=tuple(
+                Counter(name=name, value=value) for name, value in cluster.totals.counters().items()
+            ),
         )
 
     def drain(self, name: WorkerId, on: bool) -> bool:
@@ -77,4 +80,6 @@ def _worker(snapshot: WorkerSnapshot, session: WorkerSession | None) -> WorkerSt
         cpu_model=facts.cpu_model if facts else "",
         memory_bytes=facts.memory_bytes if facts else 0,
         load=session.load if session else 0.0,
+        condition=snapshot.condition,
+        speed=snapshot.speed,
     )

@@ -128,8 +128,9 @@ class WorkerPeer:
             for name in heartbeat.leases
             if (lease := LeaseId(name)) in worker.held
         )
+        free = heartbeat.memory_free_bytes or None
         self._shell.feed(
-            events.WorkerHeartbeat(self._shell.now(), worker.name, worker.session, held)
+            events.WorkerHeartbeat(self._shell.now(), worker.name, worker.session, held, free)
         )
 
     # ── ends of leases ──────────────────────────────────────────────────────────────────────────
@@ -143,7 +144,12 @@ class WorkerPeer:
         entry = _usable_entry(message, outcome)
         self._shell.feed(
             events.LeaseFinished(
-                self._shell.now(), self._worker.name, LeaseId(message.lease), message.epoch, outcome
+                self._shell.now(),
+                self._worker.name,
+                LeaseId(message.lease),
+                message.epoch,
+                outcome,
+                message.memory_bytes,
             ),
             entry,
         )

@@ -36,7 +36,7 @@ def test_warm_worker_is_preferred_but_not_waited_for() -> None:
     core.join("w1", slots=2)
     core.join("w2", slots=2)
     core.submit("o1", root="r1")
-    core.submit("o2", root="r2")
+    core.submit("o2", root="r2", build="b2")
     third = assigned(core.submit("o3", root="r2"))
     assert third.worker == "w2"
     assert assigned(core.submit("o4", root="r2")).worker == "w1"

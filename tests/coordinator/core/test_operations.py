@@ -118,7 +118,7 @@ def test_cancel_while_waiting() -> None:
     core.cancel("o2")
     assert len(execution.pool.queue.lanes(execution)) == 2
     core.cancel("o3")
-    assert execution.pool.queue.lanes(execution) == ((0, "b2"),)
+    assert execution.pool.queue.lanes(execution) == ((0, "c1", "b2"),)
     core.cancel("o4")
     assert core.state.waiting == 0
     assert not pick(core.finish(lease), AssignLease)

@@ -169,9 +169,9 @@ def test_revoked_lease_is_repeated_until_the_worker_has_forgotten_it() -> None:
 def test_unknown_lease_is_revoked() -> None:
     """A worker that holds something we did not give it, or gave long ago, is told to stop."""
     core = Core()
-    unknown = HeldLease(lease_id("x-1"), 3, digest("x"))
+    unknown = HeldLease(lease_id("t-99"), 3, digest("x"))
     (told,) = core.join("w1", held=(unknown,), session="s")
-    assert told == RevokeLease(WorkerId("w1"), SessionId("s"), lease_id("x-1"), 3)
+    assert told == RevokeLease(WorkerId("w1"), SessionId("s"), lease_id("t-99"), 3)
     assert core.beat("w1", unknown) == [told]
 
 

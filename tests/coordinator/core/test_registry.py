@@ -197,12 +197,12 @@ def test_toolchain_that_is_broken_everywhere() -> None:
 
 
 def test_warm_roots_are_bounded() -> None:
-    """Of the roots given to a worker the latest are remembered."""
+    """Of the roots and builds given to a worker the latest are remembered."""
     core = Core(Settings(warm_roots=2))
     core.join(slots=4)
     for root in ("r1", "r2", "r1", "r3"):
         core.finish(assigned(core.submit("o", root=root)))
-    assert [root for root, _ in core.worker("w1").warm] == [digest("r1"), digest("r3")]
+    assert list(core.worker("w1").warm) == ["b1", (digest("r3"), None)]
 
 
 def test_idle_pools_are_retired() -> None:

@@ -16,7 +16,6 @@ from cyxmake_coordinator.core.invariants import InvariantBroken, check_invariant
 from cyxmake_coordinator.core.scheduler import Scheduler
 from cyxmake_coordinator.core.settings import Settings
 from cyxmake_coordinator.core.snapshot import LeaseFacts
-from cyxmake_coordinator.core.state import State
 from cyxmake_coordinator.core.turn import Turn
 from support.scheduling import DONE, LINUX, Core, assigned, digest, pick
 
@@ -160,7 +159,7 @@ def test_reports_in_one_line() -> None:
     operations = core.state.operations
     waiting = operations[OperationId("o4")].execution
     running = operations[OperationId("o1")].execution
-    assert repr(core.worker("w1")) == "<Worker w1 on s1 2/1, 0 completed, 0 failed>"
+    assert repr(core.worker("w1")) == "<Worker w1 on s1 2/1 ready, 0 completed, 0 failed>"
     assert repr(core.state.leases[lease.lease]) == "<Lease t-1 epoch 1 on w1 assigned>"
     assert repr(operations[OperationId("o2")]) == "<Operation o2 of c1 in b1 merged>"
     assert repr(running).endswith(
@@ -170,7 +169,7 @@ def test_reports_in_one_line() -> None:
     assert "ISA=x86-64,OSFamily=linux" in repr(list(core.state.pools.values())[1])
     core.drain()
     assert "2/1 draining" in repr(core.worker("w1"))
-    assert repr(Turn(State("t"), Settings(), 1.0)).startswith("<Turn at 1.000, 0 effects, <State")
+    assert repr(Turn(Core().state, Settings(), 1.0)).startswith("<Turn at 1.000, 0 effects, <State")
 
 
 def test_broken_state_is_found() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from math import inf
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -10,6 +13,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from cyxmake_common.action import ActionResult
 from cyxmake_common.digest import Digest
 from cyxmake_common.ids import BuildId, LeaseId, Namespace, OperationId, SessionId, WorkerId
 from cyxmake_common.outcome import Outcome, OutcomeKind
@@ -19,6 +23,7 @@ from cyxmake_coordinator.core.effects import (
     CompleteOperation,
     DisconnectWorker,
     Effect,
+    ForgetResult,
     RejectOperation,
     ReportStage,
     RevokeLease,
@@ -26,12 +31,16 @@ from cyxmake_coordinator.core.effects import (
 from cyxmake_coordinator.core.events import (
     ClientLeft,
     CoordinatorDrain,
+    HeldLease,
+    LeaseFinished,
+    LeaseStarted,
     OperationCancelled,
     OperationSubmitted,
     PropertySet,
     RefusalReason,
     ToolchainAvailable,
     WorkerDrain,
+    WorkerHeartbeat,
 )
 from cyxmake_coordinator.core.settings import Settings
 from support.scheduling import (
@@ -46,6 +55,7 @@ from support.scheduling import (
     Core,
     digest,
     held,
+    lease_id,
     pick,
 )
 
@@ -53,7 +63,26 @@ NAMES = st.sampled_from(["w0", "w1", "w2", "w3"])
 TOOLCHAINS = st.sampled_from([None, None, digest("gcc"), digest("clang")])
 NUMBERS = st.integers(0, 9)
 OUTCOMES = st.sampled_from([DONE, DONE, FAILED, BROKEN, ODD, OUT_OF_MEMORY, STOPPED])
+RESULTS = st.sampled_from(["", "", "", "strange"])
+MEMORY = st.sampled_from([0, 0, 5, 30])
+FOREIGN = st.sampled_from("abcdef").map(
+    lambda name: HeldLease(lease_id(f"old-{name}"), 2, digest(f"{name} [] None"))
+)
+EXAMPLES = int(os.environ.get("CYXMAKE_SCHEDULER_EXAMPLES", "60"))
+"""Runs of sixty steps each; 2,000 for a long look."""
+
 SMALL = Settings(
+    user_slots={"ann": 2},
+    user_queue_limit=6,
+    light_memory=1,
+    audit_every=3,
+    audit_patience=5.0,
+    canary_pause=1.0,
+    quarantine_floor=0.2,
+    hedge_least=0.5,
+    hedge_share=1.0,
+    breaker_pause=1.0,
+    kept_leases=5.0,
     queue_limit=8,
     idle_pools=2,
     warm_roots=3,
@@ -74,6 +103,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.ended: set[OperationId] = set()
         self.sessions: dict[WorkerId, SessionId] = {}
         self.assigned: dict[LeaseId, AssignLease] = {}
+        self.counted: set[LeaseId] = set()
         self.count = 0
 
     @initialize(slots=st.integers(1, 3))
@@ -105,6 +135,8 @@ class SchedulerMachine(RuleBasedStateMachine):
                     assert effect.operation in self.open
                 case RejectOperation():
                     assert effect.detail
+                case ForgetResult():
+                    pass
                 case DisconnectWorker():
                     assert self.core.state.workers.get(effect.worker) is None or (
                         self.sessions[effect.worker] != effect.session
@@ -117,7 +149,12 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert lease.lease not in self.assigned, "one lease, one worker, one epoch"
         worker = self.core.state.workers[lease.worker]
         assert worker.session == lease.session
-        assert not worker.draining
+        execution = self.core.state.leases[lease.lease].execution
+        if execution.audit is None:
+            assert not worker.draining
+            assert not worker.health.quarantined
+            assert worker.session not in execution.excluded, "a failure is tried elsewhere"
+        assert worker.away_since is None
         self.assigned[lease.lease] = lease
 
     def is_current(self, lease: AssignLease) -> bool:
@@ -139,6 +176,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         priority=st.integers(-1, 1),
         do_not_cache=st.booleans(),
         timeout=st.sampled_from([0.0, 1.0]),
+        user=st.sampled_from(["", "ann", "bob"]),
+        wait_at_most=st.sampled_from([inf, inf, 2.0]),
     )
     def submit(
         self,
@@ -149,6 +188,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         priority: int,
         do_not_cache: bool,
         timeout: float,
+        user: str,
+        wait_at_most: float,
     ) -> None:
         """A client submits one of a few actions, so that many are merged."""
         self.count += 1
@@ -167,6 +208,10 @@ class SchedulerMachine(RuleBasedStateMachine):
                 priority=priority,
                 timeout=timeout,
                 do_not_cache=do_not_cache,
+                user=user,
+                kin=digest(action),
+                rank=float(ord(action[0])),
+                deadline=self.core.now + wait_at_most,
             )
         )
         answers = [e for e in effects if isinstance(e, AcceptOperation | RejectOperation)]
@@ -177,7 +222,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def burst(self, first: str, size: int) -> None:
         """A build wants so many actions at once that some have to wait."""
         for letter in range(ord(first), ord(first) + size):
-            self.submit(chr(letter), "c1", frozenset(), None, 0, False, 0.0)
+            self.submit(chr(letter), "c1", frozenset(), None, 0, False, 0.0, "", inf)
 
     @rule(number=st.integers(0, 8))
     def cancel(self, number: int) -> None:
@@ -202,6 +247,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         toolchain=TOOLCHAINS,
         keeps=st.lists(NUMBERS, max_size=3),
         draining=st.sampled_from([False, False, True]),
+        memory=st.sampled_from([0, 10, 40]),
+        foreign=st.lists(FOREIGN, max_size=2),
     )
     def join(
         self,
@@ -211,6 +258,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         toolchain: Digest | None,
         keeps: list[int],
         draining: bool,
+        memory: int,
+        foreign: list[HeldLease],
     ) -> None:
         """A worker joins, anew or in place of its own older session, with leases it kept."""
         effects = self.core.join(
@@ -218,20 +267,26 @@ class SchedulerMachine(RuleBasedStateMachine):
             slots=slots,
             properties=properties,
             toolchains=[] if toolchain is None else [toolchain],
-            held=tuple(held(lease) for lease in map(self.recent, keeps) if lease),
+            held=(*(held(lease) for lease in map(self.recent, keeps) if lease), *foreign),
             draining=draining,
+            memory=memory,
         )
         self.take(effects)
 
-    @rule(name=NAMES, between=st.sampled_from(["cut", "replaced", "work"]))
+    @rule(name=NAMES, between=st.sampled_from(["cut", "lost", "replaced", "work"]))
     def rejoin(self, name: str, between: str) -> None:
         """A worker's connection is cut and made again; it kept its leases meanwhile."""
         worker = self.core.state.workers.get(WorkerId(name))
         if worker is None:
             return
-        kept = tuple(held(self.assigned[lease]) for lease in worker.leases)
-        if between != "replaced":
+        kept = tuple(
+            HeldLease(lease.id, lease.epoch, lease.execution.action)
+            for lease in worker.leases.values()
+        )
+        if between == "lost":
             self.take(self.core.leave(name))
+        elif between != "replaced":
+            self.take(self.core.cut(name))
         if between == "work":
             self.take(self.core.join("w0"))
         self.take(self.core.join(name, slots=worker.slots, held=kept))
@@ -243,19 +298,45 @@ class SchedulerMachine(RuleBasedStateMachine):
             return
         self.take(self.core.leave(name))
 
+    @rule(name=NAMES)
+    def cut(self, name: str) -> None:
+        """A live worker's connection breaks."""
+        if WorkerId(name) not in self.core.state.workers:
+            return
+        self.take(self.core.cut(name))
+
+    @rule(name=NAMES, stray=FOREIGN, outcome=OUTCOMES, starts=st.booleans())
+    def stray(self, name: str, stray: HeldLease, outcome: Outcome, starts: bool) -> None:
+        """A worker tells of what it began before the coordinator did."""
+        now, worker = self.core.now, WorkerId(name)
+        if starts:
+            self.take(self.core.do(LeaseStarted(now, worker, stray.lease, stray.epoch)))
+        else:
+            event = LeaseFinished(now, worker, stray.lease, stray.epoch, outcome)
+            self.take(self.core.do(event))
+
     @rule(name=NAMES, on=st.booleans())
     def drain(self, name: str, on: bool) -> None:
         """A worker is drained or takes work again."""
         event = WorkerDrain(self.core.now, WorkerId(name), on)
         self.take(self.core.do(event))
 
-    @rule(name=NAMES, lies=st.lists(NUMBERS, max_size=2), honest=st.booleans())
-    def beat(self, name: str, lies: list[int], honest: bool) -> None:
+    @rule(
+        name=NAMES,
+        lies=st.lists(NUMBERS, max_size=2),
+        honest=st.booleans(),
+        free=st.sampled_from([None, 0, 20]),
+    )
+    def beat(self, name: str, lies: list[int], honest: bool, free: int | None) -> None:
         """A worker sends a heartbeat that may leave out leases and name old ones."""
         if WorkerId(name) not in self.core.state.workers:
             return
         holds = [lease for lease in self.assigned.values() if lease.worker == name and honest]
-        effects = self.core.beat(name, *map(held, [*holds, *filter(None, map(self.recent, lies))]))
+        worker = self.core.worker(name)
+        strays = [HeldLease(s.lease, s.epoch, s.action) for s in worker.strays.values() if honest]
+        named = [*map(held, [*holds, *filter(None, map(self.recent, lies))]), *strays]
+        event = WorkerHeartbeat(self.core.now, worker.name, worker.session, tuple(named), free)
+        effects = self.core.do(event)
         self.take(effects)
 
     # Leases: any that ever was, in any order, so that most messages are stale
@@ -276,17 +357,34 @@ class SchedulerMachine(RuleBasedStateMachine):
             return
         assert self.take(self.core.start(lease)) == []
 
-    @rule(number=NUMBERS, outcome=OUTCOMES)
-    def finish(self, number: int, outcome: Outcome) -> None:
+    @rule(number=NUMBERS, outcome=OUTCOMES, text=RESULTS, memory=MEMORY)
+    def finish(self, number: int, outcome: Outcome, text: str, memory: int) -> None:
         """A worker finishes a lease; a result that is not current completes nothing."""
         lease = self.recent(number)
         if lease is None:
             return
         current = self.is_current(lease)
-        effects = self.core.finish(lease, outcome)
-        assert current or not pick(effects, CompleteOperation)
+        if text and outcome == DONE:
+            outcome = Outcome(outcome.kind, ActionResult(exit_code=0, stdout=digest(text)))
+        effects = self.core.finish(lease, outcome, memory)
+        completions = pick(effects, CompleteOperation)
+        assert current or not completions
+        if completions:
+            assert lease.lease not in self.counted, "one result for each lease and epoch"
+            self.counted.add(lease.lease)
         assert not self.is_current(lease)
         self.take(effects)
+
+    @rule(seconds=st.sampled_from([0.5, 2.0]), liar=st.sampled_from(["w1", "w2", "w9", "w9"]))
+    def work(self, seconds: float, liar: str) -> None:
+        """The cluster works for a while; one of the workers may get everything wrong."""
+        for lease in [*filter(self.is_current, self.assigned.values())]:
+            self.take(self.core.start(lease))
+        self.take(self.core.tick(seconds))
+        wrong = Outcome(OutcomeKind.TOOL, ActionResult(exit_code=0, stdout=digest(liar)))
+        for lease in [*filter(self.is_current, self.assigned.values())][::2]:
+            self.take(self.core.finish(lease, wrong if lease.worker == liar else DONE))
+        self.take(self.core.tick(0.25))
 
     @rule(
         number=NUMBERS,
@@ -340,9 +438,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         """The coordinator is drained or not."""
         assert self.take(self.core.do(CoordinatorDrain(self.core.now, on))) == []
 
-    @rule(seconds=st.sampled_from([0.0, 0.25, 1.0, 3.0, 3.0, 40.0]))
+    @rule(seconds=st.sampled_from([0.0, 0.25, 1.0, 3.0, 3.0, 40.0, -20.0]))
     def tick(self, seconds: float) -> None:
-        """Time passes."""
+        """Time passes, or the clock is set back."""
         self.take(self.core.tick(seconds))
 
     def teardown(self) -> None:
@@ -352,13 +450,15 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.take(self.core.join("linux", toolchains=[digest("gcc"), digest("clang")]))
         self.take(self.core.join("mac", properties=MAC, toolchains=[digest("gcc")]))
         for name in [n for n in self.core.state.workers if n not in ("linux", "mac")]:
-            self.take(self.core.leave(name))
+            if name in self.core.state.workers:
+                self.take(self.core.leave(name))
         for _ in range(200):
-            if not self.open:
+            if not (self.open or self.core.state.leases):
                 break
-            for lease in list(self.assigned.values()):
-                if self.is_current(lease):
-                    self.take(self.core.finish(lease))
+            for lease in [*self.core.state.leases]:
+                if lease in self.assigned:
+                    self.take(self.core.finish(self.assigned[lease]))
+            self.take(self.core.tick(0.25))
         assert not self.open, "every accepted operation is completed"
         state = self.core.state
         assert not (state.waiting or state.leases or state.flights or state.orphans)
@@ -369,7 +469,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
 TestScheduler = SchedulerMachine.TestCase
 TestScheduler.settings = settings(
-    max_examples=60,
+    max_examples=EXAMPLES,
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -1,0 +1,55 @@
+"""Whether a worker can be trusted to work, and to work right.
+
+Knows nothing of workers or leases. A worker that keeps failing is shut off for seconds, then probed
+with one action at a time (a circuit breaker); one whose results differ from those of others is
+quarantined and gets tests only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Health:
+    """What happened to a worker lately that speaks for or against it."""
+
+    strikes: int = 0
+    """Failures of its own in a row."""
+    trips: int = 0
+    """How often in a row it was shut off."""
+    shut_until: float | None = None
+    probing: bool = False
+    """It gets one action at a time until one succeeds."""
+    quarantined: bool = False
+    test_at: float = 0.0
+    tests_passed: int = 0
+    tests_failed: int = 0
+
+    def takes_work(self, used: int) -> bool:
+        """Tell whether a worker that holds so many leases may get one more."""
+        return self.shut_until is None and not (self.probing and used)
+
+    def succeed(self) -> bool:
+        """Note that it did what it was to do; True when that ends a probe."""
+        ended, self.probing = self.probing, False
+        self.strikes = self.trips = 0
+        return ended
+
+    def fail(self, now: float, strikes: int, pause: float, most: float) -> bool:
+        """Note a failure of its own; True when that shuts it off."""
+        self.strikes += 1
+        if self.shut_until is not None or not (self.probing or self.strikes >= strikes):
+            return False
+        self.shut_until = now + min(most, pause * 2.0**self.trips)
+        self.trips += 1
+        self.probing = False
+        return True
+
+    def end_pause(self, now: float) -> bool:
+        """Let it be probed when it was shut off long enough; True when that begins now."""
+        if self.shut_until is None or now < self.shut_until:
+            return False
+        self.shut_until = None
+        self.probing = True
+        return True

@@ -1,0 +1,64 @@
+"""Second runs of what takes too long: in a build's tail one slow machine holds everybody up.
+
+Knows nothing of where the first run is slow. Second runs take slots that nobody else wants; what
+they won and what they cost is counted.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+from cyxmake_coordinator.core.dispatch import free_worker
+from cyxmake_coordinator.core.leases import assign_hedge, revoke
+from cyxmake_coordinator.core.state import Lease
+from cyxmake_coordinator.core.turn import Turn
+
+_LOOKED_AT: Final = 256
+"""Leases that are looked at in a turn, those that run longest."""
+
+
+def hedge(turn: Turn) -> None:
+    """Begin what runs much longer than it should once more, where slots are idle."""
+    state, settings = turn.state, turn.settings
+    if state.waiting or not state.started:
+        return
+    slots = sum(worker.slots for worker in state.workers.values())
+    most = max(1, int(slots * settings.hedge_share))
+    for lease in list(islice(state.started.values(), _LOOKED_AT)):
+        if len(state.hedges) >= most:
+            return
+        if _is_slow(turn, lease):
+            name = free_worker(turn, lease.execution, {lease.worker})
+            if name is not None:
+                assign_hedge(turn, lease.execution, state.workers[name])
+
+
+def settle(turn: Turn, lease: Lease) -> None:
+    """Stop the other run of an execution: this one has ended with a verdict."""
+    state, execution = turn.state, lease.execution
+    first, second = execution.lease, execution.hedge
+    if first is None or second is None:
+        return
+    loser = second
+    if lease is second:
+        execution.lease, execution.hedge = second, first
+        del state.hedges[second.id]
+        loser = state.hedges[first.id] = first
+        state.totals.hedges_won += 1
+    elif second.started_at is not None:
+        state.totals.hedge_regret += turn.now - second.started_at
+    revoke(turn, loser)
+
+
+def _is_slow(turn: Turn, lease: Lease) -> bool:
+    execution = lease.execution
+    if (
+        execution.hedge is not None
+        or execution.audit is not None
+        or execution.lease is not lease
+        or lease.started_at is None
+    ):
+        return False
+    usual = turn.settings.hedge_factor * turn.state.learned.slow(execution.kin)
+    return turn.now - lease.started_at > max(turn.settings.hedge_least, usual)

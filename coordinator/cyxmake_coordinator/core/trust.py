@@ -1,0 +1,63 @@
+"""What a worker's answers say of the worker: how fast it is, and whether it works.
+
+Knows nothing of what becomes of its actions.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cyxmake_common.outcome import Cause, Outcome, OutcomeKind
+from cyxmake_coordinator.core.registry import refresh
+from cyxmake_coordinator.core.state import Lease, Worker
+from cyxmake_coordinator.core.turn import Turn
+
+_FADE: Final = 0.95
+"""How much an action counts when the next one has ended."""
+_PRIOR: Final = 4.0
+"""A new worker's speed is 1 as surely as if so many average actions had shown it."""
+
+
+def measure(turn: Turn, lease: Lease, worker: Worker, memory: int) -> None:
+    """Learn from a run that ended with a verdict what the action and the worker are like."""
+    if lease.started_at is None:
+        return
+    learned, kin = turn.state.learned, lease.execution.kin
+    seconds = turn.now - lease.started_at
+    expected, taken = (_FADE * part for part in worker.pace)
+    worker.pace = expected, taken = expected + learned.expected(kin), taken + seconds
+    # Of sums, not of single actions: one that was twice as long as expected says little.
+    prior = _PRIOR * learned.mean
+    worker.speed = (expected + prior) / (taken + prior) if taken + prior else 1.0
+    learned.learn(kin, seconds, memory)
+
+
+def weigh(turn: Turn, worker: Worker, outcome: Outcome) -> None:
+    """Count an outcome for or against the worker it came from."""
+    good = outcome.kind in (OutcomeKind.TOOL, OutcomeKind.RESOURCE)
+    worker.completed += good
+    worker.failed += not good
+    own = outcome.kind in (OutcomeKind.INFRASTRUCTURE, OutcomeKind.AMBIGUOUS)
+    if outcome.cause is Cause.DISK or (own and outcome.cause is not Cause.MISSING_INPUT):
+        blame(turn, worker)
+    elif outcome.kind is OutcomeKind.TOOL and worker.health.succeed():
+        worker.history.note(turn.now, "works again")
+
+
+def blame(turn: Turn, worker: Worker) -> None:
+    """Count a failure that is the worker's own; after some in a row it is shut off for a while."""
+    settings = turn.settings
+    if worker.health.fail(
+        turn.now, settings.breaker_strikes, settings.breaker_pause, settings.breaker_pause_most
+    ):
+        turn.state.totals.tripped += 1
+        worker.history.note(turn.now, "shut off: it keeps failing")
+        refresh(turn, worker)
+
+
+def probe(turn: Turn) -> None:
+    """Let workers that were shut off for long enough show whether they work again."""
+    for worker in turn.state.workers.values():
+        if worker.health.end_pause(turn.now):
+            worker.history.note(turn.now, "gets one action as a probe")
+            refresh(turn, worker)
