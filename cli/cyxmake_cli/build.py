@@ -159,7 +159,8 @@ def _run(graph: BuildGraph, project: Project, request: BuildRequest, start: floa
     async def main() -> None:
         async with BuildSession(
             directory=str(project.build),
-            root=shared_root(project, request.settings),
+            root=shared_root(project),
+            source=str(project.source),
             note=progress.note,
             settings=request.settings,
         ) as session:
@@ -191,10 +192,8 @@ def _run(graph: BuildGraph, project: Project, request: BuildRequest, start: floa
     return status
 
 
-def shared_root(project: Project, settings: Settings) -> str:
+def shared_root(project: Project) -> str:
     """Return the directory whose name results of a project do not depend on, where they can."""
-    if not settings.cache.remap_paths:
-        return str(project.source)
     from cyxmake_cli.strategies.path_map import root_of
 
     return root_of(str(project.source), str(project.build))
@@ -211,7 +210,7 @@ def _run_make(project: Project, request: BuildRequest, start: float) -> ExitStat
     made = make(
         MakeRun(
             directory=project.build,
-            root=Path(shared_root(project, request.settings)),
+            root=Path(shared_root(project)),
             targets=request.targets,
             settings=request.settings,
             quiet=request.quiet,

@@ -38,7 +38,7 @@ CONFIGURATIONS = {
     "g": Configuration(("-g",), holds_paths=True),
     "O0": Configuration(("-O0",)),
     "sanitizers": Configuration(("-fsanitize=address,undefined",)),
-    "coverage": Configuration(("--coverage",), holds_paths=True),
+    "coverage": Configuration(("--coverage", "-frandom-seed=1"), holds_paths=True),
     "split": Configuration(("-g", "-gsplit-dwarf"), holds_paths=True),
 }
 """`split` leaves `.dwo` files; every project is built in every configuration."""
@@ -136,7 +136,7 @@ CORPORA = {
     "redis": Corpus(
         "redis",
         System.MAKE,
-        options=("MALLOC=libc", "OPTIMIZATION=-O1", "DEBUG="),
+        options=("MALLOC=libc", "OPTIMIZATION=-O1", "DEBUG=", "DEBUG_FLAGS="),
         flag_variables=("REDIS_CFLAGS", "REDIS_LDFLAGS"),
         tests=(
             ("./runtest", "--clients", "2", "--single", "unit/type/string", "--single",

@@ -103,14 +103,19 @@ class Cell:
         found += [f"unequal: {name}" for name in self.unequal]
         if self.first is not None:
             found += [f"local: {text} ({n})" for text, n in self.first.kept.items()]
-        if self.again is not None and self.again.hit_rate < 100:
+        if self.again is not None and self._misses(self.again):
             found.append(f"second build: {self.again.hit_rate:.1f} % hits")
         shares = not CONFIGURATIONS[self.configuration].holds_paths
-        if shares and self.elsewhere is not None and self.elsewhere.hit_rate < 100:
+        if shares and self.elsewhere is not None and self._misses(self.elsewhere):
             found.append(f"second checkout: {self.elsewhere.hit_rate:.1f} % hits")
         if self.tests.startswith("failed"):
             found.append(f"tests {self.tests}")
         return found
+
+    def _misses(self, found: Figures) -> int:
+        """Return how many compiles missed, besides those of objects that always change."""
+        objects = sum(name.endswith(".o") for name in self.changing)
+        return max(0, found.compiles - found.hits - objects)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""

@@ -32,10 +32,13 @@ class UnitRecord:
 
 
 class History:
-    """The records of one project that stands at `root`: the last build's, and this one's."""
+    """The records of the project at `source`: the last build's, and this one's.
 
-    def __init__(self, directory: Path, root: str) -> None:
-        self._path = directory / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:24]}.history"
+    Files below `root` are named as what they are there: it may hold other projects too.
+    """
+
+    def __init__(self, directory: Path, root: str, source: str) -> None:
+        self._path = directory / f"{hashlib.sha256(os.fsencode(source)).hexdigest()[:24]}.history"
         self._root = root
         self._before: tuple[dict[str, str], dict[str, UnitRecord]] | None = None
         self._files: dict[str, str] = {}

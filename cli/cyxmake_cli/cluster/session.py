@@ -39,13 +39,17 @@ _MOST_JOBS: Final = 1_000
 
 
 class BuildSession:
-    """An async context manager around one build in `directory` of the project at `root`."""
+    """An async context manager around one build in `directory` of the project at `source`.
+
+    `root` holds both.
+    """
 
     def __init__(
         self,
         *,
         directory: str,
         root: str,
+        source: str,
         note: Callable[[str], None],
         settings: Settings,
     ) -> None:
@@ -59,7 +63,7 @@ class BuildSession:
         self._toolchains = Toolchains(self._cache_dir)
         closures = IncludeClosure(RealFileSystem())
         self._inputs = InputRoots(closures, self._digests, self._toolchains)
-        self._history = History(self._cache_dir / "history", root)
+        self._history = History(self._cache_dir / "history", root, source)
         self._absences = Absences()
         self._joined: Joined | None = None
         self._connecting: asyncio.Task[None] | None = None

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cyxmake_common.errors import UsageError
+
+if TYPE_CHECKING:
+    from cyxmake_cli.analysis.detectors import Project
 
 
 @click.command("explain", epilog="Example: cyxmake explain miss src/main.c.o")
@@ -27,7 +31,6 @@ def command(question: str, path: str, directory: Path, build_dir: Path | None) -
     PATH is an output, or a part of its name; `miss` and `placement` speak of the last build.
     """
     from cyxmake_cli.analysis.detectors import detect
-    from cyxmake_cli.build import shared_root
     from cyxmake_cli.settings import load
 
     flags = {"build.directory": None if build_dir is None else str(build_dir)}
@@ -37,7 +40,7 @@ def command(question: str, path: str, directory: Path, build_dir: Path | None) -
     if question == "rebuild":
         _rebuild(project.build, path)
     else:
-        _last_build(shared_root(project, settings), path, placement=question == "placement")
+        _last_build(project, path, placement=question == "placement")
 
 
 def _rebuild(build: Path, path: str) -> None:
@@ -55,11 +58,13 @@ def _rebuild(build: Path, path: str) -> None:
             click.echo(f"  {reason}")
 
 
-def _last_build(root: str, path: str, *, placement: bool) -> None:
+def _last_build(project: Project, path: str, *, placement: bool) -> None:
     from cyxmake_cli import config
+    from cyxmake_cli.build import shared_root
     from cyxmake_cli.cluster.history import History
 
-    units = History(config.cache_directory() / "history", root).units()
+    root = shared_root(project)
+    units = History(config.cache_directory() / "history", root, str(project.source)).units()
     named = os.path.abspath(path)  # noqa: PTH100 - symlinks stay as they are spelled
     tail = named[len(root) :] if named.startswith(root + "/") else path
     found = {name: record for name, record in units.items() if path in name or tail in name}
