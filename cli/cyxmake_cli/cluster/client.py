@@ -26,6 +26,7 @@ from cyxmake_common.protocol.messages import (
     ActionCacheGet,
     CacheEntry,
     Channel,
+    EntryTimes,
     Error,
     FindMissing,
     Goodbye,
@@ -149,6 +150,15 @@ class ClusterClient:
     async def entries(self, key: Digest) -> tuple[CacheEntry, ...]:
         """Return the action cache's entries under a reduced key, newest first."""
         return await self._entries.get(key)
+
+    async def entries_with_times(self, key: Digest) -> tuple[tuple[CacheEntry, EntryTimes], ...]:
+        """Return the same with their times, for a person who asks."""
+        answer = await self._control.request(ActionCacheGet(keys=(key,), times=True))
+        if not isinstance(answer, ActionCacheEntries):
+            raise ProtocolError(f"{answer.type} is no answer to action_cache_get")
+        # An older coordinator sends none.
+        unknown = (EntryTimes(stored=0, used=0),) * (len(answer.entries) - len(answer.times))
+        return tuple(zip(answer.entries, (*answer.times, *unknown), strict=True))
 
     async def missing(self, digests: Sequence[Digest]) -> frozenset[Digest]:
         """Return which blobs the cluster lacks."""

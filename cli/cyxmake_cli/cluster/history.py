@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,16 @@ import msgpack
 
 from cyxmake_common.cache.key import KeyInputs, tokenise
 
-_FORMAT: Final = 1
+NOT_BUILT_BEFORE: Final = "it was not built here before"
+
+_FORMAT: Final = 2
+
+_WORDS: Final = {
+    "toolchain": "compiler",
+    "platform": "what a worker must offer",
+    "format": "the key's format",
+}
+"""What people call the fields of a key; other fields go by their names."""
 
 
 @dataclass(slots=True)
@@ -40,12 +49,18 @@ class History:
     def __init__(self, directory: Path, root: str, source: str) -> None:
         self._path = directory / f"{hashlib.sha256(os.fsencode(source)).hexdigest()[:24]}.history"
         self._root = root
-        self._before: tuple[dict[str, str], dict[str, UnitRecord]] | None = None
+        self._before: _Kept | None = None
         self._files: dict[str, str] = {}
         self._units: dict[str, UnitRecord] = {}
+        self._toolchains: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"<History {self._path.name} {len(self._units)} units>"
+
+    @property
+    def root(self) -> str:
+        """Return where the project stands."""
+        return self._root
 
     def name(self, output: str) -> str:
         """Return the name of a unit: its output's path, the project's root as a token."""
@@ -58,6 +73,10 @@ class History:
         record = UnitRecord(inputs.preimage().decode())
         self._units[self.name(output)] = record
         return record
+
+    def named(self, toolchain: str, name: str) -> None:
+        """Note what a person calls a toolchain."""
+        self._toolchains[toolchain] = name
 
     def note(self, output: str, place: str, worker: str, reason: str) -> None:
         """Note where an edge ran at last, and why it was not on the cluster."""
@@ -74,8 +93,9 @@ class History:
         """Say how a unit's key differs from the last build's."""
         record = self.units().get(self.name(output))
         if record is None or record.preimage == "{}":
-            return ["it was not built here before"]
-        return differences(json.loads(record.preimage), json.loads(inputs.preimage()))
+            return [NOT_BUILT_BEFORE]
+        names = {**self.toolchains(), **self._toolchains}
+        return differences(json.loads(record.preimage), json.loads(inputs.preimage()), names)
 
     def changed_files(self, files: Iterable[tuple[str, str]]) -> list[str]:
         """Say which of the files had another digest in the last build."""
@@ -94,6 +114,8 @@ class History:
         packed = msgpack.packb(
             {
                 "format": _FORMAT,
+                "root": self._root,
+                "toolchains": {**self.toolchains(), **self._toolchains},
                 "files": {**self.files(), **self._files},
                 "units": {
                     name: (r.preimage, r.place, r.worker, r.why) for name, r in units.items()
@@ -113,32 +135,56 @@ class History:
 
     def units(self) -> dict[str, UnitRecord]:
         """Return the kept records by unit name; empty when there are none."""
-        return self._load()[1]
+        return self._load().units
 
     def files(self) -> dict[str, str]:
         """Return the kept digests by path token."""
-        return self._load()[0]
+        return self._load().files
 
-    def _load(self) -> tuple[dict[str, str], dict[str, UnitRecord]]:
+    def toolchains(self) -> dict[str, str]:
+        """Return what people call the toolchains, by id."""
+        return self._load().toolchains
+
+    def others(self) -> Iterator[History]:
+        """Return the histories of this user's other projects and checkouts."""
+        for path in sorted(self._path.parent.glob("*.history")):
+            kept = _read(path)
+            if path != self._path and kept.root:
+                other = History(path.parent, kept.root, kept.root)
+                other._before = kept
+                yield other
+
+    def _load(self) -> _Kept:
         if self._before is None:
-            self._before = self._read()
+            self._before = _read(self._path)
         return self._before
 
-    def _read(self) -> tuple[dict[str, str], dict[str, UnitRecord]]:
-        try:
-            data = self._path.read_bytes()
-            raw = msgpack.unpackb(data, unicode_errors="surrogateescape")
-            if raw["format"] != _FORMAT:
-                return {}, {}
-            return raw["files"], {
-                name: UnitRecord(*fields) for name, fields in raw["units"].items()
-            }
-        except (OSError, ValueError, KeyError, TypeError, msgpack.UnpackException):
-            return {}, {}
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A history as it is in its file."""
+
+    root: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    units: dict[str, UnitRecord] = field(default_factory=dict)
+    toolchains: dict[str, str] = field(default_factory=dict)
 
 
-def differences(before: dict[str, object], now: dict[str, object]) -> list[str]:
-    """Say in words how two key preimages differ."""
+def _read(path: Path) -> _Kept:
+    try:
+        raw = msgpack.unpackb(path.read_bytes(), unicode_errors="surrogateescape")
+        if raw["format"] != _FORMAT:
+            return _Kept()
+        units = {name: UnitRecord(*fields) for name, fields in raw["units"].items()}
+        return _Kept(raw["root"], raw["files"], units, raw["toolchains"])
+    except (OSError, ValueError, KeyError, TypeError, msgpack.UnpackException):
+        return _Kept()
+
+
+def differences(
+    before: Mapping[str, object], now: Mapping[str, object], toolchains: Mapping[str, str]
+) -> list[str]:
+    """Say in words how two key preimages differ; `toolchains` are names by id."""
     found = []
     for name in sorted(before.keys() | now.keys()):
         old, new = before.get(name), now.get(name)
@@ -149,9 +195,16 @@ def differences(before: dict[str, object], now: dict[str, object]) -> list[str]:
             added = [_text(item) for item in new if item not in old]
             parts = [f"without {' '.join(gone)}"] if gone else []
             parts += [f"with {' '.join(added)}"] if added else []
-            found.append(f"{name}: now {' and '.join(parts) or 'in another order'}")
+            found.append(
+                f"{_WORDS.get(name, name)}: now {' and '.join(parts) or 'in another order'}"
+            )
         else:
-            found.append(f"{name} changed: {_short(old)} then, {_short(new)} now")
+            then, today = _short(old), _short(new)
+            if name == "toolchain":
+                then, today = (
+                    f"{toolchains.get(str(one), 'unknown')} ({_short(one)})" for one in (old, new)
+                )
+            found.append(f"{_WORDS.get(name, name)} changed: {then} then, {today} now")
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from cyxmake_cli.cluster.client import ClusterClient
 from cyxmake_cli.cluster.history import History
@@ -18,6 +19,8 @@ from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.digest import Digest
 from cyxmake_common.protocol.messages import CacheEntry
 from cyxmake_common.toolchain.normalise import normalise
+
+HOLDS_PATH: Final = "its output holds the path"
 
 
 class Absences:
@@ -79,6 +82,10 @@ class Lookup:
         inputs = self.inputs(unit)
         key = inputs.key()
         record = self._history.begin(unit.main_output, inputs) if self._history else None
+        if self._history is not None:
+            toolchain = unit.toolchain
+            name = f"{toolchain.kind.value} {toolchain.version}"
+            self._history.named(str(toolchain.id), name)
         near = self._near.entries(key)
         for entry in near:
             if self._misfit(entry) is None:
@@ -98,31 +105,42 @@ class Lookup:
         return None
 
     def _misfit(self, entry: CacheEntry) -> list[str] | None:
-        """Return None when an entry applies to today's tree, else in words what is different."""
-        if entry.root not in ("", self._root):
-            return [f"its output holds the path {entry.root}: it is for that checkout only"]
-        try:
-            tokens = unpack_paths(entry.paths)
-            absent = unpack_paths(entry.absent)
-        except ValueError as error:
-            return [str(error)]
-        lines: list[tuple[str, Digest]] = []
-        for token in tokens:
-            try:
-                lines.append((token, self._digests.digest(expand(token, self._root))))
-            except OSError:
-                return [f"{token} is gone"]
-        if Digest.of(manifest(lines)) != entry.manifest:
-            return self._changed(lines)
-        for path in absent:
-            if self._exists(expand(path, self._root)):
-                return [f"{path} is there now; the compiler looked for it and did not find it"]
-        if self._history is not None:
-            self._history.saw((token, digest.hash) for token, digest in lines)
-        return None
+        return misfit(entry, self._root, self._digests, self._exists, self._history)
 
-    def _changed(self, lines: Iterable[tuple[str, Digest]]) -> list[str]:
-        if self._history is None:
-            return []
-        named = self._history.changed_files((token, digest.hash) for token, digest in lines)
-        return named or ["a file it reads is not the one that the stored result was made of"]
+
+def misfit(
+    entry: CacheEntry,
+    root: str,
+    digests: FileDigests,
+    exists: Callable[[str], bool],
+    history: History | None,
+) -> list[str] | None:
+    """Return None when an entry applies to today's tree, else in words what is different."""
+    if entry.root not in ("", root):
+        return [f"{HOLDS_PATH} {entry.root}: it is for that checkout only"]
+    try:
+        tokens = unpack_paths(entry.paths)
+        absent = unpack_paths(entry.absent)
+    except ValueError as error:
+        return [str(error)]
+    lines: list[tuple[str, Digest]] = []
+    for token in tokens:
+        try:
+            lines.append((token, digests.digest(expand(token, root))))
+        except OSError:
+            return [f"{token} is gone; the stored result was made with it"]
+    if Digest.of(manifest(lines)) != entry.manifest:
+        return _changed(lines, history)
+    for path in absent:
+        if exists(expand(path, root)):
+            return [f"{path} is there now; the compiler looked for it and did not find it"]
+    if history is not None:
+        history.saw((token, digest.hash) for token, digest in lines)
+    return None
+
+
+def _changed(lines: Iterable[tuple[str, Digest]], history: History | None) -> list[str]:
+    if history is None:
+        return []
+    named = history.changed_files((token, digest.hash) for token, digest in lines)
+    return named or ["a file it reads is not the one that the stored result was made of"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import click
 
 from cyxmake_cli import config
+from cyxmake_cli.commands import cache_show
 from cyxmake_common.errors import ConfigError, ExitStatus
 
 _PARTS = {
@@ -28,19 +30,30 @@ def command() -> None:
     """
 
 
-@command.command("stats")
-def stats() -> None:
-    """Show the size of each part of the cache."""
+command.add_command(cache_show.command)
+
+
+@command.command("stats", epilog="Example: cyxmake cache stats --json")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def stats(as_json: bool) -> None:
+    """Show the size of each part of the cache on this machine."""
     base = config.cache_directory()
+    parts = {part: _measure(base / part) for part in _PARTS}
+    if as_json:
+        found = {part: {"files": files, "bytes": size} for part, (files, size) in parts.items()}
+        click.echo(json.dumps({"directory": str(base), "parts": found}, indent=2))
+        return
     click.echo(f"{base}")
-    for part, what in _PARTS.items():
-        files, size = _measure(base / part)
-        click.echo(f"  {size / 1e6:10.1f} MB in {files:6} files: {what} ({part})")
+    for part, (files, size) in parts.items():
+        click.echo(f"  {size / 1e6:10.1f} MB in {files:6} files: {_PARTS[part]} ({part})")
 
 
-@command.command("verify")
+@command.command("verify", epilog="Example: cyxmake cache verify")
 def verify() -> ExitStatus:
-    """Check every blob of the embedded cluster; damaged ones are removed, and made anew later."""
+    """Check every blob of the embedded cluster; damaged ones are removed, and made anew later.
+
+    Exits with 3 while a build uses the embedded cluster.
+    """
     import subprocess
     import sys
 
@@ -52,7 +65,7 @@ def verify() -> ExitStatus:
     return ExitStatus(subprocess.run(argv, check=False).returncode)
 
 
-@command.command("clear")
+@command.command("clear", epilog="Example: cyxmake cache clear --yes")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def clear(yes: bool) -> None:
     """Remove everything that builds keep on this machine; the next build starts cold."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,7 @@ from cyxmake_common.errors import UsageError
 
 if TYPE_CHECKING:
     from cyxmake_cli.analysis.detectors import Project
+    from cyxmake_cli.cluster.history import History
 
 
 @click.command("explain", epilog="Example: cyxmake explain miss src/main.c.o")
@@ -61,10 +63,12 @@ def _rebuild(build: Path, path: str) -> None:
 def _last_build(project: Project, path: str, *, placement: bool) -> None:
     from cyxmake_cli import config
     from cyxmake_cli.build import shared_root
-    from cyxmake_cli.cluster.history import History
+    from cyxmake_cli.cluster.history import NOT_BUILT_BEFORE, History
+    from cyxmake_cli.cluster.lookup import HOLDS_PATH
 
     root = shared_root(project)
-    units = History(config.cache_directory() / "history", root, str(project.source)).units()
+    history = History(config.cache_directory() / "history", root, str(project.source))
+    units = history.units()
     named = os.path.abspath(path)  # noqa: PTH100 - symlinks stay as they are spelled
     tail = named[len(root) :] if named.startswith(root + "/") else path
     found = {name: record for name, record in units.items() if path in name or tail in name}
@@ -81,4 +85,22 @@ def _last_build(project: Project, path: str, *, placement: bool) -> None:
         if record.place == "cache":
             click.echo("  its inputs were those of a stored result")
         for reason in record.why:
-            click.echo(f"  {reason}")
+            click.echo(f"  {reason.replace('{root}/', '')}")
+            if reason.startswith(HOLDS_PATH):
+                click.echo("  debug information does: with `cache.remap_paths` checkouts share it")
+        if not placement and record.why == [NOT_BUILT_BEFORE]:
+            _nearest(history, name, json.loads(record.preimage))
+
+
+def _nearest(history: History, name: str, fields: dict[str, Any]) -> None:
+    """Say where else this user has built the same unit, and why that was no hit."""
+    from cyxmake_cli.cluster.stored import nearest
+
+    found = nearest(history, name, fields)
+    if found is None:
+        return
+    root, reasons = found
+    if not reasons:
+        click.echo(f"  the key is that of {root}, whose result is no longer stored")
+    for reason in reasons:
+        click.echo(f"  against {root}: {reason.replace('{root}/', '')}")

@@ -6,11 +6,11 @@ is run again, which is a miss and never an error.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from cyxmake_common.action import ActionResult
-from cyxmake_common.cache.store import ActionCache
+from cyxmake_common.cache.store import ActionCache, Identity, Times
 from cyxmake_common.cas.store import BlobStore
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import ProtocolError
@@ -45,6 +45,12 @@ class CompleteActionCache:
             (good if whole else bad).append(entry)
         await self._forget(namespace, bad)
         return tuple(good)
+
+    async def times(
+        self, namespace: Namespace, keys: Collection[Digest]
+    ) -> Mapping[Identity, Times]:
+        """Return when entries were stored and last used, complete or not."""
+        return await self._inner.times(namespace, keys)
 
     async def put(self, namespace: Namespace, entry: CacheEntry) -> None:
         """Keep an entry; the caller has seen that its blobs are there."""

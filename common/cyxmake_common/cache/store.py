@@ -8,7 +8,7 @@ returned only after its commit, and a thousand of them still cost a few commits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -40,17 +40,21 @@ CREATE TABLE IF NOT EXISTS entries (
     root TEXT NOT NULL,
     entry BLOB NOT NULL,
     size INTEGER NOT NULL,
-    last_used REAL NOT NULL
+    last_used REAL NOT NULL,
+    stored REAL NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX IF NOT EXISTS entries_key ON entries (namespace, key, manifest, root);
 CREATE INDEX IF NOT EXISTS entries_age ON entries (last_used);
 """
 
+_ADD_STORED: Final = "ALTER TABLE entries ADD COLUMN stored REAL NOT NULL DEFAULT 0"
+
 _PUT: Final = """
-INSERT INTO entries (namespace, key, manifest, root, entry, size, last_used)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO entries (namespace, key, manifest, root, entry, size, last_used, stored)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
 ON CONFLICT (namespace, key, manifest, root)
-DO UPDATE SET entry = excluded.entry, size = excluded.size, last_used = excluded.last_used
+DO UPDATE SET entry = excluded.entry, size = excluded.size, last_used = excluded.last_used,
+    stored = excluded.stored
 """
 
 _TRIM_KEY: Final = """
@@ -64,11 +68,29 @@ DELETE FROM entries WHERE id IN (SELECT id FROM entries ORDER BY last_used, id L
 """
 
 
+Identity = tuple[Digest, Digest, str]
+"""What tells entries of one namespace apart: key, manifest, root."""
+
+Times = tuple[float, float]
+"""When an entry was stored, and when it was last used."""
+
+
+def identity_of(entry: CacheEntry) -> Identity:
+    """Return what tells an entry from the others of its namespace."""
+    return entry.key, entry.manifest, entry.root
+
+
 class ActionCache(Protocol):
     """Entries by namespace and key; one namespace never sees another's."""
 
     async def get(self, namespace: Namespace, keys: Collection[Digest]) -> tuple[CacheEntry, ...]:
         """Return all entries under the keys, the most recently used first."""
+        ...
+
+    async def times(
+        self, namespace: Namespace, keys: Collection[Digest]
+    ) -> Mapping[Identity, Times]:
+        """Return when the entries under the keys were stored and last used; that is no use."""
         ...
 
     async def put(self, namespace: Namespace, entry: CacheEntry) -> None:
@@ -150,6 +172,9 @@ class SqliteActionCache:
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=5000;"
             )
             await database.executescript(_SCHEMA)
+            columns = await database.execute_fetchall("PRAGMA table_info(entries)")
+            if "stored" not in (column[1] for column in columns):
+                await database.execute(_ADD_STORED)  # an earlier version made the file
             ((count,),) = await database.execute_fetchall("SELECT COUNT(*) FROM entries")
         except BaseException:
             await database.close()
@@ -174,6 +199,24 @@ class SqliteActionCache:
         reads.keys.setdefault(namespace, set()).update(wanted)
         found = await asyncio.shield(reads.done)
         return tuple(entry for key in wanted for entry in found.get((namespace, key), ()))
+
+    async def times(
+        self, namespace: Namespace, keys: Collection[Digest]
+    ) -> Mapping[Identity, Times]:
+        """Return when the entries under the keys were stored and last used; that is no use."""
+        found: dict[Identity, Times] = {}
+        async with self._lock:
+            for some in _chunks([str(key) for key in keys], _KEYS_PER_SELECT):
+                marks = ",".join("?" * len(some))
+                rows = await self._database.execute_fetchall(
+                    "SELECT id, key, manifest, root, stored, last_used"  # noqa: S608 - marks only
+                    f" FROM entries WHERE namespace = ? AND key IN ({marks})",
+                    (namespace, *some),
+                )
+                for id_, key, manifest, root, stored, used in rows:
+                    identity = (Digest.parse(key), Digest.parse(manifest), root)
+                    found[identity] = (stored, self._touched.get(id_, used))
+        return found
 
     async def put(self, namespace: Namespace, entry: CacheEntry) -> None:
         """Keep an entry; when this returns, a crash of the process does not lose it."""

@@ -470,19 +470,35 @@ class Missing(Message):
 
 
 class ActionCacheGet(Message):
-    """Asks for the entries under reduced keys (action digests, for actions without one)."""
+    """Asks for the entries under reduced keys (action digests, for actions without one).
+
+    `times` asks for their times as well.
+    """
 
     type = "action_cache_get"
     senders = _CLIENTS
     keys: Digests
+    times: bool = False
+
+
+class EntryTimes(BaseModel):
+    """When an entry was stored and last used before this question, in seconds since the epoch."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    stored: Amount
+    used: Amount
 
 
 class ActionCacheEntries(Message):
-    """Answer to ACTION_CACHE_GET: all entries, newest first; results are complete."""
+    """Answer to ACTION_CACHE_GET: all entries, newest first; results are complete.
+
+    `times`, where it was asked for, has one element for each entry.
+    """
 
     type = "action_cache_entries"
     senders = FROM_COORDINATOR
     entries: Annotated[tuple[CacheEntry, ...], Field(max_length=MAX_DIGESTS)]
+    times: Annotated[tuple[EntryTimes, ...], Field(max_length=MAX_DIGESTS)] = ()
 
 
 class Artifact(BaseModel):

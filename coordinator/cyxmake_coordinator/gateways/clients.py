@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from cyxmake_common.action import ActionResult
-from cyxmake_common.cache.store import ActionCache
+from cyxmake_common.cache.store import ActionCache, identity_of
 from cyxmake_common.errors import CyxError
 from cyxmake_common.ids import Namespace, WorkerId
 from cyxmake_common.net.connection import Connection
@@ -29,6 +29,7 @@ from cyxmake_common.protocol.messages import (
     CacheEntry,
     Done,
     Drain,
+    EntryTimes,
     Error,
     FindMissing,
     Goodbye,
@@ -207,9 +208,18 @@ class ClientPeer:
     # ── questions ───────────────────────────────────────────────────────────────────────────────
 
     async def _entries(self, question: ActionCacheGet) -> ActionCacheEntries:
+        # Before they are looked up, which counts as a use.
+        known = await self._cache.times(self._namespace, question.keys) if question.times else {}
         entries = await self._cache.get(self._namespace, question.keys)
         limit = int(self._connection.welcome.limits.message_bytes * _ENTRIES_SHARE)
-        return ActionCacheEntries(entries=_fitting(entries, limit))
+        entries = _fitting(entries, limit)
+        if not question.times:
+            return ActionCacheEntries(entries=entries)
+        times = (known.get(identity_of(entry), (0.0, 0.0)) for entry in entries)
+        return ActionCacheEntries(
+            entries=entries,
+            times=tuple(EntryTimes(stored=stored, used=used) for stored, used in times),
+        )
 
     async def _artifacts(self, question: ArtifactsGet) -> Artifacts:
         entries = await self._cache.get(self._namespace, (question.action,))

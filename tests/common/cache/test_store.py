@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from cyxmake_common.action import ActionResult, OutputFile
 from cyxmake_common.cache.complete import CompleteActionCache
-from cyxmake_common.cache.store import MAX_PER_KEY, SqliteActionCache, result_entry
+from cyxmake_common.cache.store import MAX_PER_KEY, SqliteActionCache, identity_of, result_entry
 from cyxmake_common.cas.memory import MemoryStore
 from cyxmake_common.cas.store import write_all
 from cyxmake_common.digest import EMPTY, Digest
@@ -60,6 +62,31 @@ async def test_entries_are_found_by_namespace_and_key(cache: SqliteActionCache) 
     assert await cache.get(THERE, (name("k"),)) == ()
     assert await cache.get(HERE, (name("other"),)) == ()
     assert await cache.get(HERE, ()) == ()
+
+
+async def test_times_tell_of_storing_and_of_the_last_use(cache: SqliteActionCache) -> None:
+    """To ask for them is no use; another namespace has none."""
+    await cache.put(HERE, entry("k"))
+    assert await cache.times(HERE, (name("k"),)) == {identity_of(entry("k")): (1.0, 1.0)}
+    await cache.get(HERE, (name("k"),))
+    for _ in range(2):
+        assert await cache.times(HERE, (name("k"),)) == {identity_of(entry("k")): (1.0, 2.0)}
+    assert await cache.times(THERE, (name("k"),)) == {}
+
+
+async def test_a_file_of_a_version_without_times_is_still_good(tmp_path: Path) -> None:
+    """Its entries stay; when they were stored nobody knows."""
+    path = tmp_path / "cache.db"
+    made = await SqliteActionCache.open(path, 100, Ticking())
+    await made.put(HERE, entry("k"))
+    await made.close()
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.execute("ALTER TABLE entries DROP COLUMN stored")
+    made = await SqliteActionCache.open(path, 100, Ticking())
+    assert await made.times(HERE, (name("k"),)) == {identity_of(entry("k")): (0.0, 1.0)}
+    assert await made.get(HERE, (name("k"),)) == (entry("k"),)
+    await made.put(HERE, entry("other"))
+    await made.close()
 
 
 async def test_the_order_of_keys_and_of_use(cache: SqliteActionCache) -> None:
