@@ -107,6 +107,12 @@ class ConnectionLost(CyxError):
     retryable = True
 
 
+class TransfersFull(ConnectionLost):
+    """Too many transfers at once; the caller comes back."""
+
+    code = "busy"
+
+
 class BlobMissing(CyxError):
     """A blob is not in the store."""
 

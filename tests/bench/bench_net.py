@@ -23,7 +23,8 @@ import structlog
 from cyxmake_common.cas.memory import MemoryStore
 from cyxmake_common.digest import Digest
 from cyxmake_common.net import tls
-from cyxmake_common.net.blobs import BlobClient, serve_bulk
+from cyxmake_common.net.blob_server import serve_bulk
+from cyxmake_common.net.blobs import BlobClient
 from cyxmake_common.net.token import JoinToken
 from cyxmake_common.net.wss import Connection, Introduction, Server, Service, connect
 from cyxmake_common.protocol.messages import Channel, Hello, Peer, Status, StatusGet, Welcome

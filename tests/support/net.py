@@ -20,7 +20,8 @@ from cyxmake_common.cas.memory import MemoryStore
 from cyxmake_common.cas.store import BlobStore
 from cyxmake_common.errors import Denied
 from cyxmake_common.net import tls
-from cyxmake_common.net.blobs import BlobClient, serve_bulk
+from cyxmake_common.net.blob_server import serve_bulk
+from cyxmake_common.net.blobs import BlobClient
 from cyxmake_common.net.token import JoinToken
 from cyxmake_common.net.wss import Connection, HttpAnswer, Introduction, Server, Service, connect
 from cyxmake_common.protocol.codec import SUBPROTOCOLS, Envelope, decode, encode

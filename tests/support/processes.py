@@ -33,6 +33,7 @@ def environment(**more: str) -> dict[str, str]:
     env = {k: v for k, v in os.environ.items() if not k.startswith("CYXMAKE_")}
     env["PYTHONPATH"] = os.pathsep.join(str(REPOSITORY / root) for root in ROOTS)
     env["PYTHONWARNINGS"] = "default"
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would compile us again
     return env | more
 
 

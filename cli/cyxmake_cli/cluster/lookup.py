@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Final
 
 from cyxmake_cli.cluster.client import ClusterClient
 from cyxmake_cli.cluster.history import History
 from cyxmake_cli.cluster.near import Near
 from cyxmake_cli.strategies.compile_units import CompileUnit
-from cyxmake_common.cache.key import KeyInputs, expand, manifest, tokenise, unpack_paths
+from cyxmake_common.cache.key import KeyInputs, expand, line, tokenise, unpack_paths
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.digest import Digest
 from cyxmake_common.protocol.messages import CacheEntry
@@ -45,6 +47,15 @@ class Absences:
         self._exists.clear()
 
 
+@dataclass(slots=True)
+class _File:
+    """What a path token stands for here, and its line in a manifest."""
+
+    path: str
+    digest: Digest | None = None
+    line: bytes = b""
+
+
 class Lookup:
     """The cache as one build of the project at `root` sees it."""
 
@@ -64,7 +75,7 @@ class Lookup:
         self._platform = platform
         self._near = near or Near()
         self._history = history
-        self._exists = exists
+        self._tree = Tree(root, digests, exists, history)
 
     def inputs(self, unit: CompileUnit) -> KeyInputs:
         """Return what a unit's reduced key is made of; raises OSError for a lost source."""
@@ -86,15 +97,17 @@ class Lookup:
             toolchain = unit.toolchain
             name = f"{toolchain.kind.value} {toolchain.version}"
             self._history.named(str(toolchain.id), name)
+        # Files are looked at once for all units that are under way at the same time.
+        since = self._digests.moment()
         near = self._near.entries(key)
         for entry in near:
-            if self._misfit(entry) is None:
+            if self._tree.misfit(entry, since) is None:
                 return entry
         entries = await self._cluster.entries(key)
         self._near.keep_entries(key, entries)
         misfits = []
         for entry in entries:
-            misfit = self._misfit(entry)
+            misfit = self._tree.misfit(entry, since)
             if misfit is None:
                 return entry
             misfits.append(misfit)
@@ -104,43 +117,65 @@ class Lookup:
             ) or ["the cluster no longer has the result, or never had it"]
         return None
 
-    def _misfit(self, entry: CacheEntry) -> list[str] | None:
-        return misfit(entry, self._root, self._digests, self._exists, self._history)
 
+class Tree:
+    """The files of the project at `root` as they are today, to hold stored entries against."""
 
-def misfit(
-    entry: CacheEntry,
-    root: str,
-    digests: FileDigests,
-    exists: Callable[[str], bool],
-    history: History | None,
-) -> list[str] | None:
-    """Return None when an entry applies to today's tree, else in words what is different."""
-    if entry.root not in ("", root):
-        return [f"{HOLDS_PATH} {entry.root}: it is for that checkout only"]
-    try:
-        tokens = unpack_paths(entry.paths)
-        absent = unpack_paths(entry.absent)
-    except ValueError as error:
-        return [str(error)]
-    lines: list[tuple[str, Digest]] = []
-    for token in tokens:
+    def __init__(
+        self,
+        root: str,
+        digests: FileDigests,
+        exists: Callable[[str], bool] = os.path.lexists,
+        history: History | None = None,
+    ) -> None:
+        self._root = root
+        self._digests = digests
+        self._exists = exists
+        self._history = history
+        self._files: dict[str, _File] = {}
+        self._path = lru_cache(maxsize=None)(partial(expand, root=root))
+
+    def misfit(self, entry: CacheEntry, since: int | None = None) -> list[str] | None:
+        """Return None when an entry applies, else in words what is different.
+
+        Files that were looked at after the mark `since` are not looked at again.
+        """
+        if entry.root not in ("", self._root):
+            return [f"{HOLDS_PATH} {entry.root}: it is for that checkout only"]
         try:
-            lines.append((token, digests.digest(expand(token, root))))
+            tokens = sorted(unpack_paths(entry.paths))
+            absent = unpack_paths(entry.absent)
+        except ValueError as error:
+            return [str(error)]
+        lines: list[bytes] = []
+        try:
+            for token in tokens:
+                lines.append(self._line(token, since))
         except OSError:
             return [f"{token} is gone; the stored result was made with it"]
-    if Digest.of(manifest(lines)) != entry.manifest:
-        return _changed(lines, history)
-    for path in absent:
-        if exists(expand(path, root)):
-            return [f"{path} is there now; the compiler looked for it and did not find it"]
-    if history is not None:
-        history.saw((token, digest.hash) for token, digest in lines)
-    return None
+        if Digest.of(b"".join(lines)) != entry.manifest:
+            return self._changed(tokens)
+        for path in absent:
+            if self._exists(self._path(path)):
+                return [f"{path} is there now; the compiler looked for it and did not find it"]
+        return None
 
+    def _line(self, token: str, since: int | None) -> bytes:
+        """Return a file's line in today's manifest; raises OSError."""
+        file = self._files.get(token)
+        if file is None:
+            file = self._files[token] = _File(self._path(token))
+        digest = self._digests.digest(file.path, since)
+        if file.digest is not digest:
+            file.digest, file.line = digest, line(token, digest)
+            if self._history is not None:
+                self._history.saw([(token, digest.hash)])
+        return file.line
 
-def _changed(lines: Iterable[tuple[str, Digest]], history: History | None) -> list[str]:
-    if history is None:
-        return []
-    named = history.changed_files((token, digest.hash) for token, digest in lines)
-    return named or ["a file it reads is not the one that the stored result was made of"]
+    def _changed(self, tokens: Iterable[str]) -> list[str]:
+        if self._history is None:
+            return []
+        seen = [(token, file.digest.hash) for token in tokens
+                if (file := self._files[token]).digest is not None]  # fmt: skip
+        named = self._history.changed_files(seen)
+        return named or ["a file it reads is not the one that the stored result was made of"]

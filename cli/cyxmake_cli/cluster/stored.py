@@ -14,7 +14,7 @@ from typing import Any
 
 from cyxmake_cli.cluster.client import ClusterClient
 from cyxmake_cli.cluster.history import History, UnitRecord, differences
-from cyxmake_cli.cluster.lookup import misfit
+from cyxmake_cli.cluster.lookup import Tree
 from cyxmake_common.action import ActionResult
 from cyxmake_common.cache.key import expand, unpack_paths
 from cyxmake_common.cas.file_digests import FileDigests
@@ -91,7 +91,7 @@ async def entries(
 
 
 def _entry(entry: CacheEntry, times: EntryTimes, history: History, digests: FileDigests) -> Entry:
-    why = misfit(entry, history.root, digests, os.path.lexists, history)
+    why = Tree(history.root, digests, history=history).misfit(entry)
     try:
         result = ActionResult.from_bytes(entry.result)
         dependencies, absent = unpack_paths(entry.paths), unpack_paths(entry.absent)

@@ -18,8 +18,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from cyxmake_cli import config
 from cyxmake_cli.cluster.remote import CompileResult
 from cyxmake_cli.cluster.session import client_token
@@ -38,6 +36,7 @@ from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.clock import monotonic
 from cyxmake_common.errors import CyxError, ProtocolError
 from cyxmake_common.telemetry.log import configure_logging
+from cyxmake_common.telemetry.logger import get_logger
 from cyxmake_common.toolchain.local import LocalOnly
 
 _IDLE_SECONDS: Final = 300.0
@@ -48,7 +47,7 @@ _INHERITED: Final = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "LD_PRELOAD", DEPTH, BU
 _Answer = tuple[CompileResult | LocalOnly, tuple[str, ...]]
 """What came of a compile, and the options that it is to be done with if the stub has to."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Agent:

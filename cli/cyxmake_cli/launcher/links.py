@@ -12,12 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from cyxmake_cli.cluster.joined import Joined
 from cyxmake_cli.cluster.near import Near
 from cyxmake_common.errors import CyxError
 from cyxmake_common.net.token import JoinToken
+from cyxmake_common.telemetry.logger import get_logger
 from cyxmake_common.toolchain.local import LocalOnly
 
 _FIRST_PAUSE: Final = 5.0
@@ -25,7 +24,7 @@ _LONGEST_PAUSE: Final = 60.0
 _KEYS_KEPT: Final = 20_000
 _BLOB_BYTES_KEPT: Final = 96 << 20
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Link:

@@ -6,6 +6,7 @@ Knows nothing of graphs and files; takes bytes, returns canonical paths.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from cyxmake_cli.ninja.errors import DepfileError
@@ -106,7 +107,13 @@ def _sort(names: list[tuple[bytes, bool]]) -> Depfile:
 
 
 def _paths(names: dict[bytes, None]) -> list[str]:
-    return [canonicalize(decode(name)) for name in names]
+    return list(map(_path, names))
+
+
+@lru_cache(maxsize=65536)
+def _path(name: bytes) -> str:
+    """Return a canonical path; the same headers are named in one depfile after the other."""
+    return canonicalize(decode(name))
 
 
 def parse_show_includes(output: bytes, prefix: bytes = b"") -> tuple[list[str], bytes]:

@@ -74,9 +74,12 @@ def expand(token_path: str, root: str) -> str:
 
 def manifest(entries: Iterable[tuple[str, Digest]]) -> bytes:
     """Return the manifest text: a line `path NUL hash/size` per file, sorted by path."""
-    return b"".join(
-        f"{path}\0{digest}\n".encode("utf-8", "surrogateescape") for path, digest in sorted(entries)
-    )
+    return b"".join(line(path, digest) for path, digest in sorted(entries))
+
+
+def line(path: str, digest: Digest) -> bytes:
+    """Return one file's line of a manifest."""
+    return f"{path}\0{digest}\n".encode("utf-8", "surrogateescape")
 
 
 def pack_paths(paths: Sequence[str]) -> bytes:

@@ -15,18 +15,18 @@ from typing import Final, Protocol, TypeVar
 
 import aiosqlite
 import msgpack
-import structlog
 from pydantic import ValidationError
 
 from cyxmake_common import clock
 from cyxmake_common.digest import EMPTY, Digest
 from cyxmake_common.ids import Namespace
 from cyxmake_common.protocol.messages import CacheEntry
+from cyxmake_common.telemetry.logger import get_logger
 
 MAX_PER_KEY: Final = 16
 """Most entries under one key: the variants of one source that are worth remembering."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _KEYS_PER_SELECT: Final = 500
 _TOUCHES_KEPT: Final = 2_000

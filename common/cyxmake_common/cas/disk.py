@@ -25,8 +25,6 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
-import structlog
-
 from cyxmake_common.cas.compressing import IDENTITY, Codec
 from cyxmake_common.cas.disk_files import BlobFiles, unlink
 from cyxmake_common.cas.disk_index import DiskIndex
@@ -38,12 +36,13 @@ from cyxmake_common.cas.store import CHUNK_BYTES
 from cyxmake_common.clock import wall
 from cyxmake_common.digest import EMPTY, Digest
 from cyxmake_common.errors import BlobMissing, CyxError, StoreFull
+from cyxmake_common.telemetry.logger import get_logger
 
 _SHED_BYTES: Final = 64 << 20
 _LARGE_FILE: Final = 8 << 20
 _TURNS: Final = 16
 _DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 import aiosqlite
-import structlog
 
 from cyxmake_common.cas.disk_files import unlink
 from cyxmake_common.cas.index import Entry
 from cyxmake_common.digest import Digest
+from cyxmake_common.telemetry.logger import get_logger
 
 _VERSION: Final = 1
 _FLUSH_SECONDS: Final = 1.0
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS blobs (
 ) WITHOUT ROWID
 """
 _SELECT: Final = "SELECT lower(hex(hash)) || '-' || size, stored, used FROM blobs"
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 Rows = dict[str, tuple[int, float]]
 """By file name (a digest is made only for what is there): bytes in the store, last use."""

@@ -26,11 +26,13 @@ _ATTEMPTS: Final = 3
 _Stamp = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Known:
     stamp: _Stamp
     digest: Digest
     settled: bool
+    moment: int = 0
+    """When its state was looked at last, as `FileDigests.moment` counts."""
 
 
 class FileDigests:
@@ -45,6 +47,7 @@ class FileDigests:
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._changed = False
+        self._moment = 1
         self.hashed = 0
         """How many files had to be read."""
 
@@ -55,20 +58,34 @@ class FileDigests:
         """Return the digest of a file's bytes: what a TreeScanner calls."""
         return self.digest(path)
 
-    def digest(self, path: str) -> Digest:
-        """Return the digest of a file's bytes, symlinks followed."""
-        stamp = _stamp(path)
+    def moment(self) -> int:
+        """Return a mark of now: whoever passes it to `digest` gets nothing older."""
+        self._moment += 1
+        return self._moment
+
+    def digest(self, path: str, since: int | None = None) -> Digest:
+        """Return the digest of a file's bytes, symlinks followed.
+
+        With `since`, a mark from `moment`, the file is not looked at again if that was done later.
+        """
         known = self._known.get(path)
-        if known is not None and known.settled and known.stamp == stamp:
-            return known.digest
+        if known is not None and known.settled:
+            if since is not None and known.moment >= since:
+                return known.digest
+            moment, stamp = self._moment, _stamp(path)
+            if known.stamp == stamp:
+                known.moment = moment
+                return known.digest
+        else:
+            stamp = _stamp(path)
         for _ in range(_ATTEMPTS):
-            now_ns = int(self._clock() * 1e9)
+            moment, now_ns = self._moment, int(self._clock() * 1e9)
             digest = Digest.of_file(path)
             self.hashed += 1
             before, stamp = stamp, _stamp(path)
             if before == stamp:
                 settled = max(stamp[0], stamp[3]) < now_ns - _RACY_NS
-                self._known[path] = _Known(stamp, digest, settled)
+                self._known[path] = _Known(stamp, digest, settled, moment)
                 self._changed = True
                 return digest
         # Somebody keeps writing to it: these are bytes that it had, and they are not remembered.

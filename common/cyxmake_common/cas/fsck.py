@@ -11,17 +11,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from cyxmake_common.cas.compressing import IDENTITY, Codec
 from cyxmake_common.cas.disk_files import BlobFiles, parse_name, unlink
 from cyxmake_common.cas.disk_index import DiskIndex
 from cyxmake_common.cas.disk_writer import in_thread
 from cyxmake_common.cas.index import Entry
 from cyxmake_common.digest import Digest
+from cyxmake_common.telemetry.logger import get_logger
 
 _BATCH: Final = 64
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(slots=True)

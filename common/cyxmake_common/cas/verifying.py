@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 
-import structlog
-
 from cyxmake_common.cas.store import BlobStore, BlobWriter
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import BlobMissing, DigestMismatch
+from cyxmake_common.telemetry.logger import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class VerifyingStore:

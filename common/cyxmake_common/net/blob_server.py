@@ -12,8 +12,6 @@ import contextlib
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Final
 
-import structlog
-
 from cyxmake_common.cas.store import BlobStore, BlobWriter, read_all, write_all
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import (
@@ -24,6 +22,7 @@ from cyxmake_common.errors import (
     DigestMismatch,
     MessageTooLarge,
     ProtocolError,
+    TransfersFull,
 )
 from cyxmake_common.net.connection import Connection
 from cyxmake_common.protocol.bulk import (
@@ -48,8 +47,9 @@ from cyxmake_common.protocol.transfer import (
     pack_small,
     unpack_small,
 )
+from cyxmake_common.telemetry.logger import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_TRANSFERS: Final = 32
 """Most blobs and batches in flight on one connection."""
@@ -61,12 +61,6 @@ IDLE_SECONDS: Final = 120.0
 async def serve_bulk(connection: Connection, store: BlobStore, may_write: bool) -> None:
     """Serve one bulk connection until it closes; a peer that breaks the rules is refused."""
     await _BulkServer(connection, store, may_write).run()
-
-
-class TransfersFull(ConnectionLost):
-    """Too many transfers at once; the caller comes back."""
-
-    code = "busy"
 
 
 class _Upload:

@@ -20,6 +20,7 @@ from cyxmake_common.errors import (
     CyxError,
     DigestMismatch,
     ProtocolError,
+    TransfersFull,
 )
 from cyxmake_common.net.blob_io import (
     BlobSource,
@@ -29,14 +30,13 @@ from cyxmake_common.net.blob_io import (
     check_bytes,
     read_sources,
 )
-from cyxmake_common.net.blob_server import TransfersFull, serve_bulk
 from cyxmake_common.net.blob_transfer import Download, Upload, conversation, expect
 from cyxmake_common.net.connection import Connection
 from cyxmake_common.protocol.bulk import BatchBlobs, BatchGet, BatchPut
 from cyxmake_common.protocol.messages import Done
 from cyxmake_common.protocol.transfer import SMALL_BYTES, batches, pack_small, unpack_small
 
-__all__ = ["BlobClient", "BlobSource", "serve_bulk"]
+__all__ = ["BlobClient", "BlobSource"]
 
 IN_FLIGHT: Final = 8
 """Most transfers at one time on the connection."""

@@ -16,8 +16,6 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
-import structlog
-
 from cyxmake_common import clock
 from cyxmake_common.errors import ConnectionLost, CyxError, MessageTooLarge, ProtocolError
 from cyxmake_common.ids import SessionId
@@ -25,8 +23,9 @@ from cyxmake_common.net.exchange import Exchange, Waiter
 from cyxmake_common.protocol.codec import Envelope, UnknownType, decode, encode
 from cyxmake_common.protocol.messages import Error, Goodbye, Hello, Message, Peer, Welcome
 from cyxmake_common.protocol.session import check_open, from_error, to_error
+from cyxmake_common.telemetry.logger import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SLOW_PEER_BYTES: Final = 64 * 1024 * 1024
 """Most bytes that `send_soon` lets pile up for a peer that does not read."""

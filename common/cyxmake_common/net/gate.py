@@ -11,8 +11,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-import structlog
-
 from cyxmake_common import clock
 from cyxmake_common.errors import (
     ConnectionLost,
@@ -32,8 +30,9 @@ from cyxmake_common.protocol.codec import (
 )
 from cyxmake_common.protocol.messages import Hello, Limits, Message, Peer, Welcome
 from cyxmake_common.protocol.session import HandshakeMachine, to_error
+from cyxmake_common.telemetry.logger import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 HttpAnswer = tuple[int, str, bytes]
 """Status, content type and body of an answer to a plain HTTPS GET."""

@@ -14,7 +14,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-import structlog
 from websockets.asyncio import client, server
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -42,10 +41,11 @@ from cyxmake_common.protocol.messages import (
     WorkerFacts,
 )
 from cyxmake_common.protocol.session import HandshakeMachine
+from cyxmake_common.telemetry.logger import get_logger
 
 __all__ = ["Connection", "HttpAnswer", "Introduction", "Server", "Service", "connect"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _MAX_CALLER_FRAME: Final = 64 * 1024 * 1024
 """A caller's ceiling before WELCOME names the real limit, which the connection enforces."""

@@ -13,7 +13,7 @@ import structlog
 
 from cyxmake_common.errors import ProtocolError
 from cyxmake_common.ids import Namespace, SessionId
-from cyxmake_common.net.blobs import serve_bulk
+from cyxmake_common.net.blob_server import serve_bulk
 from cyxmake_common.net.connection import Connection
 from cyxmake_common.protocol.messages import PROTOCOL_VERSION, Channel, Hello, Peer, Welcome
 from cyxmake_coordinator.auth.sessions import Sessions
