@@ -31,6 +31,10 @@ _MANIFEST_TRIES: Final = 100
 """A manifest that changes at every regeneration is given up after as many tries as ninja makes."""
 
 
+_AHEAD: Final = 200
+"""Edges whose results and inputs are looked for before it is their turn."""
+
+
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
     """What the command line asks for, and what the settings say."""
@@ -170,6 +174,7 @@ def _run(graph: BuildGraph, project: Project, request: BuildRequest, start: floa
                     session.runner,
                     _Listeners(progress, session),
                     jobs=session.jobs,
+                    ahead=_AHEAD,
                     now_ms=lambda: int((time.monotonic() - start) * 1000),
                 )
             finally:

@@ -18,10 +18,12 @@ from cyxmake_common.includes.closure import IncludeClosure
 from cyxmake_common.includes.dependencies import DependencyProbes
 from cyxmake_common.includes.files import Identity
 from cyxmake_common.includes.rooted import RootedFileSystem
+from cyxmake_common.includes.scanner import ScanResult
 from cyxmake_common.toolchain.manifest import MANIFEST_PATH, ToolchainManifest
 
 _SCENES_KEPT: Final = 4
 _DIGESTS_KEPT: Final = 200_000
+_SCANS_KEPT: Final = 50_000
 
 
 class _FrozenFiles(RootedFileSystem):
@@ -42,9 +44,14 @@ class _FrozenFiles(RootedFileSystem):
 class Scene:
     """One stack of layers, uppermost first; valid while the layers stand."""
 
-    def __init__(self, layers: Sequence[Path], known: dict[Identity, Digest]) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Path],
+        known: dict[Identity, Digest],
+        scanned: dict[Identity, ScanResult],
+    ) -> None:
         self.files = _FrozenFiles([str(layer) for layer in layers])
-        self.closures = IncludeClosure(self.files)
+        self.closures = IncludeClosure(self.files, scanned)
         self.probes = DependencyProbes(self.closures, self.files)
         self._known = known
         self._digests: dict[str, Digest | None] = {}
@@ -107,6 +114,7 @@ class Scenes:
     def __init__(self) -> None:
         self._scenes: OrderedDict[tuple[Path, ...], Scene] = OrderedDict()
         self._known: dict[Identity, Digest] = {}
+        self._scanned: dict[Identity, ScanResult] = {}
 
     def __repr__(self) -> str:
         return f"<Scenes {len(self._scenes)}, {len(self._known)} files known>"
@@ -116,7 +124,9 @@ class Scenes:
         key = tuple(layers)
         scene = self._scenes.get(key)
         if scene is None:
-            scene = self._scenes[key] = Scene(layers, self._known)
+            if len(self._scanned) >= _SCANS_KEPT:
+                self._scanned.clear()
+            scene = self._scenes[key] = Scene(layers, self._known, self._scanned)
             if len(self._scenes) > _SCENES_KEPT:
                 self._scenes.popitem(last=False)
         self._scenes.move_to_end(key)

@@ -68,6 +68,9 @@ class InputRoots:
         self._waiting: list[_Waiting] = []
         self._batch = _FIRST_BATCH
         self._outdated = False
+        self._moment = self._digests.moment()
+        self._laid: set[str] = set()
+        """What the shared tree got since `_moment`: units of one batch share most files."""
         self._task: asyncio.Task[None] | None = None
 
     async def prepare(
@@ -95,6 +98,7 @@ class InputRoots:
         """Drop what is remembered of a file that an edge has written."""
         self._closures.forget(path)
         self._digests.forget(path)
+        self._laid.discard(path)
 
     def refresh(self) -> None:
         """A command of any kind ran: it may have made more than the outputs it promised."""
@@ -110,6 +114,7 @@ class InputRoots:
                     self._tree = InputTree()
                     self._scanner = TreeScanner(self._tree, self._digest)
                 self._outdated = False
+            self._moment, self._laid = self._digests.moment(), set()
             batch, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
             self._batch = min(self._batch * 2, _LARGEST_BATCH)
             added: list[tuple[asyncio.Future[UnitInputs | LocalOnly], list[tuple[str, Digest]]]]
@@ -120,7 +125,7 @@ class InputRoots:
                     if waiting.missing is not None:
                         _answer(future, self._heal(waiting.unit, waiting.missing))
                         continue
-                    files = self._add(waiting.unit, self._tree, self._scanner)
+                    files = self._add(waiting.unit, self._tree, self._scanner, self._laid)
                 except Exception as error:  # handed to the unit that it belongs to
                     _answer(future, error)
                 else:
@@ -142,7 +147,7 @@ class InputRoots:
         name it.
         """
         tree = InputTree()
-        files = self._add(unit, tree, TreeScanner(tree, self._digest), missing)
+        files = self._add(unit, tree, TreeScanner(tree, self._digest), set(), missing)
         if isinstance(files, LocalOnly):
             return files
         digest, directories = tree.build()
@@ -153,6 +158,7 @@ class InputRoots:
         unit: CompileUnit,
         tree: InputTree,
         scanner: TreeScanner,
+        laid: set[str],
         missing: Missed | None = None,
     ) -> list[tuple[str, Digest]] | LocalOnly:
         builtin = self._toolchains.builtin_includes(unit.compiler, unit.command, unit.directory)
@@ -179,7 +185,8 @@ class InputRoots:
             timestamp=closure.uses_timestamp,
         ):
             return LocalOnly("may read the clock")  # a worker's clock and time zone are others
-        files = [(path, self._digests.digest(path)) for path in sorted(closure.files)]
+        digest, moment = self._digests.digest, self._moment
+        files = [(path, digest(path, moment)) for path in sorted(closure.files)]
         if self._has_twins(files):
             return LocalOnly("has the same header twice")
         scanner.add_directory(unit.directory)
@@ -188,8 +195,9 @@ class InputRoots:
                 scanner.add_directory(value)
         for path in closure.directories:
             scanner.add_directory(path)
-        for path in closure.files:
+        for path in closure.files - laid:
             scanner.add_path(path)
+        laid |= closure.files
         for path, data in unit.provided:
             digest = Digest.of(data)
             self._paths[digest] = data
@@ -211,7 +219,7 @@ class InputRoots:
         )
 
     def _digest(self, path: str) -> Digest:
-        digest = self._digests.digest(path)
+        digest = self._digests.digest(path, self._moment)
         self._paths[digest] = path
         return digest
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -37,6 +37,14 @@ _BROKEN: Final = "toolchain-broken"
 
 _SUBMISSIONS: Final = 3
 """How often an action is submitted while the cluster asks for blobs that it has lost."""
+
+
+Turn = Callable[[], Awaitable[None]]
+"""Returns when one more command may run."""
+
+
+async def at_once() -> None:
+    """Let a command run without waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +110,15 @@ class RemoteCompiler:
         self._lookup = Lookup(cluster, digests, root, self._platform, self._near, history, exists)
 
     async def compile(
-        self, unit: CompileUnit, *, umask: int | None = None
+        self, unit: CompileUnit, *, umask: int | None = None, turn: Turn = at_once
     ) -> CompileResult | LocalOnly:
         """Do one unit; after a verdict of 0 its outputs stand in the build directory.
 
-        `umask` is that of whoever asked, when it is not our own.
+        `umask` is that of whoever asked, when it is not our own; `turn` returns when the unit may
+        be submitted.
         """
         try:
-            return await self._compile(unit, umask)
+            return await self._compile(unit, umask, turn)
         except CyxError as error:
             return LocalOnly(
                 f"{error.code}: {error.message}" if not error.retryable else error.code
@@ -119,7 +128,9 @@ class RemoteCompiler:
         except (KeyError, ValueError) as error:
             return LocalOnly(f"the cache holds nonsense: {error}")
 
-    async def _compile(self, unit: CompileUnit, umask: int | None) -> CompileResult | LocalOnly:
+    async def _compile(
+        self, unit: CompileUnit, umask: int | None, turn: Turn
+    ) -> CompileResult | LocalOnly:
         if self._use_cache:
             entry = await self._lookup.find(unit)
             if entry is not None:
@@ -127,25 +138,26 @@ class RemoteCompiler:
                 fetched = await self._fetch(unit, result, umask, entry=entry)
                 if fetched is not None:
                     return fetched
-        compiled = await self._execute(unit, umask)
+        compiled = await self._execute(unit, umask, turn)
         if isinstance(compiled, LocalOnly) or compiled.exit_code == 0:
             return compiled
         missing = missed(compiled.output)
         if missing is None:
             return compiled
-        healed = await self._execute(unit, umask, missing)
+        healed = await self._execute(unit, umask, turn, missing)
         if isinstance(healed, LocalOnly) or healed.exit_code != 0:
             return compiled
         return replace(healed, healed=missing.name)
 
     async def _execute(
-        self, unit: CompileUnit, umask: int | None, missing: Missed | None = None
+        self, unit: CompileUnit, umask: int | None, turn: Turn, missing: Missed | None = None
     ) -> CompileResult | LocalOnly:
         inputs = await self._inputs.prepare(unit, missing)
         if isinstance(inputs, LocalOnly):
             return inputs
         if self._history is not None:
             self._history.saw((tokenise(p, self._root), d.hash) for p, d in inputs.files)
+        await turn()
         # What no scan can see no cache entry can name.
         answer = await self._submit(unit, inputs.root, keep=missing is None)
         if not isinstance(answer, JobComplete):

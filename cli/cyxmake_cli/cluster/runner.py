@@ -18,7 +18,7 @@ from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.cluster.working_directory import SearchLinks, with_believed_directory
 from cyxmake_cli.cluster.wrappers import Wrappers
-from cyxmake_cli.ninja.driver import EdgeResult, Where
+from cyxmake_cli.ninja.driver import EdgeResult, Turn, Where
 from cyxmake_cli.ninja.graph import Edge
 from cyxmake_cli.strategies.compile_units import (
     CompileUnit,
@@ -56,7 +56,7 @@ class EdgeRunner:
         self._maps = maps
         self._slots = asyncio.Semaphore(local_jobs)
 
-    async def run(self, edge: Edge) -> EdgeResult:
+    async def run(self, edge: Edge, turn: Turn) -> EdgeResult:
         """Run one edge to its end, wherever that is."""
         argv = self._split(edge)
         command = edge.command()
@@ -66,12 +66,12 @@ class EdgeRunner:
                 argv, command = mapped, shlex.join(mapped)
         unit = argv if isinstance(argv, LocalOnly) else await self._plan(edge, argv)
         if isinstance(unit, LocalOnly):
-            return await self._run_here(edge, command, unit.reason)
-        compiled = await self._compile(unit)
+            return await self._run_here(edge, turn, command, unit.reason)
+        compiled = await self._compile(unit, turn)
         if isinstance(compiled, LocalOnly):
-            return await self._run_here(edge, command, compiled.reason)
+            return await self._run_here(edge, turn, command, compiled.reason)
         if compiled.exit_code != 0:
-            here = await self._run_here(edge, command, "a failure is confirmed here")
+            here = await self._run_here(edge, turn, command, "a failure is confirmed here")
             if here.exit_code == 0:
                 return EdgeResult(
                     0, here.output, Where.LOCAL, here.seconds, reason="failed on the cluster only"
@@ -114,13 +114,14 @@ class EdgeRunner:
         except OSError:
             return None
 
-    async def _compile(self, unit: CompileUnit) -> CompileResult | LocalOnly:
+    async def _compile(self, unit: CompileUnit, turn: Turn) -> CompileResult | LocalOnly:
         remote = await asyncio.shield(self._cluster)
         if isinstance(remote, LocalOnly):
             return remote
-        return await remote.compile(unit)
+        return await remote.compile(unit, turn=turn.take)
 
-    async def _run_here(self, edge: Edge, command: str, reason: str) -> EdgeResult:
+    async def _run_here(self, edge: Edge, turn: Turn, command: str, reason: str) -> EdgeResult:
+        await turn.take()
         async with self._slots:
             try:
                 result = await run_process(

@@ -39,11 +39,32 @@ class EdgeResult:
     reason: str = ""
 
 
+class Turn:
+    """One edge's right to run a command; looking for its result beforehand needs none."""
+
+    def __init__(self, slots: asyncio.Semaphore, begun: Callable[[], None]) -> None:
+        self._slots = slots
+        self._begun = begun
+        self.taken = False
+
+    async def take(self) -> None:
+        """Wait until one more command may run; taking it again is free."""
+        if not self.taken:
+            await self._slots.acquire()
+            self.taken = True
+            self._begun()
+
+    def give_back(self) -> None:
+        """Let another edge have the slot, if this one had it."""
+        if self.taken:
+            self._slots.release()
+
+
 class Runner(Protocol):
     """Runs one edge to its end."""
 
-    async def run(self, edge: Edge) -> EdgeResult:
-        """Run the edge's command; when cancelled, leave no process behind."""
+    async def run(self, edge: Edge, turn: Turn) -> EdgeResult:
+        """Run the edge's command in its turn; when cancelled, leave no process behind."""
         ...
 
 
@@ -51,7 +72,7 @@ class Listener(Protocol):
     """Hears of every edge, for the screen and the summary."""
 
     def edge_started(self, edge: Edge) -> None:
-        """An edge was handed to the runner."""
+        """An edge's turn has come, or its result was there without one."""
         ...
 
     def edge_finished(self, edge: Edge, result: EdgeResult, output: bytes) -> None:
@@ -63,49 +84,84 @@ class Listener(Protocol):
         ...
 
 
-async def drive(
-    graph: BuildGraph, runner: Runner, listener: Listener, *, jobs: int, now_ms: Callable[[], int]
-) -> None:
-    """Run the plan of `graph` with at most `jobs` edges at a time.
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """An edge that was handed to the runner."""
 
-    Returns when nothing is left to do or the plan gave up (ask `graph.failure()`). When cancelled,
-    running edges are cancelled, their half-written outputs removed, and CancelledError goes on.
+    edge: Edge
+    turn: Turn
+
+
+async def drive(
+    graph: BuildGraph,
+    runner: Runner,
+    listener: Listener,
+    *,
+    jobs: int,
+    now_ms: Callable[[], int],
+    ahead: int = 0,
+) -> None:
+    """Run the plan of `graph` with at most `jobs` commands at a time.
+
+    So many more edges as `ahead` says are handed to the runner early: it can ask for their results
+    and inputs together. Returns when nothing is left to do or the plan gave up (ask
+    `graph.failure()`). When cancelled, running edges are cancelled, their half-written outputs
+    removed, and CancelledError goes on.
     """
-    running: dict[asyncio.Task[EdgeResult], Edge] = {}
+    slots = asyncio.Semaphore(jobs)
+    running: dict[asyncio.Task[EdgeResult], _Running] = {}
     ended: asyncio.Queue[asyncio.Task[EdgeResult]] = asyncio.Queue()
+
+    def start(edge: Edge) -> None:
+        def begun() -> None:
+            graph.begun(edge, now_ms())
+            listener.edge_started(edge)
+
+        graph.started(edge, now_ms())
+        turn = Turn(slots, begun)
+        task = asyncio.create_task(runner.run(edge, turn))
+        running[task] = _Running(edge, turn)
+        task.add_done_callback(ended.put_nowait)
+
+    def take(task: asyncio.Task[EdgeResult]) -> None:
+        one = running.pop(task)
+        if task.cancelled():
+            graph.withdraw(one.edge)
+            return
+        one.turn.give_back()
+        if not one.turn.taken:
+            listener.edge_started(one.edge)
+        _book(one.edge, task.result(), graph, listener, now_ms())
+
     try:
         while graph.more_to_do():
-            while len(running) < jobs and (edge := graph.next_ready()) is not None:
-                graph.started(edge, now_ms())
-                listener.edge_started(edge)
-                task = asyncio.create_task(runner.run(edge))
-                running[task] = edge
-                task.add_done_callback(ended.put_nowait)
+            while len(running) < jobs + ahead and (edge := graph.next_ready()) is not None:
+                start(edge)
             if not running:
                 break
-            await _take(await ended.get(), running, graph, listener, now_ms)
+            take(await ended.get())
             while not ended.empty():
-                await _take(ended.get_nowait(), running, graph, listener, now_ms)
-        while running:  # the plan gave up: what runs already is let finish, as ninja does
-            await _take(await ended.get(), running, graph, listener, now_ms)
+                take(ended.get_nowait())
+            if graph.gave_up():  # what runs already is let finish, as ninja does
+                for task in [task for task, one in running.items() if not one.turn.taken]:
+                    task.cancel()
+        while running:
+            take(await ended.get())
     except BaseException:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        graph.abandon(running.values())
+        for task, one in running.items():
+            if not one.turn.taken and task.cancelled():
+                graph.withdraw(one.edge)
+        graph.abandon(one.edge for one in running.values())
         raise
 
 
-async def _take(
-    task: asyncio.Task[EdgeResult],
-    running: dict[asyncio.Task[EdgeResult], Edge],
-    graph: BuildGraph,
-    listener: Listener,
-    now_ms: Callable[[], int],
+def _book(
+    edge: Edge, result: EdgeResult, graph: BuildGraph, listener: Listener, now_ms: int
 ) -> None:
-    result = await task
-    edge = running.pop(task)
-    finished = graph.finished(edge, Result(result.exit_code == 0, result.output), now_ms())
+    finished = graph.finished(edge, Result(result.exit_code == 0, result.output), now_ms)
     if not finished.ok and result.exit_code == 0:  # e.g. a depfile that cannot be read
         result = EdgeResult(1, result.output, result.where, result.seconds, result.worker)
     listener.edge_finished(edge, result, finished.output)

@@ -81,6 +81,12 @@ class Finisher:
             # Generators run ninja's own tools, which rewrite the log.
             self._build_log.suspend()
 
+    def withdraw(self, edge: Edge) -> None:
+        """Undo `prepare` for a command that did not run; raises OSError."""
+        rspfile = edge.rspfile()
+        if rspfile and not self._keep.rspfiles:
+            self._disk.remove(rspfile)
+
     def complete(
         self,
         edge: Edge,

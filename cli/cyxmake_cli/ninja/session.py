@@ -161,6 +161,15 @@ class BuildGraph:
         if not self._options.dry_run:
             self._finisher.prepare(edge)
 
+    def begun(self, edge: Edge, now_ms: int) -> None:
+        """Take note that a started edge's command runs only now."""
+        self._started_ms[edge] = now_ms
+
+    def withdraw(self, edge: Edge) -> None:
+        """Take back a started edge whose command never ran."""
+        if self._started_ms.pop(edge, None) is not None and not self._options.dry_run:
+            self._finisher.withdraw(edge)
+
     def finished(self, edge: Edge, result: Result, now_ms: int) -> Finished:
         """Take the result of a started edge; its outputs and depfile are on disk by now."""
         started_ms = self._started_ms.pop(edge)

@@ -7,7 +7,7 @@ once per search path, so that the files of a project share nearly all work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -76,10 +76,19 @@ class _Space:
 
 
 class IncludeClosure:
-    """Answers for one machine's files; keep one for the whole build."""
+    """Answers for one machine's files; keep one for the whole build.
 
-    def __init__(self, files: FileSystem | None = None) -> None:
+    `scanned` may be shared by closures over the same files at other paths, where a file's state
+    tells its bytes for certain.
+    """
+
+    def __init__(
+        self,
+        files: FileSystem | None = None,
+        scanned: MutableMapping[Identity, ScanResult] | None = None,
+    ) -> None:
         self._files = files or RealFileSystem()
+        self._scanned = scanned
         self._scans: dict[str, tuple[Identity, ScanResult]] = {}
         self._fresh: set[str] = set()
         self._definitions: dict[str, Mapping[str, tuple[Definition, ...]]] = {}
@@ -156,14 +165,26 @@ class IncludeClosure:
         if known is not None and self._files.identity(path) == known[0]:
             self._fresh.add(path)
             return known[1]
-        try:
-            data, identity = self._files.read(path)
-        except OSError:
+        found = self._scan_state(path)
+        if found is None:
             return EMPTY
-        result = scan(data)
-        self._scans[path] = (identity, result)
+        self._scans[path] = found
         self._fresh.add(path)
-        return result
+        return found[1]
+
+    def _scan_state(self, path: str) -> tuple[Identity, ScanResult] | None:
+        if self._scanned is not None:
+            state = self._files.identity(path)
+            if state is not None and (result := self._scanned.get(state)) is not None:
+                return state, result
+        try:
+            data, state = self._files.read(path)
+        except OSError:
+            return None
+        result = scan(data)
+        if self._scanned is not None:
+            self._scanned[state] = result
+        return state, result
 
     def definitions(self, path: str) -> Mapping[str, tuple[Definition, ...]]:
         """Return the macros of a file that may name a file, by macro."""
