@@ -185,8 +185,8 @@ class InputRoots:
             timestamp=closure.uses_timestamp,
         ):
             return LocalOnly("may read the clock")  # a worker's clock and time zone are others
-        digest, moment = self._digests.digest, self._moment
-        files = [(path, digest(path, moment)) for path in sorted(closure.files)]
+        digest_of, moment = self._digests.digest, self._moment
+        files = [(path, digest_of(path, moment)) for path in sorted(closure.files)]
         if self._has_twins(files):
             return LocalOnly("has the same header twice")
         scanner.add_directory(unit.directory)
