@@ -23,8 +23,8 @@ sys.path[:0] = [
     for root in ("common", "coordinator", "worker", "cli", "tests")
 ]
 
-from support.corpora import source_package  # noqa: E402
 from support.processes import Cluster, cluster  # noqa: E402
+from support.source_packages import source_package  # noqa: E402
 
 HEADERS = 200
 UNITS = (100, 300)
