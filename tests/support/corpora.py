@@ -39,7 +39,7 @@ CONFIGURATIONS = {
     "O0": Configuration(("-O0",)),
     "sanitizers": Configuration(("-fsanitize=address,undefined",)),
     "coverage": Configuration(("--coverage", "-frandom-seed=1"), holds_paths=True),
-    "split": Configuration(("-g", "-gsplit-dwarf"), holds_paths=True),
+    "split": Configuration(("-g", "-gsplit-dwarf", "-frandom-seed=1"), holds_paths=True),
 }
 """`split` leaves `.dwo` files; every project is built in every configuration."""
 
@@ -70,6 +70,8 @@ class Corpus:
     """Which part of its tests that is."""
     needs: tuple[str, ...] = ()
     """Files of the Debian packages without which it cannot be configured."""
+    holds_paths: bool = False
+    """Whether its objects name their sources in every configuration."""
     one_source: str = ""
     hot_header: str = ""
 
@@ -188,6 +190,9 @@ CORPORA = {
     "ninja": Corpus(
         "ninja-build",
         System.CMAKE,
+        # It is built for link-time optimisation: random names, and the sources' paths.
+        options=("-DCMAKE_CXX_FLAGS=-frandom-seed=1",),
+        holds_paths=True,
         other_options=("-DBUILD_TESTING=OFF",),
         tests=(("{build}/ninja_test",),),
         tests_said="ninja_test, all",
@@ -198,14 +203,14 @@ CORPORA = {
         "re2",
         System.CMAKE,
         prepare=(
-            ("make", "REBUILD_TABLES=1", "re2/perl_groups.cc", "re2/unicode_casefold.cc",
-             "re2/unicode_groups.cc"),
+            ("env", "PATH=/usr/bin:/bin", "make", "REBUILD_TABLES=1", "re2/perl_groups.cc",
+             "re2/unicode_casefold.cc", "re2/unicode_groups.cc"),
         ),
         other_options=("-DRE2_BUILD_TESTING=OFF",),
         plain_options=("-DRE2_BUILD_TESTING=ON",),
         tests=(("ctest", "-j2", "--timeout", "120", "-E", "exhaustive|random|dfa"),),
         tests_said="ctest without the exhaustive ones",
-        needs=("/usr/share/unicode/CaseFolding.txt",),
+        needs=("/usr/share/unicode/CaseFolding.txt", "/usr/lib/python3/dist-packages/six.py"),
         one_source="re2/dfa.cc",
         hot_header="re2/regexp.h",
     ),
@@ -268,3 +273,8 @@ def targets(corpus: Corpus, configuration: str) -> list[str]:
         chosen += corpus.options
         chosen += [f"{name}={flags}" for name in corpus.flag_variables if flags]
     return chosen
+
+
+def holds_paths(project: str, configuration: str) -> bool:
+    """Tell whether objects name the directory they were made in."""
+    return CORPORA[project].holds_paths or CONFIGURATIONS[configuration].holds_paths

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from support.builds import recorded_dependencies
-from support.corpora import CONFIGURATIONS, CORPORA, configure_commands, targets
+from support.corpora import CORPORA, configure_commands, holds_paths, targets
 from support.launcher_user import User
 from support.source_packages import SourceUnavailable, package_version, source_package
 
 _LOGS = {".ninja_log", ".ninja_deps", ".ninja_lock"}
 """ninja's own memory: times. What it says of dependencies is compared as text."""
 _DEPENDENCIES = "(recorded dependencies)"
-COMPARED_ELSEWHERE = frozenset({"plain", "g"})
+ELSEWHERE = frozenset({"plain", "g"})
 """Configurations in which the second checkout is compared with a local build of its own."""
 NO_COMPILES = frozenset({"not a compile"})
 """Reasons to stay local that are no compile's: they don't count against hits."""
@@ -105,7 +105,7 @@ class Cell:
             found += [f"local: {text} ({n})" for text, n in self.first.kept.items()]
         if self.again is not None and self._misses(self.again):
             found.append(f"second build: {self.again.hit_rate:.1f} % hits")
-        shares = not CONFIGURATIONS[self.configuration].holds_paths
+        shares = not holds_paths(self.project, self.configuration)
         if shares and self.elsewhere is not None and self._misses(self.elsewhere):
             found.append(f"second checkout: {self.elsewhere.hit_rate:.1f} % hits")
         if self.tests.startswith("failed"):
@@ -244,11 +244,11 @@ def _measure(cell: Cell, user: User, here: Checkout, there: Checkout) -> None:
         here.build_locally()
         cell.changing = [name for _, name in _differences("", wanted, here.written())]
     _judge(cell, suspects)
-    if CONFIGURATIONS[cell.configuration].holds_paths and cell.configuration != "g":
+    if holds_paths(cell.project, cell.configuration) and cell.configuration not in ELSEWHERE:
         return  # as little is shared as with -g
     there.configure()
     cell.elsewhere = there.build_on(user)
-    if cell.configuration not in COMPARED_ELSEWHERE:
+    if cell.configuration not in ELSEWHERE:
         return
     found = there.written()
     there.restore()

@@ -106,8 +106,9 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
             f"- {name}: " + (f"`{flags}`" if flags else "the project's own release options")
         )
     parts.append(
-        "\nWith paths in the objects (g, coverage, split) another checkout shares "
-        "only what holds none.\n"
+        "\nWith paths in the objects (g, coverage, split; ninja, which is built for link-time "
+        "optimisation) another checkout shares only what holds none. `-frandom-seed` stands "
+        "where a compiler would put random names or the time into every object.\n"
     )
     parts.append("## The projects' own tests, on what the cluster built\n")
     parts.append("| project | version | workers | tests | result |\n|---|---|---|---|---|")
