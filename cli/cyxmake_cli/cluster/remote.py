@@ -19,6 +19,7 @@ from cyxmake_cli.cluster.history import History
 from cyxmake_cli.cluster.inputs import InputRoot, Source, UnitInputs
 from cyxmake_cli.cluster.lookup import Lookup
 from cyxmake_cli.cluster.near import Near
+from cyxmake_cli.cluster.placing import AS_A_COMPILER, Placing, place
 from cyxmake_cli.cluster.uploads import Uploads
 from cyxmake_cli.strategies.compile_units import CompileUnit
 from cyxmake_common.action import ISA, OS_FAMILY, ROOT, TOOLCHAIN, Action, ActionResult, Command
@@ -110,15 +111,14 @@ class RemoteCompiler:
         self._lookup = Lookup(cluster, digests, root, self._platform, self._near, history, exists)
 
     async def compile(
-        self, unit: CompileUnit, *, umask: int | None = None, turn: Turn = at_once
+        self, unit: CompileUnit, placing: Placing = AS_A_COMPILER, *, turn: Turn = at_once
     ) -> CompileResult | LocalOnly:
         """Do one unit; after a verdict of 0 its outputs stand in the build directory.
 
-        `umask` is that of whoever asked, when it is not our own; `turn` returns when the unit may
-        be submitted.
+        `turn` returns when the unit may be submitted.
         """
         try:
-            return await self._compile(unit, umask, turn)
+            return await self._compile(unit, placing, turn)
         except CyxError as error:
             return LocalOnly(
                 f"{error.code}: {error.message}" if not error.retryable else error.code
@@ -129,28 +129,28 @@ class RemoteCompiler:
             return LocalOnly(f"the cache holds nonsense: {error}")
 
     async def _compile(
-        self, unit: CompileUnit, umask: int | None, turn: Turn
+        self, unit: CompileUnit, placing: Placing, turn: Turn
     ) -> CompileResult | LocalOnly:
         if self._use_cache:
             entry = await self._lookup.find(unit)
             if entry is not None:
                 result = ActionResult.from_bytes(entry.result)
-                fetched = await self._fetch(unit, result, umask, entry=entry)
+                fetched = await self._fetch(unit, result, placing, entry=entry)
                 if fetched is not None:
                     return fetched
-        compiled = await self._execute(unit, umask, turn)
+        compiled = await self._execute(unit, placing, turn)
         if isinstance(compiled, LocalOnly) or compiled.exit_code == 0:
             return compiled
         missing = missed(compiled.output)
         if missing is None:
             return compiled
-        healed = await self._execute(unit, umask, turn, missing)
+        healed = await self._execute(unit, placing, turn, missing)
         if isinstance(healed, LocalOnly) or healed.exit_code != 0:
             return compiled
         return replace(healed, healed=missing.name)
 
     async def _execute(
-        self, unit: CompileUnit, umask: int | None, turn: Turn, missing: Missed | None = None
+        self, unit: CompileUnit, placing: Placing, turn: Turn, missing: Missed | None = None
     ) -> CompileResult | LocalOnly:
         inputs = await self._inputs.prepare(unit, missing)
         if isinstance(inputs, LocalOnly):
@@ -165,7 +165,7 @@ class RemoteCompiler:
         if not self._inputs.unchanged(inputs):
             return LocalOnly("an input changed while it was compiled")
         result = ActionResult.from_bytes(answer.result)
-        compiled = await self._fetch(unit, result, umask, answer.worker)
+        compiled = await self._fetch(unit, result, placing, answer.worker)
         return compiled or LocalOnly("the result's blobs are lost")
 
     # ── execution ───────────────────────────────────────────────────────────────────────────────
@@ -210,7 +210,7 @@ class RemoteCompiler:
         self,
         unit: CompileUnit,
         result: ActionResult,
-        umask: int | None,
+        placing: Placing,
         worker: str = "",
         entry: CacheEntry | None = None,
     ) -> CompileResult | None:
@@ -236,29 +236,12 @@ class RemoteCompiler:
                 files[entry.depfile] = filled
             for output in result.outputs:
                 path = Path(posixpath.join(unit.directory, output.path))
-                place(path, files[output.path], output.is_executable, umask)
+                place(path, files[output.path], output.is_executable, placing)
         stdout, stderr = (
             blobs[digest] if digest is not None else b""
             for digest in (result.stdout, result.stderr)
         )
         return CompileResult(result.exit_code, stdout, stderr, result.seconds, worker)
-
-
-def place(path: Path, data: bytes, executable: bool = False, umask: int | None = None) -> None:
-    """Write a file under a temporary name and rename it; raises OSError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.cyx")
-    try:
-        # os.open applies the user's umask, as the compiler would have.
-        mode = 0o777 if executable else 0o666
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            if umask is not None:
-                os.fchmod(descriptor, mode & ~umask)
-            file.write(data)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _why(answer: JobFailed | JobReject) -> str:

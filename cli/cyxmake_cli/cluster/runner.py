@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cyxmake_cli.cluster.native import Native
 from cyxmake_cli.cluster.path_maps import PathMaps
+from cyxmake_cli.cluster.placing import Placing
 from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.cluster.working_directory import SearchLinks, with_believed_directory
@@ -67,7 +68,9 @@ class EdgeRunner:
         unit = argv if isinstance(argv, LocalOnly) else await self._plan(edge, argv)
         if isinstance(unit, LocalOnly):
             return await self._run_here(edge, turn, command, unit.reason)
-        compiled = await self._compile(unit, turn)
+        # Without restat ninja goes by times: an equal output has to be as new as any other.
+        placing = Placing(keep_equal=edge.flag("restat"))
+        compiled = await self._compile(unit, placing, turn)
         if isinstance(compiled, LocalOnly):
             return await self._run_here(edge, turn, command, compiled.reason)
         if compiled.exit_code != 0:
@@ -114,11 +117,13 @@ class EdgeRunner:
         except OSError:
             return None
 
-    async def _compile(self, unit: CompileUnit, turn: Turn) -> CompileResult | LocalOnly:
+    async def _compile(
+        self, unit: CompileUnit, placing: Placing, turn: Turn
+    ) -> CompileResult | LocalOnly:
         remote = await asyncio.shield(self._cluster)
         if isinstance(remote, LocalOnly):
             return remote
-        return await remote.compile(unit, turn=turn.take)
+        return await remote.compile(unit, placing, turn=turn.take)
 
     async def _run_here(self, edge: Edge, turn: Turn, command: str, reason: str) -> EdgeResult:
         await turn.take()

@@ -17,6 +17,7 @@ from typing import Final
 from cyxmake_cli.cluster.joined import Joined
 from cyxmake_cli.cluster.native import Native
 from cyxmake_cli.cluster.near import Near
+from cyxmake_cli.cluster.placing import Placing
 from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.cluster.working_directory import SearchLinks, with_believed_directory
@@ -97,7 +98,7 @@ class Room:
         if isinstance(unit, LocalOnly):
             return unit
         unit = SearchLinks().noted(unit)
-        result = await self._remote.compile(unit, umask=request.umask)
+        result = await self._remote.compile(unit, Placing(umask=request.umask))
         if isinstance(result, LocalOnly):
             return result
         if result.exit_code != 0:
