@@ -29,6 +29,7 @@ from cyxmake_common.toolchain.libraries import is_elf
 from cyxmake_common.toolchain.local import LocalOnly
 from cyxmake_common.toolchain.normalise import RECORDS_COMMAND
 from cyxmake_common.toolchain.wrappers import MAX_SCRIPT_BYTES, ScriptCall, read_script
+from cyxmake_common.toolchain.zig import calls_zig, zig_refusal
 
 _MOST_WRAPPERS: Final = 8
 _Stamp = tuple[int, int, int]
@@ -61,6 +62,8 @@ class Wrappers:
         for _ in range(_MOST_WRAPPERS):
             path, shim = self._head(words[0], directory)
             call = None if path is None else self._script(path)
+            if isinstance(call, ScriptCall) and calls_zig(call):
+                return await self._compiler(words, directory, cached)
             if call is not None:
                 inner = call if isinstance(call, LocalOnly) else call.argv(words[1:])
             elif shim:
@@ -90,6 +93,8 @@ class Wrappers:
         if isinstance(found, LocalOnly):
             return found
         compiler, toolchain = found
+        if toolchain.variables and (refusal := zig_refusal(argv)) is not None:
+            return refusal  # before anybody asks what "native" means here
         records = any(word.startswith(RECORDS_COMMAND) for word in argv)
         if cached and records and toolchain.kind is CompilerKind.CLANG:
             return LocalOnly("a compiler cache rearranges the command line that clang records")

@@ -18,6 +18,7 @@ from cyxmake_common.toolchain.identity import Toolchain
 from cyxmake_common.toolchain.local import LocalOnly
 from cyxmake_common.toolchain.response import Reader, no_files
 from cyxmake_common.toolchain.shell import split_command
+from cyxmake_common.toolchain.zig import zig_refusal
 
 NOT_A_COMPILE: Final = LocalOnly("not a compile")
 
@@ -93,6 +94,11 @@ def plan_unit(
     )
     if isinstance(environment, LocalOnly):
         return environment
+    if toolchain.variables:
+        refusal = zig_refusal(argv)
+        if refusal is not None:
+            return refusal
+        environment = tuple(sorted((*environment, *toolchain.variables)))
     if "PWD" in environ:
         environment = tuple(sorted((*environment, ("PWD", environ["PWD"]))))
     written = {_normal(path, directory) for path in command.outputs}

@@ -22,6 +22,15 @@ from cyxmake_common.toolchain.local import LocalOnly
 from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed, SearchReport
 from cyxmake_common.toolchain.smoke import SmokeTest, smoke_environment, smoke_tests
 from cyxmake_common.toolchain.surroundings import around_clang, around_gcc
+from cyxmake_common.toolchain.zig import (
+    CACHE_VARIABLES,
+    CACHES,
+    changing_variable,
+    library_folder,
+    shell_of,
+    smoke_options,
+    zig_behind,
+)
 
 LANGUAGES: Final = ("c", "c++")
 
@@ -74,7 +83,7 @@ def capture(
     environ: Mapping[str, str] = os.environ,
 ) -> CapturedToolchain | LocalOnly:
     """Collect a compiler's files, or say why it can't run elsewhere; raises OSError."""
-    reason = unsuitable(compiler_path)
+    reason = unsuitable(compiler_path, environ)
     if reason is not None:
         return reason
     try:
@@ -83,7 +92,7 @@ def capture(
         return LocalOnly(f"{compiler_path} can't be captured: {error}")
 
 
-def unsuitable(compiler_path: str) -> LocalOnly | None:
+def unsuitable(compiler_path: str, environ: Mapping[str, str] = os.environ) -> LocalOnly | None:
     """Say why a compiler can't be captured, judged by the file alone."""
     real = os.path.realpath(compiler_path)
     for name in (Path(compiler_path).name, Path(real).name):
@@ -91,7 +100,7 @@ def unsuitable(compiler_path: str) -> LocalOnly | None:
             return LocalOnly(f"{compiler_path} is {Path(real).name}, which starts another compiler")
     if not Path(real).is_file():
         return LocalOnly(f"{compiler_path} does not exist")
-    if not is_elf(real):
+    if not is_elf(real) and zig_behind(compiler_path, environ) is None:
         return LocalOnly(f"{compiler_path} is a script around a compiler")
     return None
 
@@ -106,19 +115,25 @@ class _Capture:
         self.programs: dict[str, None] = {}
         self.watched: dict[str, None] = {}
         self.around: tuple[str, ...] = ()
-        self.variables = tuple(
-            (name, environ[name]) for name in _LEADING_VARIABLES if environ.get(name)
+        self.environ = environ
+        self.zig = None if is_elf(compiler) else zig_behind(compiler, environ)
+        self.variables = (
+            CACHE_VARIABLES
+            if self.zig is not None
+            else tuple((name, environ[name]) for name in _LEADING_VARIABLES if environ.get(name))
         )
         self.library_path = _folders(environ, "LD_LIBRARY_PATH")
         self.link_path = _folders(environ, "LIBRARY_PATH")
 
     def run(self, languages: Sequence[str]) -> CapturedToolchain:
-        kind = self.probe.kind()
+        kind = self.probe.kind() if self.zig is None else CompilerKind.CLANG
         names = family(self.compiler)
-        self.programs.update(dict.fromkeys(names))
+        (self.programs if self.zig is None else self.files).update(dict.fromkeys(names))
         target = self.probe.ask("-dumpmachine")
         reports = self._reports(languages)
-        if kind is CompilerKind.GCC:
+        if self.zig is not None:
+            self._take_zig(self.zig)
+        elif kind is CompilerKind.GCC:
             self._take_gcc(target, tuple(reports.values()))
         else:
             self._take_clang(target, tuple(reports.values()))
@@ -149,7 +164,10 @@ class _Capture:
             path=self._path(),
             locales=installed_locales(),
             smoke=smoke_tests(
-                names[0], tuple(reports), dict(smoke_environment(self._path(), self.variables))
+                (names[0], *(smoke_options(target) if self.zig is not None else ())),
+                tuple(reports),
+                smoke_environment(self._path(), self.variables),
+                CACHES,
             ),
             variables=self.variables,
         )
@@ -172,6 +190,19 @@ class _Capture:
             if path := self.probe.file(name):
                 self._take_folder(path)
         self.around = around_gcc(self.probe, target, reports, programs)
+
+    def _take_zig(self, zig: str) -> None:
+        if (name := changing_variable(self.environ)) is not None:
+            raise ValueError(f"{name} is set")
+        library = library_folder(CompilerProbe(zig, self.environ).ask("env"))
+        if library is None:
+            raise ValueError(f"{zig} does not tell where its headers are")
+        self.programs |= {zig: None, shell_of(self.compiler): None}
+        # zig knows its library by this file; a compile does not read it.
+        self.files[f"{library}/std/std.zig"] = None
+        self._take_folder(f"{library}/include")
+        folders = self.probe.path.split(os.pathsep)
+        self.around = tuple(f"{folder}/zig" for folder in folders if folder.startswith("/"))
 
     def _take_configuration(self, report: SearchReport) -> None:
         """Take specs and configuration files; no worker has the variables that lead to some."""

@@ -30,8 +30,9 @@ from cyxmake_common.toolchain.manifest import (
 from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed
 from cyxmake_common.toolchain.smoke import FOLDER as SMOKE_FOLDER
 from cyxmake_common.toolchain.smoke import SOURCES
+from cyxmake_common.toolchain.zig import CACHE_VARIABLES
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 VARIABLES: Final = (
     "PATH",
     "HOME",
@@ -40,6 +41,8 @@ VARIABLES: Final = (
     "LIBRARY_PATH",
     "LD_LIBRARY_PATH",
     "CLANG_NO_DEFAULT_CONFIG",
+    "ZIG_LIB_DIR",
+    "ZIG_LIBC",
 )
 """Variables that choose other programs or configuration files."""
 
@@ -70,6 +73,8 @@ class Toolchain:
     installations: tuple[str, ...] = ()
     path: str = ""
     locales: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    """What every compile with it has in its environment, besides what a user's leads to."""
     around: tuple[str, ...] = ()
     """Paths, most of them absent, whose change would make it another toolchain."""
 
@@ -197,7 +202,7 @@ class ToolchainStore:
             record = _decode((self._folder / alias.read_text()).read_bytes())
         except (OSError, ValueError):
             return None
-        return record if unsuitable(compiler) is None else None
+        return record if unsuitable(compiler, self._environ) is None else None
 
     def _holds(self, record: _Record) -> bool:
         """Tell whether nothing that a record stands on has changed."""
@@ -261,6 +266,7 @@ def _build(
         installations=captured.installations,
         path=captured.path,
         locales=captured.locales,
+        variables=tuple(pair for pair in captured.variables if pair in CACHE_VARIABLES),
         around=captured.around,
     )
     return _Record(toolchain, before, (), variables)
@@ -328,6 +334,7 @@ def _encode(record: _Record) -> bytes:
             "installations": toolchain.installations,
             "locales": toolchain.locales,
             "around": toolchain.around,
+            "constant": toolchain.variables,
             "directories": [(str(d), data) for d, data in toolchain.directories.items()],
             "files": [(str(d), path) for d, path in toolchain.files.items()],
             "builtin": dict(toolchain.builtin_includes),
@@ -361,6 +368,7 @@ def _decode(data: bytes) -> _Record:
             path=path,
             locales=raw["locales"],
             around=raw["around"],
+            variables=raw["constant"],
         )
         return _Record(
             toolchain, raw["stamps"], raw["absent"], raw["variables"], dict(raw["searches"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -73,25 +73,34 @@ def smoke_environment(
 
 
 def smoke_tests(
-    compiler: str, languages: Sequence[str], environment: Mapping[str, str]
+    compiler: Sequence[str],
+    languages: Sequence[str],
+    environment: Sequence[tuple[str, str]],
+    scratch: Sequence[str] = (),
 ) -> tuple[SmokeTest, ...]:
     """Compile the sources here; a language whose object is not the same twice has no test.
 
-    So it is where a configuration file makes objects depend on the place or the time.
+    So it is where a configuration file makes objects depend on the place or the time. `compiler`
+    may have options; the variables named by `scratch` lead to a folder of ours.
     """
     tests = []
     for language in languages:
         name, text = SOURCES[language]
         output = f"{Path(name).suffix[1:]}.o"
-        arguments = (compiler, "-O2", "-x", language, "-c", name, "-o", output)
-        made = {_compile(arguments, name, text, output, environment) for _ in range(2)}
+        arguments = (*compiler, "-O2", "-x", language, "-c", name, "-o", output)
+        made = {_compile(arguments, name, text, output, environment, scratch) for _ in range(2)}
         if len(made) == 1 and (data := made.pop()) is not None:
             tests.append(SmokeTest(arguments, output, Digest.of(data)))
     return tuple(tests)
 
 
 def _compile(
-    arguments: Sequence[str], name: str, text: bytes, output: str, environment: Mapping[str, str]
+    arguments: Sequence[str],
+    name: str,
+    text: bytes,
+    output: str,
+    environment: Sequence[tuple[str, str]],
+    scratch: Sequence[str],
 ) -> bytes | None:
     with tempfile.TemporaryDirectory(prefix="cyxmake-smoke-") as folder:
         (Path(folder) / name).write_bytes(text)
@@ -100,7 +109,7 @@ def _compile(
                 arguments,
                 check=True,
                 cwd=folder,
-                env=dict(environment),
+                env={name: folder if name in scratch else value for name, value in environment},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=_SECONDS,
