@@ -150,6 +150,7 @@ EXAMPLES: Final[tuple[m.Message, ...]] = (
         memory_bytes=10,
     ),
     m.LeaseRevoke(lease="l-1", epoch=1),
+    m.TreesGone(trees=(ONE, TWO)),
     m.FindMissing(digests=(ONE, TWO)),
     m.Missing(digests=(TWO,)),
     m.ActionCacheGet(keys=(ONE,), times=True),

@@ -247,3 +247,36 @@ async def test_a_root_survives_the_eviction_of_its_blobs(roots: InputRoots, clie
         assert (layer.path / "x").read_bytes() == b"1"
     with pytest.raises(BlobMissing):
         await read_all(MemoryStore(1000), root)
+
+
+async def test_toolchains_go_as_anything_else_and_return(client: Client, tmp_path: Path) -> None:
+    """In use it stays, then the oldest goes, which is told; who needs it again gets it again.
+
+    What two versions have in common is stored and fetched once.
+    """
+    told: list[Digest] = []
+    async with DiskStore(tmp_path / "small", 40_000) as store:
+        client.target = store
+        limits = RootLimits(roots=1)
+        roots = InputRoots(store, tmp_path / "roots", client.fetch, limits, told.append)
+        await roots.open()
+        shared = b"s" * 15_000
+        old, new = (
+            client.tree({"/bin/gcc": version * 15_000, "/lib/libgmp.so": shared})
+            for version in (b"1", b"2")
+        )
+        held = await roots.acquire(old)
+        async with roots.hold(new):
+            fetched = [digest for call in client.calls for digest in call]
+            assert fetched.count(Digest.of(shared)) == 1
+        assert told == [new]
+        assert (held.path / "bin/gcc").read_bytes() == b"1" * 15_000
+        roots.release(held)
+        for padding in (b"3", b"4"):  # other work fills the store
+            async with roots.hold(client.tree({"/x": padding * 18_000})):
+                pass
+        assert old in told
+        assert await store.find_missing([Digest.of(shared)])
+        async with roots.hold(old) as again:
+            assert (again.path / "bin/gcc").read_bytes() == b"1" * 15_000
+        await roots.close()

@@ -5,6 +5,7 @@ Knows nothing of when to connect (core) nor of what is said.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -55,6 +56,11 @@ class Control:
     async def ask(self, message: Message) -> Message:
         """Ask on the control connection; raises ConnectionLost without one, and what comes back."""
         return await self._current().request(message, _ASK_SECONDS)
+
+    def tell(self, message: Message) -> None:
+        """Send on the control connection what only helps; without one it is forgotten."""
+        with contextlib.suppress(ConnectionLost):
+            self._current().send_soon(message)
 
     def _current(self) -> Connection:
         if self._connection is None or self._connection.closed.is_set():

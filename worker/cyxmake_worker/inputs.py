@@ -38,6 +38,9 @@ from cyxmake_worker.sandbox.removal import remove_children, remove_tree
 Fetch = Callable[[Collection[Digest]], Awaitable[None]]
 """Brings blobs into the store; may raise whatever its transport raises."""
 
+Evicted = Callable[[Digest], None]
+"""Told of every tree that is given up."""
+
 _DIRECTORY_MODE: Final = 0o777
 _FILES_PER_TURN: Final = 100
 
@@ -71,11 +74,17 @@ class InputRoots:
     """Materialises trees; `open` before and `close` after use."""
 
     def __init__(
-        self, store: DiskStore, directory: Path, fetch: Fetch, limits: RootLimits | None = None
+        self,
+        store: DiskStore,
+        directory: Path,
+        fetch: Fetch,
+        limits: RootLimits | None = None,
+        evicted: Evicted | None = None,
     ) -> None:
         self._store = store
         self._fetch = fetch
         self._limits = limits or RootLimits()
+        self._evicted = evicted
         self._directory = directory
         self._serial = 0
         # Insertion order is the order of last use.
@@ -163,6 +172,8 @@ class InputRoots:
                 gone = self._temporary("gone")
                 self._path(tree).rename(gone)
                 self._remove_later(gone)
+                if self._evicted is not None:
+                    self._evicted(tree)
 
     def _remove_later(self, path: Path) -> None:
         task = asyncio.get_running_loop().create_task(in_thread(lambda: remove_tree(path)))

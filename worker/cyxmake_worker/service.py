@@ -19,10 +19,11 @@ from typing import Final
 import structlog
 
 from cyxmake_common.cas.disk import DiskStore
+from cyxmake_common.digest import Digest
 from cyxmake_common.net.blobs import BlobClient
 from cyxmake_common.net.connection import Connection
 from cyxmake_common.net.token import JoinToken
-from cyxmake_common.protocol.messages import WorkerFacts
+from cyxmake_common.protocol.messages import TreesGone, WorkerFacts
 from cyxmake_worker import host
 from cyxmake_worker.config import STDIN, WorkerConfig
 from cyxmake_worker.control import Control, Door
@@ -113,7 +114,12 @@ async def _build(
     blobs = BlobClient(control.connect_bulk)
     stack.push_async_callback(blobs.close)
     fetcher = Fetcher(blobs, store)
-    roots = InputRoots(store, data.run / "roots", fetcher.ensure)
+
+    def evicted(tree: Digest) -> None:
+        if tree not in machine.toolchains:
+            control.tell(TreesGone(trees=(tree,)))
+
+    roots = InputRoots(store, data.run / "roots", fetcher.ensure, evicted=evicted)
     await roots.open()
     stack.push_async_callback(roots.close)
     settings = ExecutorSettings(worker=facts.name, timeout=config.max_action_seconds)

@@ -40,6 +40,10 @@ class LocalToolchains:
     def __repr__(self) -> str:
         return f"<LocalToolchains {list(self._found.values())}>"
 
+    def __contains__(self, root: Digest) -> bool:
+        """Tell whether a tree is a compiler of this machine, which needs no network to return."""
+        return root in self._found
+
     def facts(self) -> tuple[ToolchainFacts, ...]:
         """Return what HELLO says of them."""
         return tuple(

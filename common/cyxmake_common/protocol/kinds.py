@@ -47,6 +47,7 @@ from cyxmake_common.protocol.messages import (
     Missing,
     Status,
     StatusGet,
+    TreesGone,
     Welcome,
 )
 
@@ -55,7 +56,7 @@ MESSAGES: Final[dict[str, type[Message]]] = {
     for kind in (
         Hello, Welcome, Goodbye, Error, Heartbeat, StatusGet, Status, Drain, Done,
         JobRequest, JobAccept, JobReject, JobProgress, JobComplete, JobFailed, JobCancel,
-        LeaseOffer, LeaseAccept, LeaseReject, LeaseProgress, LeaseResult, LeaseRevoke,
+        LeaseOffer, LeaseAccept, LeaseReject, LeaseProgress, LeaseResult, LeaseRevoke, TreesGone,
         FindMissing, Missing, ActionCacheGet, ActionCacheEntries, ArtifactsGet, Artifacts,
         BlobPut, BlobReady, BlobChunk, BlobAck, BlobStored, BlobGet, BatchPut, BatchGet, BatchBlobs,
     )

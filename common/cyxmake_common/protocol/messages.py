@@ -450,6 +450,14 @@ class LeaseRevoke(Message):
     epoch: Count
 
 
+class TreesGone(Message):
+    """The worker has trees no longer, toolchains or input roots: it would lay them out anew."""
+
+    type = "trees_gone"
+    senders = _WORKERS
+    trees: Digests
+
+
 # ── the store and the action cache ──────────────────────────────────────────────────────────────
 
 

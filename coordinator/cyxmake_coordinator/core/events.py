@@ -104,6 +104,15 @@ class ToolchainAvailable:
 
 
 @dataclass(frozen=True, slots=True)
+class TreesGone:
+    """A worker has given up toolchains or input roots: it is no longer warm for them."""
+
+    now: float
+    worker: WorkerId
+    trees: frozenset[Digest]
+
+
+@dataclass(frozen=True, slots=True)
 class OperationSubmitted:
     """A client wants an action done; its inputs are in the CAS and the action cache had no result.
 
@@ -215,6 +224,7 @@ Event = (
     | WorkerDrain
     | CoordinatorDrain
     | ToolchainAvailable
+    | TreesGone
     | Tick
 )
 """Everything that `Scheduler.handle` takes."""

@@ -5,6 +5,7 @@ Knows nothing of what happens to the actions of a worker that leaves.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from cyxmake_common.digest import Digest
@@ -158,6 +159,21 @@ def toolchain_gone(turn: Turn, worker: Worker, toolchain: Digest) -> None:
         for member in list(pool.members.values()):
             if not _is_eligible(turn.state, member, pool):
                 _dismiss(turn, member, pool)
+
+
+def trees_gone(turn: Turn, name: WorkerId, trees: Set[Digest]) -> None:
+    """Note what a worker would have to lay out, and perhaps to fetch, again."""
+    worker = turn.state.workers.get(name)
+    if worker is None:
+        return
+    worker.toolchains.difference_update(trees)
+    for ground in list(worker.warm):
+        if isinstance(ground, tuple) and not trees.isdisjoint(ground):
+            _forget_warm(turn.state, worker, ground)
+    for pool in [pool for pool in worker.pools if pool.toolchain in trees]:
+        pool.holders.discard(worker.name)
+        if not _is_eligible(turn.state, worker, pool):
+            _dismiss(turn, worker, pool)
 
 
 def toolchain_broken(turn: Turn, worker: Worker, toolchain: Digest, detail: str) -> None:

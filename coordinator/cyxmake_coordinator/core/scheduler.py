@@ -31,6 +31,7 @@ from cyxmake_coordinator.core.events import (
     OperationSubmitted,
     Tick,
     ToolchainAvailable,
+    TreesGone,
     WorkerDrain,
     WorkerHeartbeat,
     WorkerJoined,
@@ -113,6 +114,8 @@ def _apply(turn: Turn, event: Event) -> None:
             turn.state.draining = event.on
         case ToolchainAvailable():
             registry.toolchain_available(turn, event.toolchain)
+        case TreesGone():
+            registry.trees_gone(turn, event.worker, event.trees)
         case WorkerHeartbeat():
             reconcile.heartbeat(turn, event)
         case WorkerJoined():

@@ -31,6 +31,7 @@ from cyxmake_common.protocol.messages import (
     LeaseResult,
     Missing,
     StatusGet,
+    TreesGone,
     WorkerFacts,
 )
 from cyxmake_coordinator.core import events
@@ -108,6 +109,8 @@ class WorkerPeer:
                 self._beat(heartbeat)
                 # Answered, so that a worker notices within seconds when we are gone without a word.
                 self._connection.send_soon(Heartbeat(), reply_to=envelope.id)
+            case TreesGone() as gone:
+                self._shell.feed(events.TreesGone(now, name, frozenset(gone.trees)))
             case FindMissing() as question:
                 missing = await self._house.storage.blobs.find_missing(question.digests)
                 answer = Missing(digests=tuple(sorted(missing)))

@@ -6,7 +6,12 @@ from cyxmake_common.digest import Digest
 from cyxmake_common.ids import WorkerId
 from cyxmake_common.outcome import Cause
 from cyxmake_coordinator.core.effects import AssignLease, CompleteOperation, Effect, RejectCode
-from cyxmake_coordinator.core.events import RefusalReason, ToolchainAvailable, WorkerDrain
+from cyxmake_coordinator.core.events import (
+    RefusalReason,
+    ToolchainAvailable,
+    TreesGone,
+    WorkerDrain,
+)
 from cyxmake_coordinator.core.settings import Settings
 from support.scheduling import LINUX, MAC, Core, assigned, digest, pick, rejected
 
@@ -173,6 +178,50 @@ def test_broken_toolchain_goes_elsewhere() -> None:
         core.finish(again)
     core.submit("o4", toolchain=GCC)
     assert assigned(core.submit("o5", root="other")).worker == lease.worker
+
+
+def gone(core: Core, worker: str, *trees: Digest) -> list[Effect]:
+    """Let a worker give up trees."""
+    return core.do(TreesGone(core.now, WorkerId(worker), frozenset(trees)))
+
+
+def test_a_worker_that_gave_up_a_toolchain_is_no_holder() -> None:
+    """It is warm for nothing that needs it; another that holds it comes first."""
+    core = Core()
+    core.join("w1", toolchains=[GCC])
+    available(core)
+    lease = assigned(core.submit("o1", toolchain=GCC, root="r"))
+    core.start(lease)
+    core.finish(lease)
+    assert (digest("r"), GCC) in core.worker("w1").warm
+    gone(core, "w1", GCC)
+    assert core.worker("w1").toolchains == set()
+    assert (digest("r"), GCC) not in core.worker("w1").warm
+    core.join("w2", toolchains=[GCC])
+    assert assigned(core.submit("o2", toolchain=GCC, root="r", build="b2")).worker == "w2"
+    gone(core, "nobody", GCC)
+
+
+def test_the_last_worker_gives_up_a_toolchain() -> None:
+    """It was not in the store: what waits ends, and the client is asked for it."""
+    core = Core(Settings(prefetch=0))
+    core.join("w1", toolchains=[GCC])
+    lease = assigned(core.submit("o1"))
+    core.submit("o2", toolchain=GCC)
+    (done,) = pick(gone(core, "w1", GCC), CompleteOperation)
+    assert done.operation == "o2"
+    assert rejected(core.submit("o3", toolchain=GCC)).code is RejectCode.MISSING_TOOLCHAIN
+    core.start(lease)
+
+
+def test_a_worker_that_gave_up_an_input_root() -> None:
+    """It is warm for it no longer, and keeps its toolchains."""
+    core = Core()
+    core.join("w1", toolchains=[GCC])
+    core.finish(assigned(core.submit("o1", toolchain=GCC, root="r")))
+    gone(core, "w1", digest("r"))
+    assert (digest("r"), GCC) not in core.worker("w1").warm
+    assert core.worker("w1").toolchains == {GCC}
 
 
 def test_toolchain_that_is_broken_everywhere() -> None:
