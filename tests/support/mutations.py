@@ -525,7 +525,8 @@ def build_here(root: Path, environment: dict[str, str], umask: int) -> Outcome:
 
 def _words(output: str) -> Counter[str]:
     """Return the lines of the compilers, without those of the build tools around them."""
-    return Counter(line for line in output.splitlines() if not _AROUND.match(line))
+    lines = (line for line in output.splitlines() if not _AROUND.match(line))
+    return Counter(re.sub(r"/tmp/cc\w{6}", "/tmp/cc", line) for line in lines)
 
 
 def _language(unit: str) -> str:

@@ -303,17 +303,18 @@ class _Recording:
         command, scene, cwd = self.plan.command, self.scene, _directory(self.request)
         environment = self.request.command.environment
         names = parse_depfile(self.listed or b"").prerequisites
+        listed = (command.source, *names)
+        probes = scene.probes.probes(command, cwd, listed, self.builtin, environment)
         maybe = frozenset[str]()
-        if not self._lists_all:
+        if not self._lists_all or probes.precompiled:
             closure = scene.closures.closure(command, cwd, self.builtin, environment)
             if closure.unresolved or closure.precompiled:
                 return None
             maybe = closure.files
+            probes = scene.probes.probes(command, cwd, listed, self.builtin, environment, maybe)
         read = {absolute(path, cwd) for path in (*names, command.source, *command.inputs)}
         if self._depends_on_time(read | maybe):
             return None
-        listed = (command.source, *names)
-        probes = scene.probes.probes(command, cwd, listed, self.builtin, environment, maybe)
         if not probes.certain:
             return None
         digests: dict[str, Digest] = {}

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ Evicted = Callable[[Digest], None]
 """Told of every tree that is given up."""
 
 _DIRECTORY_MODE: Final = 0o777
+_LARGE_PROGRAM: Final = 4 << 20
 _FILES_PER_TURN: Final = 100
 
 
@@ -220,6 +222,7 @@ class InputRoots:
 
     async def _lay(self, tree: Digest, crawl: TreeCrawl, top: Path) -> int:
         size = count = 0
+        laid: dict[Digest, str] = {}
         prefix = os.fspath(top)
         for entry in walk_tree(tree, crawl.blobs.__getitem__):
             path = prefix + entry.path
@@ -232,7 +235,14 @@ class InputRoots:
                 case TreeSymlink(_, target):
                     os.symlink(target, path)  # noqa: PTH211
                 case TreeFile(_, digest, executable):
-                    await self._store.link(digest, Path(path), executable)
+                    first = laid.setdefault(digest, path)
+                    if first is path or (executable and digest.size > _LARGE_PROGRAM):
+                        await self._store.link(digest, Path(path), executable)
+                    else:
+                        # Two names of one inode are one file to a compiler: it would name it by
+                        # the other one in debug information.
+                        shutil.copyfile(first, path)
+                        os.chmod(path, 0o555 if executable else 0o444)  # noqa: PTH101
                     size += digest.size
                     count += 1
                     if count % _FILES_PER_TURN == 0:

@@ -8,6 +8,7 @@ until the last one is scanned, and a large build still makes few roots.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -107,6 +108,7 @@ class InputRoots:
     async def _run(self) -> None:
         while self._waiting:
             await asyncio.sleep(0)  # let every unit that is ready now join
+            self._moment, self._laid = self._digests.moment(), set()
             if self._outdated:
                 self._closures.refresh()
                 if not self._scanner.is_current():
@@ -114,7 +116,6 @@ class InputRoots:
                     self._tree = InputTree()
                     self._scanner = TreeScanner(self._tree, self._digest)
                 self._outdated = False
-            self._moment, self._laid = self._digests.moment(), set()
             batch, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
             self._batch = min(self._batch * 2, _LARGEST_BATCH)
             added: list[tuple[asyncio.Future[UnitInputs | LocalOnly], list[tuple[str, Digest]]]]
@@ -175,7 +176,7 @@ class InputRoots:
             command = replace(command, forced_includes=forced)
             closure = self._closures.closure(command, unit.directory, builtin, environment)
         if closure.precompiled:
-            return LocalOnly("uses a precompiled header")
+            return LocalOnly("uses a precompiled header that can't be sent")
         if closure.unresolved:
             return LocalOnly("includes a file whose name is computed")
         if names_time(unit.command) or may_read_clock(
@@ -205,16 +206,20 @@ class InputRoots:
         return files
 
     def _has_twins(self, files: Sequence[tuple[str, Digest]]) -> bool:
-        """Tell whether two headers with `#pragma once` have the same bytes.
+        """Tell whether two headers may count as one here or on a worker, but not on both.
 
-        gcc takes them for one if their times are the same, too; a worker's files have other times.
+        gcc takes those with `#pragma once` for one if their bytes and times are the same; files of
+        a worker have other times. clang takes hard links for one; a worker has copies.
         """
         seen: dict[Digest, str] = {}
         identity = self._closures.files.identity
         return any(
             (other := seen.setdefault(digest, path)) != path
-            and self._closures.scan(path).once
-            and identity(path) != identity(other)
+            and (
+                os.path.realpath(path) != os.path.realpath(other)
+                if identity(path) == identity(other)
+                else self._closures.scan(path).once
+            )
             for path, digest in files
         )
 

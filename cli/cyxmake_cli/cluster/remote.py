@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import CyxError
 from cyxmake_common.includes.depfile_layout import Layout, fill
+from cyxmake_common.includes.search import absolute
 from cyxmake_common.outcome import Cause
 from cyxmake_common.platform import isa, os_family
 from cyxmake_common.protocol.messages import CacheEntry, JobComplete, JobFailed, JobReject
@@ -36,6 +38,8 @@ from cyxmake_common.toolchain.local import LocalOnly
 _BROKEN: Final = "toolchain-broken"
 """The code of a refusal that only its detail explains."""
 
+_TIMED: Final = re.compile(rb"has been modified since the precompiled header '([^'\n]+)' was built")
+_HOLDS_TIMES: Final = LocalOnly("its precompiled header holds the times of files")
 _SUBMISSIONS: Final = 3
 """How often an action is submitted while the cluster asks for blobs that it has lost."""
 
@@ -105,6 +109,7 @@ class RemoteCompiler:
         self._root = root
         self._use_cache = use_cache
         self._near = near or Near()
+        self._timed: set[tuple[str, Digest]] = set()
         self._uploads = Uploads(cluster)
         self._history = history
         self._platform = ((ISA, isa()), (OS_FAMILY, os_family()))
@@ -155,6 +160,8 @@ class RemoteCompiler:
         inputs = await self._inputs.prepare(unit, missing)
         if isinstance(inputs, LocalOnly):
             return inputs
+        if not self._timed.isdisjoint(inputs.files):
+            return _HOLDS_TIMES
         if self._history is not None:
             self._history.saw((tokenise(p, self._root), d.hash) for p, d in inputs.files)
         await turn()
@@ -166,6 +173,10 @@ class RemoteCompiler:
             return LocalOnly("an input changed while it was compiled")
         result = ActionResult.from_bytes(answer.result)
         compiled = await self._fetch(unit, result, placing, answer.worker)
+        if compiled is not None and (match := _TIMED.search(compiled.output)):
+            form = absolute(os.fsdecode(match[1]), unit.directory)
+            self._timed.update(file for file in inputs.files if file[0] == form)
+            return _HOLDS_TIMES
         return compiled or LocalOnly("the result's blobs are lost")
 
     # ── execution ───────────────────────────────────────────────────────────────────────────────

@@ -37,7 +37,8 @@ class Closure:
     """What a compile may read and which directories must exist; paths are absolute, without dots.
 
     `unresolved` are includes that can't be followed: the compiler itself must be asked.
-    `precompiled` are precompiled headers that gcc would prefer: such a compile stays local.
+    `precompiled` are precompiled headers that can't be sent with what they stand for: folders that
+    gcc chooses from, and forms whose header is not known.
     """
 
     files: frozenset[str]
@@ -154,8 +155,10 @@ class IncludeClosure:
         for space in self._spaces.values():
             space.lookup.forget(name)
             space.edges.pop(path, None)
-            for user in space.users.pop(name, ()):
-                space.edges.pop(user, None)
+            # A precompiled form is found by whoever mentions its header.
+            for mentioned in {name, name.removesuffix(".gch")}:
+                for user in space.users.pop(mentioned, ()):
+                    space.edges.pop(user, None)
 
     def scan(self, path: str) -> ScanResult:
         """Return what a file mentions; nothing when it can't be read."""
@@ -269,15 +272,22 @@ class _Walk:
             if not found:
                 self.unresolved[f"-include {name}"] = None
             self._visit(found)
-            self.precompiled.update(self._precompiled(name, found))
+            forms = self._precompiled(name, found)
+            if found:
+                self._take_forms(forms)
+            else:
+                self.precompiled.update(forms)
+        for name in command.precompiled:
+            self._take_explicit(absolute(name, self.cwd))
         if command.kind is CompilerKind.GCC and command.language.is_preprocessed:
             self._visit(lookup.find(PREINCLUDED, self.cwd))
         self._visit((lookup.canonical(absolute(command.source, self.cwd)),))
         if command.kind is CompilerKind.GCC:
-            self.precompiled.update(self._preferred(absolute(command.source, self.cwd)))
+            self._take_forms(self._preferred(absolute(command.source, self.cwd)))
         self._follow_macros()
         if command.language.is_text and command.kind is CompilerKind.CLANG:
             self._look_for_directives()
+        self._take_forms(form for _, edges in self.special for form in edges.precompiled)
         scans = [edges.scan for _, edges in self.special]
         for path, edges in self.special:
             for what in edges.scan.opaque:
@@ -288,10 +298,23 @@ class _Walk:
             uses_time=any(result.uses_time for result in scans),
             uses_timestamp=any(result.uses_timestamp for result in scans),
             unresolved=tuple(self.unresolved),
-            precompiled=tuple(
-                sorted(self.precompiled.union(*(edges.precompiled for _, edges in self.special)))
-            ),
+            precompiled=tuple(sorted(self.precompiled)),
         )
+
+    def _take_forms(self, forms: Iterable[str]) -> None:
+        """Take precompiled forms that a compiler may use in place of headers."""
+        for form in forms:
+            taken = self.leaves if self.owner.files.is_file(form) else self.precompiled
+            taken.add(self.space.lookup.canonical(form))
+
+    def _take_explicit(self, form: str) -> None:
+        """Take a form that the command names, with the header that it was made of."""
+        header, _, suffix = form.rpartition(".")
+        if suffix in ("pch", "gch") and self.owner.files.is_file(header):
+            self._visit((self.space.lookup.canonical(header),))
+            self._take_forms((form,))
+        else:
+            self.precompiled.add(form)
 
     def _look_for_directives(self) -> None:
         """Note an include in preprocessed text: to clang it is one, with a search of its own."""

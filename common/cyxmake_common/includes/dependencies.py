@@ -38,6 +38,8 @@ class Probes:
 
     absent: tuple[str, ...]
     present: tuple[str, ...]
+    precompiled: bool = False
+    """A precompiled header may have been used: then no depfile tells all that mattered."""
     certain: bool = True
     """False when the search was not understood, or hangs on a symlink that can't be noted."""
 
@@ -109,6 +111,7 @@ class _Collector:
         self.walked: set[str] = set()
         self.absent: dict[str, None] = {}
         self.present: dict[str, None] = {}
+        self.precompiled = False
         self.certain = True
 
     def run(self, deps: Iterable[str], maybe: Collection[str]) -> Probes:
@@ -120,6 +123,9 @@ class _Collector:
         if self.command.kind is CompilerKind.GCC and self.command.language.is_preprocessed:
             # Looked for whether it exists or not, and never an error.
             self._take_probe(PREINCLUDED, self.cwd)
+        for name in self.command.precompiled:
+            # The header that a form was made of stands beside it.
+            self._take_probe(Directive(Kind.QUOTE, name.rpartition(".")[0]), self.cwd)
         for path in self.listed:
             self._walk(path)
         before = -1
@@ -128,7 +134,8 @@ class _Collector:
             self._take_macros()
         self._take_precompiled()
         certain = self.certain and self._explains_all(maybe)
-        return Probes(tuple(sorted(self.absent)), tuple(sorted(self.present)), certain)
+        absent, present = tuple(sorted(self.absent)), tuple(sorted(self.present))
+        return Probes(absent, present, self.precompiled, certain)
 
     def _identity(self, path: str) -> Identity | None:
         if path not in self.identities:
@@ -195,7 +202,7 @@ class _Collector:
                 self._walk(path)
 
     def _take_precompiled(self) -> None:
-        """Note where a precompiled header would be preferred: it is used unseen, also when stale.
+        """Note where a precompiled header is or would be preferred: it is used unseen, even stale.
 
         Only the main source and the command line can use one, never a header.
         """
@@ -204,7 +211,10 @@ class _Collector:
         if command.kind is CompilerKind.CLANG:
             for directive in forced:
                 header = absolute(directive.name, self.cwd)
-                self.absent.update({header + ".gch": None, header + ".pch": None})
+                self._take_form(header + ".gch")
+                self._take_form(header + ".pch")
+            for name in command.precompiled:
+                self._take_form(absolute(name, self.cwd))
             return
         source = absolute(command.source, self.cwd)
         asked = [(directive, self.cwd) for directive in forced]
@@ -215,9 +225,19 @@ class _Collector:
             if directive.probe or directive.data or directive.kind.is_for_later:
                 continue
             for candidate in lookup.all_candidates(directive, folder):
-                self.absent[candidate + ".gch"] = None
+                self._take_form(candidate + ".gch")
                 if self.files.is_file(candidate):
                     break
+
+    def _take_form(self, form: str) -> None:
+        if self.files.is_file(form):
+            self.present[plain(form)] = None
+            self.explained.add(self._identity(form))
+            self.precompiled = True
+        elif self.files.is_directory(form):
+            self.certain = False
+        else:
+            self.absent[form] = None
 
     def _take_macros(self) -> None:
         scans = {path: self.scans.scan(path) for path in tuple(self.walked)}

@@ -56,6 +56,7 @@ _UNDOES_SIDE: Final = frozenset(
     )
 )
 _DEBUG: Final = re.compile(r"-g(?:[123]|gdb[123]?|dwarf(?:-[345])?)?\Z")
+_FRONTEND_ROLES: Final = {"-include": Role.FORCED, "-include-pch": Role.PRECOMPILED}
 _LANGUAGES: Final = {language.value: language for language in Language}
 _UNSENT_SUFFIXES: Final = {
     **dict.fromkeys((".h", ".hh", ".hpp", ".hxx", ".H", ".tcc"), "makes a precompiled header"),
@@ -212,6 +213,8 @@ class _Parser:
             known = BACKEND_OK.match(value) is not None
         elif self.unfinished:
             known = FRONTEND_VALUES[self.unfinished].match(value) is not None
+            if role := _FRONTEND_ROLES.get(self.unfinished):
+                self.values.setdefault(role, []).append(value)
             self.unfinished = ""
         else:
             known = value in FRONTEND_OK or value in FRONTEND_VALUES
@@ -293,6 +296,7 @@ class _Parser:
             search=search,
             search_flags=tuple(self.search_flags),
             forced_includes=tuple(self.values.get(Role.FORCED, ())),
+            precompiled=tuple(self.values.get(Role.PRECOMPILED, ())),
             macro_includes=tuple(self.values.get(Role.MACROS, ())),
             macro_values=tuple(self.macro_values),
             assembler_search=tuple(self.assembler_search),
@@ -306,8 +310,10 @@ class _Parser:
 
     def _prepares(self) -> bool:
         """Tell whether a preprocessor would read or write something of its own."""
-        roles = (Role.FORCED, Role.MACROS, Role.PREPROCESSOR)
-        return any(argument.role in roles for argument in self.arguments)
+        roles = (Role.FORCED, Role.MACROS, Role.PRECOMPILED)
+        return any(self.values.get(role) for role in roles) or any(
+            argument.role is Role.PREPROCESSOR for argument in self.arguments
+        )
 
     def _side_problem(self) -> LocalOnly | None:
         """Say when it can't be foretold which second outputs there will be."""

@@ -91,6 +91,7 @@ class CompileCommand:
     search: SearchPath = field(default_factory=SearchPath)
     search_flags: tuple[str, ...] = ()
     forced_includes: tuple[str, ...] = ()
+    precompiled: tuple[str, ...] = ()
     macro_includes: tuple[str, ...] = ()
     macro_values: tuple[tuple[str, str], ...] = ()
     assembler_search: tuple[str, ...] = ()

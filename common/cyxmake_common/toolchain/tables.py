@@ -28,6 +28,8 @@ class Role(Enum):
     AFTER = "after"
     FORCED = "forced"
     MACROS = "macros"
+    PRECOMPILED = "precompiled"
+    """Its value names a precompiled header."""
     SYSROOT = "sysroot"
     HEADER_ROOT = "header-root"
     NATIVE = "native"
@@ -91,6 +93,7 @@ PROVIDED_SPECS: Final = "/.cyxmake/native-"
 """How the paths begin of files that tell gcc what "native" means; they end with their digest."""
 
 _SEPARATE: Final[dict[Role, str]] = {
+    Role.PRECOMPILED: "-include-pch",
     Role.SIDE_FILE: "--serialize-diagnostics -serialize-diagnostics",
     Role.SYSROOT: "--sysroot",
     Role.SEARCH: "-target -gcc-toolchain",
@@ -204,7 +207,6 @@ _LOCAL_FLAG: Final[dict[str, str]] = {
     "works on preprocessed text": "-fpreprocessed -fdirectives-only -frewrite-includes",
 }
 _LOCAL_SEPARATE: Final[dict[str, str]] = {
-    "uses a precompiled header": "-include-pch",
     "reads its own configuration": "-specs --specs --config -wrapper",
     "finds other programs": "-B",
     "passes options on unread": "-Xpreprocessor -Xassembler",
@@ -261,7 +263,11 @@ _LOCAL_PREFIX: Final[dict[str, str]] = {
     "passes options to the backend unread": "-mllvm -mmlir",
 }
 
-FRONTEND_VALUES: Final = {"-target-feature": re.compile(r"[+-][\w.-]+\Z")}
+FRONTEND_VALUES: Final = {
+    "-target-feature": re.compile(r"[+-][\w.-]+\Z"),
+    "-include": re.compile(r"[^-]"),
+    "-include-pch": re.compile(r"[^-]"),
+}
 """Options of -Xclang that take a value, itself after -Xclang, and what it may be."""
 
 FRONTEND_OK: Final = frozenset(

@@ -223,7 +223,20 @@ def test_time_and_precompiled_headers_are_told() -> None:
     files = {"/p/a.c": '#include "x.h"', "/p/x.h": "__DATE__", "/p/x.h.gch": "\0"}
     found = closure(files)
     assert found.uses_time
-    assert found.precompiled == ("/p/x.h.gch",)
+    assert "/p/x.h.gch" in found.files
+    assert not found.precompiled
+    folder = {"/p/a.c": '#include "x.h"', "/p/x.h": "", "/p/x.h.gch/one": "\0"}
+    assert closure(folder).precompiled == ("/p/x.h.gch",)
+    alone = {"/p/a.c": "", "/p/x.h.gch": "\0"}
+    assert closure(alone, "gcc -include x.h -c a.c").precompiled == ("/p/x.h.gch",)
+
+
+def test_an_explicit_precompiled_header_comes_with_its_header() -> None:
+    """clang compares the headers that it was made of; without them nothing is known."""
+    files = {"/p/a.c": "", "/p/x.h": '#include "y.h"', "/p/y.h": "", "/p/x.h.pch": "\0"}
+    text = "clang -Xclang -include-pch -Xclang x.h.pch -c a.c"
+    assert closure(files, text).files == set(files)
+    assert closure({"/p/a.c": "", "/p/x.pch": "\0"}, "clang -include-pch x.pch -c a.c").precompiled
 
 
 def test_missing_source_is_in_the_closure() -> None:

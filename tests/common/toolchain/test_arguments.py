@@ -171,7 +171,6 @@ def test_side_outputs(text: str, outputs: tuple[str, ...]) -> None:
         # traps 35 to 38
         ("gcc -c a.h", "precompiled"),
         ("gcc -x c++-header -c a.hpp", "not compiled remotely"),
-        ("clang -include-pch x.pch -c a.c", "precompiled"),
         ("gcc -fmodules-ts -c a.cc", "modules"),
         ("clang -fmodules -c a.c", "modules"),
         ("clang -fmodule-file=x -c a.cc", "modules"),

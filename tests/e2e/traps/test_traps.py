@@ -134,6 +134,11 @@ def test_trap_12_file_macro(trials: Trials) -> None:
     check_remote(trials, "12-absolute", "12-location", moves=False)
 
 
+def test_trap_12_headers_of_the_same_bytes(trials: Trials) -> None:
+    """Each keeps its own name in debug information, though a store has them once."""
+    check_remote(trials, "12-same", "12-same-clang", moves=False)
+
+
 def test_trap_13_relative_paths(trials: Trials) -> None:
     """Odd spellings of relative paths reach the debug information unchanged."""
     check_remote(trials, "13", moves=False)

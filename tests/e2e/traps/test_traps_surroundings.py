@@ -84,18 +84,22 @@ def test_trap_34_variables(fixed_time: Trial, trap_cluster: Cluster, tmp_path: P
 
 
 def test_trap_35_precompiled_headers(trials: Trials) -> None:
-    """A precompiled header is made and used here."""
+    """A precompiled header is made here, and sent along where it can be used elsewhere."""
+    for trial in (trials.first, trials.again, trials.elsewhere, trials.changed):
+        for name in ("35-beside", "35-used", "35-clang", "35-clang-implied", "35-clang-inner"):
+            trial.check_remote(name)
+    assert trials.again.place("35-clang") == "cache"
+    assert b"pre.h" not in trials.first.cluster.files["o/35-used/a.d"].data, "it was not used"
+    check_local(trials, "35-times", "its precompiled header holds the times of files")
     check_local(trials, "35-make", "-x c-header is not compiled remotely")
-    check_local(trials, "35-beside", "uses a precompiled header")
-    check_local(trials, "35", "uses a precompiled header")
+    check_local(trials, "35", "uses a precompiled header that can't be sent")
 
 
 def test_trap_35_precompiled_header_that_appears_later(trials: Trials) -> None:
     """Next to a header that was read, it would be used unseen: no hit from then on."""
-    for name in ("35-late", "35-late-forced"):
-        assert trials.again.place(name) == "cache"
-        check = trials.changed.check_local
-        check(name, "uses a precompiled header", same_bytes=True)
+    check_remote(trials, "35-late", changes=True)
+    assert trials.again.place("35-late-forced") == "cache"
+    trials.changed.check_local("35-late-forced", "a failure is confirmed here")
 
 
 def test_trap_36_modules(trials: Trials) -> None:
