@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cyxmake_cli.analysis.detectors import BuildSystem, Project, detect
+from cyxmake_cli.away import AwayFiles, allowed
 from cyxmake_cli.ninja.disk import RealDisk
 from cyxmake_cli.ninja.session import BuildGraph, Keep, Options
-from cyxmake_cli.settings import ClusterSettings, Settings
+from cyxmake_cli.settings import ClusterSettings, Download, Settings
 from cyxmake_common.errors import ExitStatus, ProjectError, UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from cyxmake_cli.ui.tally import Summary, Tally
 
 _ALONE: Final = Settings(cluster=ClusterSettings(enabled=False))
+_PLANS: Final = 3
+"""How often a build is planned anew because files that were left in the cluster are lost there."""
+
 _MANIFEST_TRIES: Final = 100
 """A manifest that changes at every regeneration is given up after as many tries as ninja makes."""
 
@@ -63,8 +67,27 @@ def build(request: BuildRequest) -> ExitStatus:
         _configure(project)
     if project.system.uses_make:
         return _run_make(project, request, start)
-    graph = _load_current(project, request)
+    away = AwayFiles.load(str(project.build))
+    for attempt in range(_PLANS + 1):
+        if attempt == _PLANS:
+            away.lose(away.all())
+        status = _plan_and_run(project, request, away, start)
+        if status is not None:
+            return status
+    raise AssertionError("a build with everything at home has nothing to lose")
+
+
+def _plan_and_run(
+    project: Project, request: BuildRequest, away: AwayFiles, start: float
+) -> ExitStatus | None:
+    """Plan and run; None when files turned out to be lost that the plan had counted on."""
+    graph = _load_current(project, request, away)
     try:
+        away.keep_logged(graph.build_log.entries)
+        download = request.settings.build.download
+        if download is not Download.ALL:
+            products = graph.products(request.targets)
+            away.allow(allowed(download, graph.outputs(), products))
         if not graph.plan(request.targets):
             if not request.quiet:
                 print("cyxmake: no work to do.")  # noqa: T201 - this is the user interface
@@ -77,9 +100,11 @@ def build(request: BuildRequest) -> ExitStatus:
             for edge in graph.wanted():
                 print(edge.command() if request.verbose else edge.description() or edge.command())  # noqa: T201
             return ExitStatus.OK
-        return _run(graph, project, request, start)
+        return _run(graph, project, request, start, away)
     finally:
         graph.close()
+        if not request.dry_run:
+            away.save()
 
 
 def _configure(project: Project) -> None:
@@ -104,17 +129,19 @@ def _configure(project: Project) -> None:
         )
 
 
-def _load_current(project: Project, request: BuildRequest) -> BuildGraph:
+def _load_current(project: Project, request: BuildRequest, away: AwayFiles) -> BuildGraph:
     """Load the graph; when `build.ninja` itself is out of date, remake it first."""
     for _ in range(_MANIFEST_TRIES):
-        graph = BuildGraph.load(RealDisk(str(project.build)), _options(project, request))
+        disk = RealDisk(str(project.build), away.mtime)
+        graph = BuildGraph.load(disk, _options(project, request))
         try:
             if not graph.plan_manifest():
                 return graph
             if request.dry_run:
                 print("cyxmake: build.ninja itself is out of date")  # noqa: T201
                 return graph
-            status = _run(graph, project, BuildRequest(_ALONE), time.monotonic())
+            alone = BuildRequest(_ALONE)
+            status = _run(graph, project, alone, time.monotonic(), away)
             if status is not ExitStatus.OK:
                 raise ProjectError(
                     "build.ninja could not be brought up to date",
@@ -147,9 +174,13 @@ def _options(project: Project, request: BuildRequest) -> Options:
     )
 
 
-def _run(graph: BuildGraph, project: Project, request: BuildRequest, start: float) -> ExitStatus:
+def _run(
+    graph: BuildGraph, project: Project, request: BuildRequest, start: float, away: AwayFiles
+) -> ExitStatus | None:
+    """Run what is planned; None when files are lost that the plan had counted on."""
     import asyncio
 
+    from cyxmake_cli.cluster.homecoming import FilesLost
     from cyxmake_cli.cluster.session import BuildSession
     from cyxmake_cli.ninja.driver import drive
     from cyxmake_cli.ui.progress import Progress
@@ -167,12 +198,15 @@ def _run(graph: BuildGraph, project: Project, request: BuildRequest, start: floa
             source=str(project.source),
             note=progress.note,
             settings=request.settings,
+            away=away,
         ) as session:
+            if away.files() and (lost := await session.home.lost()):
+                raise FilesLost(lost)
             try:
                 await drive(
                     graph,
                     session.runner,
-                    _Listeners(progress, session),
+                    _Listeners(progress, session, graph, away),
                     jobs=session.jobs,
                     ahead=_AHEAD,
                     now_ms=lambda: int((time.monotonic() - start) * 1000),
@@ -182,6 +216,10 @@ def _run(graph: BuildGraph, project: Project, request: BuildRequest, start: floa
 
     try:
         asyncio.run(main())
+    except FilesLost as error:
+        progress.note(f"cyxmake: {error}; planning anew")
+        away.lose(error.paths)
+        return None
     except KeyboardInterrupt:
         progress.close()
         _write_summary(request, tally, start, ExitStatus.CANCELLED)
@@ -248,16 +286,23 @@ def _run_make(project: Project, request: BuildRequest, start: float) -> ExitStat
 class _Listeners:
     """Tells the screen and the session of every edge."""
 
-    def __init__(self, progress: Progress, session: BuildSession) -> None:
+    def __init__(
+        self, progress: Progress, session: BuildSession, graph: BuildGraph, away: AwayFiles
+    ) -> None:
         self._progress = progress
         self._session = session
+        self._graph = graph
+        self._away = away
 
     def edge_started(self, edge: Edge) -> None:
         self._progress.edge_started(edge)
 
     def edge_finished(self, edge: Edge, result: EdgeResult, output: bytes) -> None:
         # Before anything that depends on the edge can start: its outputs are new files now.
-        self._session.finished([str(node.path) for node in edge.outputs], result)
+        self._session.finished(edge, result)
+        if self._away and result.exit_code == 0:
+            for node in edge.outputs:
+                self._away.logged(node.path, self._graph.build_log.entries[node.path])
         self._progress.edge_finished(edge, result, output)
 
     def edges_skipped(self, edges: tuple[Edge, ...]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -37,6 +38,14 @@ _NO_SETTINGS: Final = frozenset((config.CACHE_VARIABLE,))
 _LOGIN: Final = "a token is a secret and stands in no settings: `cyxmake login TOKEN` keeps it"
 
 
+class Download(StrEnum):
+    """Which outputs a build brings home."""
+
+    ALL = "all"
+    TOPLEVEL = "toplevel"
+    MINIMAL = "minimal"
+
+
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
     """How a build is done."""
@@ -45,6 +54,8 @@ class BuildSettings:
     """Edges under way at a time; 0 follows from the slots of the cluster."""
     keep_going: Annotated[int, Ge(0)] = 1
     """How many commands may fail before no other is started; 0 is no limit."""
+    download: Download = Download.ALL
+    """Outputs to bring home: all, those of the targets, or only what a command here reads."""
     directory: Annotated[str, MinLen(1)] | None = None
     """Where the project builds; in a project's file relative to that file."""
 

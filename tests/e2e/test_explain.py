@@ -60,7 +60,7 @@ def test_rebuild_and_placement(calculator: Path, shared_cluster: Cluster) -> Non
     assert "parser.h" in told
     placed = explain(shared_cluster, calculator, "placement", "libcalc.a")
     assert "local" in placed
-    assert "not a compile" in placed
+    assert "links here" in placed
 
 
 def show(made: Cluster, project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

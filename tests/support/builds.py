@@ -11,6 +11,9 @@ from pathlib import Path
 _CONFIGURED = re.compile(r"CMakeFiles/\d|CMakeFiles/CMakeScratch|CMakeFiles/pkgRedirects|meson-")
 _MADE = re.compile(r"\.(o|a|d|gch|dwo)$|\.so(\.\d+)*$")
 
+LEFT_HERE = {"not a compile", "links here: the cluster does not have the linker"}
+"""Why edges of a project without surprises run here, while the cluster has only a compiler."""
+
 
 def run(argv: list[str], directory: Path | None = None) -> str:
     """Run a tool that has to succeed; returns what it printed."""

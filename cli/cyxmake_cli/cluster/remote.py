@@ -7,42 +7,37 @@ a LocalOnly with the reason why the caller has to run the edge itself.
 from __future__ import annotations
 
 import os
-import posixpath
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Final, Protocol
 
+from cyxmake_cli.away import AwayFiles
 from cyxmake_cli.cluster.client import ClusterClient
 from cyxmake_cli.cluster.healing import Missed, missed
 from cyxmake_cli.cluster.history import History
-from cyxmake_cli.cluster.inputs import InputRoot, Source, UnitInputs
+from cyxmake_cli.cluster.inputs import UnitInputs
 from cyxmake_cli.cluster.lookup import Lookup
 from cyxmake_cli.cluster.near import Near
-from cyxmake_cli.cluster.placing import AS_A_COMPILER, Placing, place
+from cyxmake_cli.cluster.placing import AS_A_COMPILER, Placing
+from cyxmake_cli.cluster.results import Expected, RemoteResult, Results
+from cyxmake_cli.cluster.submit import PLATFORM, Submitter, Work, why_not
 from cyxmake_cli.cluster.uploads import Uploads
 from cyxmake_cli.strategies.compile_units import CompileUnit
-from cyxmake_common.action import ISA, OS_FAMILY, ROOT, TOOLCHAIN, Action, ActionResult, Command
+from cyxmake_common.action import ActionResult
 from cyxmake_common.cache.key import tokenise
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import CyxError
-from cyxmake_common.includes.depfile_layout import Layout, fill
 from cyxmake_common.includes.search import absolute
-from cyxmake_common.outcome import Cause
-from cyxmake_common.platform import isa, os_family
-from cyxmake_common.protocol.messages import CacheEntry, JobComplete, JobFailed, JobReject
+from cyxmake_common.protocol.messages import JobComplete
 from cyxmake_common.toolchain.local import LocalOnly
-
-_BROKEN: Final = "toolchain-broken"
-"""The code of a refusal that only its detail explains."""
 
 _TIMED: Final = re.compile(rb"has been modified since the precompiled header '([^'\n]+)' was built")
 _HOLDS_TIMES: Final = LocalOnly("its precompiled header holds the times of files")
-_SUBMISSIONS: Final = 3
-"""How often an action is submitted while the cluster asks for blobs that it has lost."""
 
+CompileResult = RemoteResult
+"""What came of a compile."""
 
 Turn = Callable[[], Awaitable[None]]
 """Returns when one more command may run."""
@@ -50,26 +45,6 @@ Turn = Callable[[], Awaitable[None]]
 
 async def at_once() -> None:
     """Let a command run without waiting."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompileResult:
-    """The compiler's verdict; `worker` is empty when it came from the cache.
-
-    `healed` is a file that the include scan had missed, so that the unit was sent twice.
-    """
-
-    exit_code: int
-    stdout: bytes
-    stderr: bytes
-    seconds: float
-    worker: str = ""
-    healed: str = ""
-
-    @property
-    def output(self) -> bytes:
-        """Return all that the compiler said."""
-        return self.stdout + self.stderr
 
 
 class Inputs(Protocol):
@@ -103,17 +78,17 @@ class RemoteCompiler:
         near: Near | None = None,
         history: History | None = None,
         exists: Callable[[str], bool] = os.path.lexists,
+        away: AwayFiles | None = None,
     ) -> None:
-        self._cluster = cluster
         self._inputs = inputs
         self._root = root
         self._use_cache = use_cache
-        self._near = near or Near()
+        near = near or Near()
         self._timed: set[tuple[str, Digest]] = set()
-        self._uploads = Uploads(cluster)
         self._history = history
-        self._platform = ((ISA, isa()), (OS_FAMILY, os_family()))
-        self._lookup = Lookup(cluster, digests, root, self._platform, self._near, history, exists)
+        self._submitter = Submitter(cluster, Uploads(cluster), root, use_cache=use_cache)
+        self._results = Results(cluster, root, near, away)
+        self._lookup = Lookup(cluster, digests, root, PLATFORM, near, history, exists)
 
     async def compile(
         self, unit: CompileUnit, placing: Placing = AS_A_COMPILER, *, turn: Turn = at_once
@@ -140,7 +115,7 @@ class RemoteCompiler:
             entry = await self._lookup.find(unit)
             if entry is not None:
                 result = ActionResult.from_bytes(entry.result)
-                fetched = await self._fetch(unit, result, placing, entry=entry)
+                fetched = await self._results.fetch(_expected(unit, placing), result, entry=entry)
                 if fetched is not None:
                     return fetched
         compiled = await self._execute(unit, placing, turn)
@@ -166,99 +141,29 @@ class RemoteCompiler:
             self._history.saw((tokenise(p, self._root), d.hash) for p, d in inputs.files)
         await turn()
         # What no scan can see no cache entry can name.
-        answer = await self._submit(unit, inputs.root, keep=missing is None)
+        answer = await self._submitter.submit(
+            Work(
+                argv=unit.command.argv,
+                environment=unit.environment,
+                outputs=unit.outputs,
+                directory=unit.directory,
+                tools=unit.toolchain,
+                root=inputs.root,
+                keep=missing is None,
+            )
+        )
         if not isinstance(answer, JobComplete):
-            return LocalOnly(_why(answer))
+            return LocalOnly(why_not(answer))
         if not self._inputs.unchanged(inputs):
             return LocalOnly("an input changed while it was compiled")
         result = ActionResult.from_bytes(answer.result)
-        compiled = await self._fetch(unit, result, placing, answer.worker)
+        compiled = await self._results.fetch(_expected(unit, placing), result, answer.worker)
         if compiled is not None and (match := _TIMED.search(compiled.output)):
             form = absolute(os.fsdecode(match[1]), unit.directory)
             self._timed.update(file for file in inputs.files if file[0] == form)
             return _HOLDS_TIMES
         return compiled or LocalOnly("the result's blobs are lost")
 
-    # ── execution ───────────────────────────────────────────────────────────────────────────────
 
-    async def _submit(
-        self, unit: CompileUnit, root: InputRoot, *, keep: bool
-    ) -> JobComplete | JobFailed | JobReject:
-        toolchain = unit.toolchain
-        command = Command(
-            arguments=unit.command.argv,
-            environment=unit.environment,
-            output_paths=unit.outputs,
-            working_directory=unit.directory.lstrip("/"),
-        ).to_bytes()
-        action = Action(
-            command=Digest.of(command),
-            input_root=root.digest,
-            do_not_cache=not keep,
-            platform=tuple(
-                sorted((*self._platform, (ROOT, self._root), (TOOLCHAIN, str(toolchain.id))))
-            ),
-        ).to_bytes()
-        digest = Digest.of(action)
-        sources: dict[Digest, Source] = {Digest.of(command): command, digest: action}
-        await self._uploads.ensure(root.blobs, within=root.digest)
-        await self._uploads.ensure(sources)
-        answer = await self._cluster.execute(digest, skip_cache=not self._use_cache)
-        for _ in range(_SUBMISSIONS - 1):
-            if not isinstance(answer, JobReject) or not answer.missing:
-                break
-            if answer.code == "missing-toolchain":
-                await self._uploads.ensure(toolchain.blobs(), within=toolchain.id)
-            else:
-                known: dict[Digest, Source] = {**toolchain.blobs(), **root.blobs, **sources}
-                await self._uploads.again(answer.missing, known)
-            answer = await self._cluster.execute(digest, skip_cache=not self._use_cache)
-        return answer
-
-    # ── results ─────────────────────────────────────────────────────────────────────────────────
-
-    async def _fetch(
-        self,
-        unit: CompileUnit,
-        result: ActionResult,
-        placing: Placing,
-        worker: str = "",
-        entry: CacheEntry | None = None,
-    ) -> CompileResult | None:
-        """Put a result's files in place; None, with nothing placed, when it is not whole."""
-        texts = [digest for digest in (result.stdout, result.stderr) if digest is not None]
-        outputs = [output.digest for output in result.outputs] if result.exit_code == 0 else []
-        wanted = {*outputs, *texts}
-        blobs = self._near.blobs(wanted)
-        if absent := wanted - blobs.keys():
-            fetched = await self._cluster.blobs.get_many_bytes(absent)
-            self._near.keep_blobs(fetched)
-            blobs.update(fetched)
-        if not wanted <= blobs.keys():
-            return None
-        if result.exit_code == 0:
-            if {o.path for o in result.outputs} != set(unit.outputs):
-                return None
-            files = {o.path: blobs[o.digest] for o in result.outputs}
-            if entry is not None and entry.depfile:
-                filled = fill(files[entry.depfile], self._root, Layout(entry.layout))
-                if filled is None:
-                    return None
-                files[entry.depfile] = filled
-            for output in result.outputs:
-                path = Path(posixpath.join(unit.directory, output.path))
-                place(path, files[output.path], output.is_executable, placing)
-        stdout, stderr = (
-            blobs[digest] if digest is not None else b""
-            for digest in (result.stdout, result.stderr)
-        )
-        return CompileResult(result.exit_code, stdout, stderr, result.seconds, worker)
-
-
-def _why(answer: JobFailed | JobReject) -> str:
-    if isinstance(answer, JobReject):
-        why = f": {answer.detail}" if answer.code == _BROKEN else ""
-        return f"the cluster refused: {answer.code}{why}"
-    if answer.cause is Cause.TOOLCHAIN:
-        return f"{_BROKEN}: {answer.detail}"
-    return f"{answer.kind}: {answer.cause or answer.detail or 'no cause given'}"
+def _expected(unit: CompileUnit, placing: Placing) -> Expected:
+    return Expected(unit.directory, unit.outputs, placing)

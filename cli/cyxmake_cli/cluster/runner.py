@@ -1,4 +1,4 @@
-"""Runs the edges of a build: compiles on the cluster where that is sure, everything else here.
+"""Runs the edges of a build: compiles and links on the cluster where that is sure, the rest here.
 
 Knows nothing of plans and screens. The cluster may appear while the build already runs, and may go
 away at any time: an edge that cannot be done there runs locally, and its result says why. Only the
@@ -12,6 +12,8 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from cyxmake_cli.cluster.homecoming import Homecoming
+from cyxmake_cli.cluster.link_runner import LinkRunner
 from cyxmake_cli.cluster.native import Native
 from cyxmake_cli.cluster.path_maps import PathMaps
 from cyxmake_cli.cluster.placing import Placing
@@ -22,6 +24,7 @@ from cyxmake_cli.cluster.wrappers import Wrappers
 from cyxmake_cli.ninja.driver import EdgeResult, Turn, Where
 from cyxmake_cli.ninja.graph import Edge
 from cyxmake_cli.strategies.compile_units import (
+    NOT_A_COMPILE,
     CompileUnit,
     EdgeFacts,
     plan_unit,
@@ -34,8 +37,9 @@ from cyxmake_common.toolchain.local import LocalOnly
 class EdgeRunner:
     """The Runner of one build in `directory`, with `local_jobs` processes of its own at a time.
 
-    `cluster` resolves to a compiler on the cluster, or to the reason why there is none. `maps` adds
-    an option to compiles, wherever they run.
+    `cluster` resolves to a compiler on the cluster, or to the reason why there is none. `linking`
+    takes the links; `home` brings what was left in the cluster before something here reads it.
+    `maps` adds an option to compiles, wherever they run.
     """
 
     def __init__(
@@ -44,6 +48,8 @@ class EdgeRunner:
         environ: Mapping[str, str],
         toolchains: Toolchains,
         cluster: asyncio.Future[RemoteCompiler | LocalOnly],
+        linking: LinkRunner,
+        home: Homecoming,
         *,
         local_jobs: int,
         maps: PathMaps | None = None,
@@ -55,6 +61,8 @@ class EdgeRunner:
         self._native = Native(environ)
         self._cluster = cluster
         self._maps = maps
+        self._linking = linking
+        self._home = home
         self._slots = asyncio.Semaphore(local_jobs)
 
     async def run(self, edge: Edge, turn: Turn) -> EdgeResult:
@@ -65,12 +73,9 @@ class EdgeRunner:
             mapped = await self._maps.mapped(argv, self._read)
             if mapped is not argv:
                 argv, command = mapped, shlex.join(mapped)
-        unit = argv if isinstance(argv, LocalOnly) else await self._plan(edge, argv)
-        if isinstance(unit, LocalOnly):
-            return await self._run_here(edge, turn, command, unit.reason)
         # Without restat ninja goes by times: an equal output has to be as new as any other.
         placing = Placing(keep_equal=edge.flag("restat"))
-        compiled = await self._compile(unit, placing, turn)
+        compiled = await self._remotely(edge, argv, placing, turn)
         if isinstance(compiled, LocalOnly):
             return await self._run_here(edge, turn, command, compiled.reason)
         if compiled.exit_code != 0:
@@ -83,6 +88,18 @@ class EdgeRunner:
         where = Where.REMOTE if compiled.worker else Where.CACHE
         why = f"sent again with {compiled.healed}" if compiled.healed else ""
         return EdgeResult(0, compiled.output, where, compiled.seconds, compiled.worker, why)
+
+    async def _remotely(
+        self, edge: Edge, argv: list[str] | LocalOnly, placing: Placing, turn: Turn
+    ) -> CompileResult | LocalOnly:
+        """Do an edge on the cluster, or say why it has to run here."""
+        if argv == NOT_A_COMPILE:
+            return await self._linking.run(edge, placing, turn)
+        unit = argv if isinstance(argv, LocalOnly) else await self._plan(edge, argv)
+        if isinstance(unit, LocalOnly):
+            return unit
+        await self._home.for_compile(edge)
+        return await self._compile(unit, placing, turn)
 
     def _split(self, edge: Edge) -> list[str] | LocalOnly:
         outputs = tuple(str(node.path) for node in edge.outputs)
@@ -126,6 +143,7 @@ class EdgeRunner:
         return await remote.compile(unit, placing, turn=turn.take)
 
     async def _run_here(self, edge: Edge, turn: Turn, command: str, reason: str) -> EdgeResult:
+        await self._home.for_command(edge)
         await turn.take()
         async with self._slots:
             try:

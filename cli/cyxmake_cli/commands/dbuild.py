@@ -40,6 +40,10 @@ from cyxmake_common.errors import ExitStatus
 @click.option("--cache/--no-cache", default=None, help="Whether to use results of earlier builds.")
 @click.option("--local/--cluster", "local_only", default=None, help="Use no cluster at all.")
 @click.option(
+    "--download", type=click.Choice(["all", "toplevel", "minimal"]),
+    help="Outputs to bring home: all (default), those of the targets, or only what is read here.",
+)  # fmt: skip
+@click.option(
     "--remap-paths/--no-remap-paths", default=None,
     help="Name the project by a fixed path in debug information, so that checkouts share it.",
 )  # fmt: skip
@@ -64,6 +68,7 @@ def command(
     coordinator: str | None,
     cache: bool | None,
     local_only: bool | None,
+    download: str | None,
     remap_paths: bool | None,
     summary: Path | None,
     options: tuple[str, ...],
@@ -80,6 +85,7 @@ def command(
     flags = {
         "build.jobs": jobs,
         "build.keep_going": keep_going,
+        "build.download": download,
         "build.directory": None if build_dir is None else str(build_dir),
         "cluster.coordinator": coordinator,
         "cluster.enabled": None if local_only is None else not local_only,

@@ -6,6 +6,7 @@ Knows nothing of graphs. Paths are ninja's: relative ones are relative to the bu
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -51,11 +52,20 @@ class Disk(Protocol):
         """Rename a file over another; raises OSError."""
 
 
-class RealDisk:
-    """The real file system, seen from a build directory."""
+def _nothing(path: str) -> int:
+    del path
+    return MISSING
 
-    def __init__(self, root: Path | str = "") -> None:
+
+class RealDisk:
+    """The real file system, seen from a build directory.
+
+    `away` gives the mtime of a file that is not here but counts as if it were, else MISSING.
+    """
+
+    def __init__(self, root: Path | str = "", away: Callable[[str], int] = _nothing) -> None:
         text = os.fspath(root)
+        self._away = away
         self._prefix = text.rstrip("/") + "/" if text not in ("", ".") else ""
 
     def __repr__(self) -> str:
@@ -69,7 +79,7 @@ class RealDisk:
         try:
             mtime = os.stat(self._at(path)).st_mtime_ns  # noqa: PTH116 - called for every file
         except (FileNotFoundError, NotADirectoryError):
-            return MISSING
+            return self._away(path)
         except (OSError, ValueError):
             return UNREADABLE
         # Some packagers set every mtime to the epoch, which must not look like "missing".

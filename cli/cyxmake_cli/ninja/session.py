@@ -142,6 +142,26 @@ class BuildGraph:
             raise GraphError(f"'{node.path}' has no out edge")
         return user
 
+    def outputs(self) -> set[str]:
+        """Return the paths of all files that commands make."""
+        return {
+            node.path for edge in self.state.edges if not edge.is_phony for node in edge.outputs
+        }
+
+    def products(self, targets: Sequence[str] = ()) -> set[str]:
+        """Return the files that targets stand for, behind phony names; raises GraphError."""
+        found: set[Node] = set()
+        pending = [self.target(name) for name in targets] or list(self._defaults())
+        while pending:
+            node = pending.pop()
+            if node not in found:
+                found.add(node)
+                if node.in_edge is not None and node.in_edge.is_phony:
+                    pending += node.in_edge.inputs
+                elif node.in_edge is not None:
+                    pending += node.in_edge.outputs
+        return {node.path for node in found}
+
     def more_to_do(self) -> bool:
         """Tell whether an edge with a command is still to run or running."""
         return self._plan.more_to_do()

@@ -62,7 +62,7 @@ def split_edge(edge: EdgeFacts) -> list[str] | LocalOnly:
     """Return the argument list of an edge that looks like a compile, or why it stays local."""
     if edge.uses_console:
         return LocalOnly("uses the terminal")
-    if not _mentions_compile(edge.command):
+    if not looks_like_compile(edge.command):
         return NOT_A_COMPILE
     return split_command(edge.command)
 
@@ -109,7 +109,8 @@ def plan_unit(
     return CompileUnit(command, toolchain, compiler, environment, directory, relative, provided)
 
 
-def _mentions_compile(command: str) -> bool:
+def looks_like_compile(command: str) -> bool:
+    """Tell whether a command may be a compile, at a glance."""
     return " -c " in command or command.endswith(" -c") or " -S " in command
 
 

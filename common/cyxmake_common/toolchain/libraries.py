@@ -100,7 +100,7 @@ def libraries_of(
     changes with every package that is installed. `library_path` is the caller's LD_LIBRARY_PATH:
     a library that is found there counts as not found, for no worker gets that variable.
     """
-    configured = _configured_directories()
+    configured = configured_directories()
     found: dict[str, None] = {}
     missing: dict[str, None] = {}
     todo: list[tuple[str, tuple[str, ...]]] = [(program, ()) for program in programs]
@@ -155,7 +155,8 @@ def _builtin_directories(program: Program) -> tuple[str, ...]:
     return (*own, *multiarch, *_DEFAULT)
 
 
-def _configured_directories() -> list[str]:
+def configured_directories() -> list[str]:
+    """Return the directories of ld.so.conf, in its order."""
     result: list[str] = []
     _read_config(_CONFIG, result, 0)
     return result

@@ -62,6 +62,38 @@ def split_command(text: str) -> list[str] | LocalOnly:
     return _split(text)
 
 
+def split_chain(text: str) -> list[list[str]] | LocalOnly:
+    """Return the commands of `a && b && c`, without those that are only `:`.
+
+    The shell runs each one when all before it succeeded; anything else of a shell is refused.
+    """
+    commands: list[list[str]] = []
+    for part in _parts(text):
+        words = split_command(part)
+        if isinstance(words, LocalOnly):
+            return words
+        if words != [":"]:
+            commands.append(words)
+    return commands
+
+
+def _parts(text: str) -> list[str]:
+    """Cut a text at every `&&` that no quote holds."""
+    if "&&" not in text:
+        return [text]
+    parts: list[str] = []
+    start, previous = 0, -2
+    for match in _PIECE.finditer(text):
+        if match.lastgroup != "other" or match[0] != "&":
+            continue
+        if match.start() == previous + 1:
+            parts.append(text[start:previous])
+            start, previous = match.end(), -2
+        else:
+            previous = match.start()
+    return [*parts, text[start:]]
+
+
 def _split(text: str) -> list[str] | LocalOnly:
     words: list[str] = []
     word: str | None = None

@@ -50,7 +50,7 @@ def test_trap_03_dependencies_asked_of_the_preprocessor(trials: Trials) -> None:
 
 def test_trap_04_no_compile(trials: Trials) -> None:
     """Commands that only preprocess, list or check run here."""
-    check_local(trials, "04-E", "not a compile")
+    check_local(trials, "04-E", "stops after preprocessing")
     check_local(trials, "04-E-c", "stops after preprocessing")
     check_local(trials, "04-M", "only lists dependencies")
     check_local(trials, "04-MM", "only lists dependencies")
@@ -175,7 +175,7 @@ def test_trap_18_response_files(trials: Trials) -> None:
     check_remote(trials, "18-changing", changes=True)
     for trial in (trials.first, trials.again, trials.elsewhere, trials.changed):
         trial.check_remote("18-ninja-flags")
-    check_local(trials, "18-ninja", "not a compile")
+    check_local(trials, "18-ninja", "is not known in a link")
     check_local(trials, "18-gone", "can't be read")
 
 

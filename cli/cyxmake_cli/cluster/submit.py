@@ -1,0 +1,111 @@
+"""Makes an action of a command, a toolchain and an input root, and has the cluster do it.
+
+Knows nothing of compilers, linkers or caches of this build. The cluster may answer that it lacks
+blobs; they are sent and the action is submitted again, a few times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from cyxmake_cli.cluster.client import ClusterClient
+from cyxmake_cli.cluster.inputs import InputRoot, Source
+from cyxmake_cli.cluster.uploads import Uploads
+from cyxmake_common.action import ISA, OS_FAMILY, ROOT, TOOLCHAIN, Action, Command
+from cyxmake_common.digest import Digest
+from cyxmake_common.outcome import Cause
+from cyxmake_common.platform import isa, os_family
+from cyxmake_common.protocol.messages import JobComplete, JobFailed, JobReject
+
+_SUBMISSIONS: Final = 3
+"""How often an action is submitted while the cluster asks for blobs that it has lost."""
+
+_BROKEN: Final = "toolchain-broken"
+"""The code of a refusal that only its detail explains."""
+
+PLATFORM: Final = ((ISA, isa()), (OS_FAMILY, os_family()))
+
+
+class Tools(Protocol):
+    """The tree of a toolchain."""
+
+    @property
+    def id(self) -> Digest:
+        """Return the digest of the root Directory."""
+        ...
+
+    def blobs(self) -> Mapping[Digest, Source]:
+        """Return every blob of the tree, with where its bytes are."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One command to run in `directory`: `keep` allows the cluster to remember the result."""
+
+    argv: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    outputs: tuple[str, ...]
+    directory: str
+    tools: Tools
+    root: InputRoot
+    keep: bool = True
+
+    def action(self, project: str) -> tuple[Digest, dict[Digest, Source]]:
+        """Return the action's digest, and the blobs of Action and Command."""
+        command = Command(
+            arguments=self.argv,
+            environment=self.environment,
+            output_paths=self.outputs,
+            working_directory=self.directory.lstrip("/"),
+        ).to_bytes()
+        properties = (*PLATFORM, (ROOT, project), (TOOLCHAIN, str(self.tools.id)))
+        action = Action(
+            command=Digest.of(command),
+            input_root=self.root.digest,
+            do_not_cache=not self.keep,
+            platform=tuple(sorted(properties)),
+        ).to_bytes()
+        return Digest.of(action), {Digest.of(command): command, Digest.of(action): action}
+
+
+class Submitter:
+    """Has actions done for one project that stands at `project`."""
+
+    def __init__(
+        self, cluster: ClusterClient, uploads: Uploads, project: str, *, use_cache: bool
+    ) -> None:
+        self._cluster = cluster
+        self._uploads = uploads
+        self._project = project
+        self._use_cache = use_cache
+
+    async def submit(self, work: Work) -> JobComplete | JobFailed | JobReject:
+        """Upload what is missing and wait for the end; raises CyxError, OSError."""
+        digest, sources = work.action(self._project)
+        await self._uploads.ensure(work.root.blobs, within=work.root.digest)
+        await self._uploads.ensure(sources)
+        answer = await self._cluster.execute(digest, skip_cache=not self._use_cache)
+        for _ in range(_SUBMISSIONS - 1):
+            if not isinstance(answer, JobReject) or not answer.missing:
+                break
+            tools = work.tools
+            if answer.code == "missing-toolchain":
+                await self._uploads.ensure(tools.blobs(), within=tools.id)
+            else:
+                known: dict[Digest, Source] = {**tools.blobs(), **work.root.blobs, **sources}
+                await self._uploads.again(answer.missing, known)
+            answer = await self._cluster.execute(digest, skip_cache=not self._use_cache)
+        return answer
+
+
+def why_not(answer: JobFailed | JobReject) -> str:
+    """Say in words why there is no verdict."""
+    if isinstance(answer, JobReject):
+        why = f": {answer.detail}" if answer.code == _BROKEN else ""
+        return f"the cluster refused: {answer.code}{why}"
+    if answer.cause is Cause.TOOLCHAIN:
+        return f"{_BROKEN}: {answer.detail}"
+    return f"{answer.kind}: {answer.cause or answer.detail or 'no cause given'}"
