@@ -82,7 +82,7 @@ def test_what_is_stored_for_a_source(calculator: Path, shared_cluster: Cluster) 
     told = show(shared_cluster, calculator, str(source)).stdout
     assert "entry: fits today's files" in told
     assert f"holds only for {calculator}" in told  # built with -g
-    assert re.search(r"compiled in .* s by w\d, (just now|\d+ (seconds|minutes) ago)", told), told
+    assert re.search(r"compiled in .* s by w\d, (just now|\d+ (seconds?|minutes?) ago)", told), told
     (unit,) = json.loads(show(shared_cluster, calculator, str(source), "--json").stdout)["units"]
     (entry,) = unit["entries"]
     assert "{root}/src/parser.h" in entry["dependencies"]
