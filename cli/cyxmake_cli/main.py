@@ -7,12 +7,11 @@ keeps `--help` and a build without work fast.
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import Final
 
 import click
 
-from cyxmake_common.errors import CyxError, ExitStatus
+from cyxmake_common.program import run_program
 
 _COMMANDS: Final = {
     "cache": "Show, verify or clear what this machine keeps for builds.",
@@ -67,44 +66,8 @@ def cyxmake() -> None:
 
 
 def main() -> None:
-    """Run the command line and exit with the status that docs/OPERATIONS.md lists."""
-    try:
-        status = cyxmake.main(standalone_mode=False)
-    except CyxError as error:
-        click.echo(f"error: {error.message}", err=True)
-        if error.next_step:
-            click.echo(f"  next: {error.next_step}", err=True)
-        sys.exit(error.exit_status)
-    except click.exceptions.Abort:
-        sys.exit(ExitStatus.CANCELLED)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(ExitStatus.USAGE)
-    except KeyboardInterrupt:
-        sys.exit(ExitStatus.CANCELLED)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output is gone; nobody is left to tell
-        sys.exit(ExitStatus.OK)
-    except Exception as error:
-        click.echo(f"error: a bug in cyxmake: {type(error).__name__}: {error}", err=True)
-        click.echo(f"  next: please report it with {_keep_traceback()}", err=True)
-        sys.exit(ExitStatus.INTERNAL)
-    sys.exit(status if isinstance(status, int) else ExitStatus.OK)
-
-
-def _keep_traceback() -> str:
-    """Write the current traceback to a file; returns its name for a person."""
-    import tempfile
-    import traceback
-
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="cyxmake-", suffix=".traceback", delete=False, encoding="utf-8"
-        ) as file:
-            traceback.print_exc(file=file)
-            return file.name
-    except OSError:
-        return "what it was asked to do"
+    """Run the command line and exit with an ExitStatus."""
+    run_program(cyxmake, "cyxmake")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import structlog
 
 from cyxmake_common import clock
 from cyxmake_common.errors import ConfigError
+from cyxmake_common.file_lock import FileLock
 from cyxmake_common.net.tls import authority_pem, create_authority, server_context
 from cyxmake_common.net.wss import Server, Service
 from cyxmake_common.protocol.messages import Goodbye
@@ -27,7 +28,7 @@ from cyxmake_coordinator.closures import Closures
 from cyxmake_coordinator.config import CoordinatorConfig
 from cyxmake_coordinator.core.scheduler import Scheduler
 from cyxmake_coordinator.core.settings import Settings
-from cyxmake_coordinator.data_dir import DataDir, FileLock
+from cyxmake_coordinator.data_dir import DataDir
 from cyxmake_coordinator.door import advertised, host_names, keep_admin_token, open_tokens
 from cyxmake_coordinator.gateways import http
 from cyxmake_coordinator.gateways.house import House

@@ -12,7 +12,7 @@ from cyxmake_common.action import ISA, OS_FAMILY
 from cyxmake_common.errors import ConfigError
 from cyxmake_common.platform import isa, os_family
 from cyxmake_worker import host
-from cyxmake_worker.data_dir import DEFAULT_LIMIT, DataDir, DirectoryLock
+from cyxmake_worker.data_dir import DEFAULT_LIMIT, DataDir, occupied
 from cyxmake_worker.probe_cache import ProbeCache
 
 
@@ -112,14 +112,10 @@ def test_a_data_directory_has_one_owner(tmp_path: Path) -> None:
     """The second one is told; after the first has gone it may have it."""
     data = DataDir(tmp_path / "data")
     data.prepare()
-    with (
-        DirectoryLock(data.root),
-        pytest.raises(ConfigError, match="another worker"),
-        DirectoryLock(data.root),
-    ):
+    with occupied(data), pytest.raises(ConfigError, match="another worker"), occupied(data):
         pass
-    with DirectoryLock(data.root) as lock:
-        assert "held" in repr(lock)
+    with occupied(data):
+        assert (data.root / "worker.lock").exists()
 
 
 def test_the_store_takes_no_more_than_its_share(tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ Knows nothing of what is kept in it. One worker holds the lock, until it closes 
 
 from __future__ import annotations
 
-import contextlib
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import Final
 
 from cyxmake_common.errors import ConfigError
+from cyxmake_common.file_lock import FileLock
 from cyxmake_worker.host import disk_free_bytes
 
 DEFAULT_LIMIT: Final = 10 << 30
@@ -69,53 +70,14 @@ class DataDir:
         return max(_SMALLEST_LIMIT, min(DEFAULT_LIMIT, free // 4 if free else DEFAULT_LIMIT))
 
 
-class DirectoryLock:
-    """Keeps a second worker out of a data directory; the system releases it when we die."""
-
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / "worker.lock"
-        self._file: IO[bytes] | None = None
-
-    def __repr__(self) -> str:
-        return f"<DirectoryLock {self._path} {'held' if self._file else 'free'}>"
-
-    def __enter__(self) -> Self:
-        try:
-            file = self._path.open("ab")
-        except OSError as error:
-            raise ConfigError(
-                f"the lock file cannot be opened: {error}", next_step="check the data directory"
-            ) from error
-        if not _lock(file):
-            file.close()
-            raise ConfigError(
-                f"another worker uses the data directory {self._path.parent}",
-                next_step="stop it, or give this one its own --name or --data-dir",
-            )
-        self._file = file
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[bytes]) -> bool:
-        with contextlib.suppress(OSError):
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            return True
-        return False
-
-else:
-    import fcntl
-
-    def _lock(file: IO[bytes]) -> bool:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        return False
+@contextmanager
+def occupied(data: DataDir) -> Iterator[None]:
+    """Keep a second worker out of a data directory for the time of a block; raises ConfigError."""
+    lock = FileLock(data.root / "worker.lock")
+    if not lock.try_acquire():
+        raise ConfigError(
+            f"another worker uses the data directory {data.root}",
+            next_step="stop it, or give this one its own --name or --data-dir",
+        )
+    with lock:
+        yield

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cyxmake_common.errors import CyxError, ExitStatus
+from cyxmake_common.errors import ExitStatus
+from cyxmake_common.program import run_program
 
 if TYPE_CHECKING:
     from cyxmake_worker.config import WorkerConfig
@@ -83,18 +84,7 @@ def _serve(config: WorkerConfig) -> ExitStatus:
 
 def main() -> None:
     """Run the command line and exit with an ExitStatus."""
-    try:
-        cli.main(prog_name="cyxmake-worker", standalone_mode=False)
-    except CyxError as error:
-        click.echo(f"error: {error.message}", err=True)
-        if error.next_step:
-            click.echo(f"  next: {error.next_step}", err=True)
-        sys.exit(error.exit_status)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(ExitStatus.USAGE)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        sys.exit(ExitStatus.CANCELLED)
+    run_program(cli, "cyxmake-worker")
 
 
 if __name__ == "__main__":

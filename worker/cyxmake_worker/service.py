@@ -29,7 +29,7 @@ from cyxmake_worker.config import STDIN, WorkerConfig
 from cyxmake_worker.control import Control, Door
 from cyxmake_worker.core.effects import Exit
 from cyxmake_worker.core.state import CoreConfig
-from cyxmake_worker.data_dir import DataDir, DirectoryLock
+from cyxmake_worker.data_dir import DataDir, occupied
 from cyxmake_worker.entries import EntryRecorder
 from cyxmake_worker.executors.sandboxed import ExecutorSettings, SandboxedExecutor
 from cyxmake_worker.fetch import Fetcher
@@ -51,7 +51,7 @@ async def serve(config: WorkerConfig, announce: Callable[[str], None]) -> Exit:
     early = None if config.token_file == STDIN else config.join_token()
     data = DataDir(config.effective_data_dir)
     data.prepare()
-    with DirectoryLock(data.root):
+    with occupied(data):
         async with AsyncExitStack() as stack:
             machine = await _Machine.open(config, data, stack)
             # Whoever starts us with a pipe may still have to make the token: be ready by then.
