@@ -11,6 +11,7 @@ _LONG = "/".join(["a-rather-long-name-of-a-directory"] * 7)
 
 SOURCES: dict[str, str | bytes] = {
     "src/plain.c": '#include "plain.h"\nint plain(void) { return PLAIN; }\n',
+    "src/plain.proftext": "plain\n24\n1\n7\n",
     "src/plain.h": "#define PLAIN 1\n",
     "src/other.c": "int other(void) { return 2; }\n",
     "src/plain.cpp": (
@@ -157,6 +158,18 @@ CASES: tuple[Case, ...] = (
     Case("07", f"gcc --coverage -frandom-seed=7 {_PLAIN}", ("{o}/a.o", "{o}/a.gcno")),
     Case("07-clang", f"clang -ftest-coverage -fprofile-arcs {_PLAIN}"),
     Case("08", f"gcc -fprofile-use=profiles -Wno-missing-profile {_PLAIN}"),
+    Case(
+        "08-profile",
+        "llvm-profdata merge -o {o}/a.profdata ../src/plain.proftext",
+        ("{o}/a.profdata",),
+    ),
+    Case(
+        "08-clang",
+        f"clang -O2 -fprofile-use=o/08-profile/a.profdata -MMD -MF {{o}}/a.d {_PLAIN}",
+        _D,
+        needs=("o/08-profile/a.profdata",),
+    ),
+    Case("08-clang-folder", f"clang -O2 -fprofile-use=o/08-profile {_PLAIN}"),
     Case("08-generate", f"gcc -fprofile-generate -frandom-seed=8 {_PLAIN}"),
     Case("09-inputs", "gcc -c ../src/other.c ../src/empty.c", ("other.o", "empty.o")),
     Case("09-stdout", "gcc -S ../src/plain.c -o -", ("{o}/none",)),

@@ -13,8 +13,11 @@ import pytest
 from support.trap_build import Trial
 
 needs_tools = pytest.mark.skipif(
-    not all(shutil.which(tool) for tool in ("gcc", "g++", "clang", "clang++", "ninja", "ccache")),
-    reason="needs both compilers, ninja and ccache",
+    not all(
+        shutil.which(tool)
+        for tool in ("gcc", "g++", "clang", "clang++", "ninja", "ccache", "llvm-profdata")
+    ),
+    reason="needs both compilers, llvm-profdata, ninja and ccache",
 )
 """Without these tools no trap can be shown."""
 

@@ -221,6 +221,14 @@ class _Parser:
             self.unfinished = value if value in FRONTEND_VALUES else ""
         return None if known else LocalOnly(f"{option.name} {value} is not known to be harmless")
 
+    def take_profile(self, option: Option, value: str, tokens: tuple[str, ...]) -> LocalOnly | None:
+        """-fprofile-use=FILE: gcc makes the file's name of more than this."""
+        del option
+        if self.kind is not CompilerKind.CLANG:
+            return LocalOnly(f"{tokens[0]} reads a profile")
+        self.values.setdefault(Role.INPUT, []).append(value)
+        return None
+
     def take_native(self, option: Option, value: str, tokens: tuple[str, ...]) -> LocalOnly | None:
         """-march=native: understood where a file stands before it that says what it means."""
         del option, value
@@ -399,6 +407,7 @@ _HANDLERS: Final[dict[Role, _Handler]] = {
     Role.ASSEMBLE: _Parser.take_mode,
     Role.LANGUAGE: _Parser.take_language,
     Role.NATIVE: _Parser.take_native,
+    Role.PROFILE: _Parser.take_profile,
     Role.SEARCH: _Parser.take_search,
     Role.SYSROOT: _Parser.take_search,
     Role.HEADER_ROOT: _Parser.take_search,

@@ -34,6 +34,8 @@ class Role(Enum):
     HEADER_ROOT = "header-root"
     NATIVE = "native"
     """Expands to the processor of the machine that it runs on."""
+    PROFILE = "profile"
+    """Its value names a profile: one file to clang, to gcc where to look for one of many."""
     PROVIDED = "provided"
     """Its value names a file that exists only where the command runs remotely."""
     SEARCH = "search"
@@ -126,6 +128,7 @@ _JOINED: Final[dict[Role, str]] = {
         " -fsanitize-coverage-whitelist= -fsanitize-coverage-blacklist="
         " -fxray-always-instrument= -fxray-never-instrument= -fxray-attr-list= -fprofile-list="
     ),
+    Role.PROFILE: "-fprofile-use= -fprofile-instr-use=",
     Role.PROVIDED: f"-specs={PROVIDED_SPECS}",
     Role.PREPROCESSOR: "-Wp,",
     Role.ASSEMBLER: "-Wa,",
@@ -234,7 +237,7 @@ _LOCAL_PREFIX: Final[dict[str, str]] = {
     "reads its own configuration": "-specs= --specs= --config= --config-",
     "finds other programs": "-B -wrapper, -resource-dir --resource-dir -ccc- -gcc",
     "reads a profile": (
-        "-fprofile-use= -fauto-profile= -fprofile-instr-use= -fprofile-sample-use"
+        "-fauto-profile= -fprofile-sample-use"
         " -fcs-profile-use= -fprofile-remapping-file -fmemory-profile-use= -fthinlto-index="
         " -fprofile-instrument-use-path= -fbasic-block-sections= -fprofile-dir="
         " -fprofile-note="

@@ -143,7 +143,8 @@ def test_side_outputs(text: str, outputs: tuple[str, ...]) -> None:
         # trap 8
         ("gcc -fprofile-use -c a.c", "profile"),
         ("gcc -fprofile-use=p -c a.c", "profile"),
-        ("clang -fprofile-instr-use=p -c a.c", "profile"),
+        ("clang -fprofile-use -c a.c", "profile"),
+        ("clang -fprofile-sample-use=p -c a.c", "profile"),
         ("gcc -fauto-profile=p -c a.c", "profile"),
         # trap 9
         ("gcc a.o b.o -o app", "no -c"),
@@ -267,6 +268,8 @@ def test_files_named_by_flags_are_inputs() -> None:
     """Ignore lists of sanitizers are read by the compiler (trap 30)."""
     command = parsed("clang -fsanitize=address -fsanitize-ignorelist=list.txt -c a.c")
     assert command.inputs == ("list.txt",)
+    for option in ("-fprofile-use", "-fprofile-instr-use"):
+        assert parsed(f"clang {option}=a.profdata -c a.c").inputs == ("a.profdata",)
 
 
 def test_sysroot_is_put_before_marked_directories() -> None:

@@ -38,6 +38,7 @@ def change(project: TrapProject) -> None:
     """Change inputs that no command line names."""
     source = project.root / "src"
     (source / "later.h").write_text("int later = 1;\n")
+    (source / "plain.proftext").write_text("plain\n24\n1\n900\n")
     (source / "written.y").write_text("another line\nand its second\n")
     (source / "quiet/quiet.h").write_text("#define QUIET 2\n")
     (source / "first/shadow.h").write_text("#define SHADOW 1\n")

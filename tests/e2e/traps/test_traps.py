@@ -81,8 +81,10 @@ def test_trap_07_coverage(trials: Trials) -> None:
 
 
 def test_trap_08_profiles(trials: Trials) -> None:
-    """A compile that reads a profile runs here; one that prepares for it need not."""
+    """A profile that one name tells is an input; where a compiler looks for it, it stays here."""
     check_local(trials, "08", "reads a profile")
+    check_remote(trials, "08-clang", changes=True)
+    check_local(trials, "08-clang-folder", "o/08-profile")
     check_remote(trials, "08-generate", moves=False)
 
 
