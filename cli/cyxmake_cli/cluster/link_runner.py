@@ -50,7 +50,12 @@ class LinkRunner:
         if isinstance(remote, LocalOnly):
             return remote
         unit = await self._plan(commands, outputs)
-        return unit if isinstance(unit, LocalOnly) else await remote.link(unit, placing, turn.take)
+        if not isinstance(unit, LocalOnly):
+            done = await remote.link(unit, placing, turn.take)
+            if not isinstance(done, LocalOnly):
+                return done
+            unit = done
+        return LocalOnly(f"links here: {unit.reason}")
 
     async def _plan(
         self, commands: list[list[str]], outputs: tuple[str, ...]

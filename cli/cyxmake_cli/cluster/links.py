@@ -245,10 +245,10 @@ class RemoteLinker:
         if self._outputs_stay:
             return None
         if not await self._has_tools(unit):
-            return LocalOnly("links here: the cluster does not have the linker")
+            return LocalOnly("the cluster does not have the linker")
         lacking = await self._cluster.missing(tuple(made.blobs))
         if sum(digest.size for digest in lacking) > _WORTH_SENDING:
-            return LocalOnly("links here: its inputs are not in the cluster")
+            return LocalOnly("its inputs are not in the cluster")
         return None
 
     async def _has_tools(self, unit: LinkUnit) -> bool:

@@ -92,7 +92,11 @@ class _Search:
         self.problem: LocalOnly | None = None
         self.own_search = [self._absolute(path) for path in command.search]
         self.search = [*self.own_search, *linker.search]
-        self.needed = [self._absolute(path) for path in command.needed_search]
+        origin = posixpath.dirname(self._absolute(command.output))
+        self.needed = [
+            self._absolute(path.replace("${ORIGIN}", origin).replace("$ORIGIN", origin))
+            for path in command.needed_search
+        ]
         self.found.directories.update(dict.fromkeys(self.own_search))
         for name in command.response_files:
             self.found.files[self._absolute(name)] = None
