@@ -13,6 +13,7 @@ from typing import Final
 from cyxmake_common.errors import ProjectError
 
 _MAKEFILES: Final = ("GNUmakefile", "makefile", "Makefile")
+_CONFIGURED: Final = "config.status"
 _AUTOCONF: Final = ("configure.ac", "configure.in")
 
 
@@ -61,6 +62,9 @@ def detect(directory: Path, build_dir: Path | None, options: tuple[str, ...] = (
         build = Path(_absolute(directory / build_dir))
     if (build / "build.ninja").is_file():
         return Project(_system_of(build), _source_of(build, directory), build, None)
+    if (build / _CONFIGURED).is_file() or (not build_dir and (directory / _CONFIGURED).is_file()):
+        # Whoever ran `configure` has chosen between it and the project's other build systems.
+        return _detect_make(directory, build if build_dir else None, options)
     if (directory / "CMakeLists.txt").is_file():
         if _generator_of(build) not in ("", "Ninja"):
             raise ProjectError(

@@ -28,6 +28,22 @@ def test_meson_comes_after_cmake(tmp_path: Path) -> None:
     assert detect(tmp_path, None).system is BuildSystem.CMAKE
 
 
+@pytest.mark.parametrize("place", ["", "build", "elsewhere"])
+def test_a_project_that_was_configured_by_autotools_stays_so(tmp_path: Path, place: str) -> None:
+    """Some projects bring CMake and autotools: the one that somebody ran has been chosen."""
+    for name in ("CMakeLists.txt", "configure", "configure.ac"):
+        (tmp_path / name).touch()
+    named = Path(place) if place == "elsewhere" else None
+    before = detect(tmp_path, named)
+    assert before.system is BuildSystem.CMAKE
+    (tmp_path / place).mkdir(exist_ok=True)
+    for name in ("config.status", "Makefile"):
+        (tmp_path / place / name).touch()
+    project = detect(tmp_path, named)
+    assert project.system is BuildSystem.AUTOTOOLS
+    assert (project.build, project.configure_command) == (tmp_path / place, None)
+
+
 def test_an_existing_graph_needs_no_configuration(tmp_path: Path) -> None:
     """A build.ninja in the directory or in the build directory is used as it is."""
     (tmp_path / "build").mkdir()
