@@ -29,6 +29,10 @@ compiler, no other program, no header.
 """
 
 
+_MOST_FAULTS = 10
+"""What is listed of a cell with many faults; its result has them all."""
+
+
 def cell_line(cell: Cell) -> str:
     """Return one line for the terminal."""
     parts = [f"{cell.project}:{cell.configuration}:{cell.workers}", f"{cell.files} files"]
@@ -127,11 +131,18 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
     faulty = [cell for cell in cells if cell.faults()]
     parts.append("\n## Faults\n")
     parts += [
-        f"- {cell.project}:{cell.configuration} ({cell.workers}): {fault.splitlines()[0][:300]}"
+        f"- {cell.project}:{cell.configuration} ({cell.workers}): {fault}"
         for cell in faulty
-        for fault in cell.faults()
+        for fault in _first(cell.faults())
     ] or ["None."]
     return parts
+
+
+def _first(faults: Sequence[str]) -> list[str]:
+    """Return a line for each of the first faults, and how many more there are."""
+    shown = [fault.splitlines()[0][:300] for fault in faults[:_MOST_FAULTS]]
+    more = len(faults) - len(shown)
+    return [*shown, f"and {more} more"] if more else shown
 
 
 def _versions() -> str:
