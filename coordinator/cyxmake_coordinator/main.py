@@ -183,6 +183,52 @@ def fsck(data_dir: Path | None, config: Path | None) -> None:
     click.echo(check_store(settings))
 
 
+@cli.command()
+@click.option("--workers", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@click.option("--slots", type=click.IntRange(1, 1024), default=16, show_default=True)
+@click.option("--uneven", is_flag=True, help="Machines, networks and runs of unequal speed.")
+@click.option("--actions", type=click.IntRange(1, 1_000_000), default=5_000, show_default=True)
+@click.option("--users", type=click.IntRange(1, 100), default=1, show_default=True)
+@click.option(
+    "--recording", type=click.Path(path_type=Path),
+    help="Play this .ninja_log or JSON instead; --actions is then not used.",
+)  # fmt: skip
+@click.option("--failing", type=click.FloatRange(0, 1), default=0.0, help="Part of the workers.")
+@click.option("--placement", default="weighted-locality", show_default=True, help="Or: all.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def simulate(
+    workers: int,
+    slots: int,
+    uneven: bool,
+    actions: int,
+    users: int,
+    recording: Path | None,
+    failing: float,
+    placement: str,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Play a build on imagined workers.
+
+    The scheduler is the real one, time is virtual: a minute of a thousand workers takes a minute or
+    less. Compare the makespan with its bounds before you buy machines.
+    """
+    from cyxmake_coordinator.simulate.scenario import Scenario, simulate_text
+
+    scenario = Scenario(
+        workers=workers,
+        slots=slots,
+        uneven=uneven,
+        actions=actions,
+        users=users,
+        recording=recording,
+        failing=failing,
+        seed=seed,
+    )
+    click.echo(simulate_text(scenario, placement, as_json))
+
+
 @cli.group()
 def token() -> None:
     """Make, list and revoke join tokens.

@@ -6,8 +6,8 @@ import pytest
 
 from cyxmake_common.digest import Digest
 from cyxmake_common.outcome import Cause, OutcomeKind
-from support.simulated_cluster import SimulatedCluster
-from support.simulated_worker import Weather
+from cyxmake_coordinator.simulate.cluster import Cluster
+from cyxmake_coordinator.simulate.machine import Model, Weather
 
 FINE = Weather(until=0.0)
 CRASHES = Weather(crash_every=1.5)
@@ -26,11 +26,12 @@ EVERYTHING = Weather(
 
 def cluster(
     seed: int, weather: Weather, *, workers: int = 8, operations: int = 250, check_every: int = 1
-) -> SimulatedCluster:
+) -> Cluster:
     """Return a cluster with operations to come over half a minute, many of them equal."""
-    made = SimulatedCluster(seed, weather, check_every=check_every)
+    made = Cluster(seed, weather, check_every=check_every)
     for _ in range(workers):
-        made.add_worker(slots=made.random.choice([1, 2, 4]), speed=made.random.uniform(0.3, 3))
+        slots, speed = made.random.choice([1, 2, 4]), made.random.uniform(0.3, 3)
+        made.add_worker(Model(slots, speed))
 
     for number in range(operations):
         # Waves, as of builds that start: a queue forms, drains, and forms again.
@@ -42,7 +43,7 @@ def cluster(
     return made
 
 
-def check_the_end(made: SimulatedCluster) -> None:
+def check_the_end(made: Cluster) -> None:
     """Check that everything ended, and that every verdict is one that a worker gave."""
     missing = made.accepted.keys() - made.completed.keys()
     assert not missing, made.core.operation_story(next(iter(missing)))

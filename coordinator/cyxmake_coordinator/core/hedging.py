@@ -21,17 +21,26 @@ _LOOKED_AT: Final = 256
 def hedge(turn: Turn) -> None:
     """Begin what runs much longer than it should once more, where slots are idle."""
     state, settings = turn.state, turn.settings
-    if state.waiting or not state.started:
+    if state.waiting or not (state.started or state.pending):
         return
     slots = sum(worker.slots for worker in state.workers.values())
     most = max(1, int(slots * settings.hedge_share))
-    for lease in list(islice(state.started.values(), _LOOKED_AT)):
+    oldest = [
+        *islice(state.started.values(), _LOOKED_AT),
+        *islice(state.pending.values(), _LOOKED_AT),
+    ]
+    for lease in oldest:
         if len(state.hedges) >= most:
             return
-        if _is_slow(turn, lease):
-            name = free_worker(turn, lease.execution, {lease.worker})
-            if name is not None:
-                assign_hedge(turn, lease.execution, state.workers[name])
+        if not _is_slow(turn, lease):
+            continue
+        execution = lease.execution
+        name = free_worker(turn, execution, {lease.worker})
+        # What waits for its inputs is helped only by a worker that has them.
+        if name is not None and (
+            lease.started_at is not None or name in state.warm.get(execution.grounds[0], ())
+        ):
+            assign_hedge(turn, execution, state.workers[name])
 
 
 def settle(turn: Turn, lease: Lease) -> None:
@@ -53,12 +62,8 @@ def settle(turn: Turn, lease: Lease) -> None:
 
 def _is_slow(turn: Turn, lease: Lease) -> bool:
     execution = lease.execution
-    if (
-        execution.hedge is not None
-        or execution.audit is not None
-        or execution.lease is not lease
-        or lease.started_at is None
-    ):
+    if execution.hedge is not None or execution.audit is not None or execution.lease is not lease:
         return False
+    since = lease.assigned_at if lease.started_at is None else lease.started_at
     usual = turn.settings.hedge_factor * turn.state.learned.slow(execution.kin)
-    return turn.now - lease.started_at > max(turn.settings.hedge_least, usual)
+    return turn.now - since > max(turn.settings.hedge_least, usual)

@@ -93,8 +93,8 @@ def _check_leases(state: State, execution: Execution) -> None:
     if hedge is not None:
         _require(lease is not None, "a second run has a first", execution)
         _require(state.hedges.get(hedge.id) is hedge, "a second run is findable", execution)
-        apart = lease is not None and lease.worker != hedge.worker and lease.epoch != hedge.epoch
-        _require(apart, "two runs are on two workers, of two epochs", execution)
+        apart = lease is not None and lease.worker != hedge.worker
+        _require(apart, "two runs are on two workers", execution)
 
 
 def _check_worker(state: State, settings: Settings, worker: Worker) -> None:
@@ -172,6 +172,9 @@ def _check_indexes(state: State, executions: dict[Execution, None]) -> None:
     shared = sum(not execution.do_not_cache for execution in executions)
     _require(shared == len(state.flights), "an action of a namespace runs once", state)
     _check_users(state, executions)
+    for name, lease in state.pending.items():
+        _require(state.leases.get(name) is lease, "what is to start is live", lease)
+        _require(lease.phase in (LeasePhase.ASSIGNED, LeasePhase.ACCEPTED), "not started", lease)
     for name, lease in state.started.items():
         _require(state.leases.get(name) is lease, "what runs is live", lease)
         _require(lease.phase is LeasePhase.STARTED, "what runs has started", lease)

@@ -26,7 +26,7 @@ def assign(
     execution.attempts += 1
     execution.last_assigned_at = turn.now
     lease = _grant(turn, execution, worker)
-    execution.lease = lease
+    execution.lease = turn.state.pending[lease.id] = lease
     if payer is not None:
         lease.payer, lease.user = payer, user
         lease.charged = turn.state.learned.expected(execution.kin)
@@ -89,12 +89,17 @@ def start(turn: Turn, lease: Lease) -> None:
     lease.phase = LeasePhase.STARTED
     lease.started_at = turn.now
     turn.state.started[lease.id] = lease
+    turn.state.pending.pop(lease.id, None)
     turn.state.ahead.pop(lease.id, None)
     execution = lease.execution
     learn_toolchain(turn.state.workers[lease.worker], execution.pool.toolchain)
     execution.history.note(turn.now, "started on", lease.worker)
-    if execution.lease is lease:
+    first = execution.lease
+    if first is lease:
         set_stage(turn, execution, Stage.EXECUTING)
+    elif first is not None and first.id in turn.state.pending:
+        turn.state.totals.hedges_won += 1
+        revoke(turn, first)
 
 
 def release(turn: Turn, lease: Lease, worker: Worker) -> None:
@@ -166,6 +171,16 @@ def take_over(turn: Turn, lease: Lease, worker: Worker) -> None:
     execution.history.note(turn.now, "goes on, back with", worker.name)
 
 
+def join_in(turn: Turn, lease: Lease, worker: Worker) -> None:
+    """Make a lease that was begun before this coordinator was a second one of its execution."""
+    execution = lease.execution
+    execution.hedge = lease
+    execution.epoch = max(execution.epoch, lease.epoch)
+    turn.state.hedges[lease.id] = lease
+    _hold(turn, worker, lease)
+    execution.history.note(turn.now, "was begun before on", worker.name)
+
+
 def matches(lease: Lease, held: HeldLease, worker: WorkerId) -> bool:
     """Tell whether what a worker reports is this very lease."""
     return (
@@ -234,6 +249,7 @@ def _part(turn: Turn, lease: Lease) -> None:
     """Let an execution go on without a lease, and settle what its payer owes."""
     state, execution = turn.state, lease.execution
     state.ahead.pop(lease.id, None)
+    state.pending.pop(lease.id, None)
     state.started.pop(lease.id, None)
     spent = 0.0 if lease.started_at is None else turn.now - lease.started_at
     if execution.hedge is lease:

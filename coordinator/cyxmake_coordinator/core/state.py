@@ -393,6 +393,8 @@ class State:
     """Leases that live workers hold, revoked ones included."""
     ahead: dict[LeaseId, Lease] = field(default_factory=dict)
     """Leases given to full workers and not started yet, oldest first."""
+    pending: dict[LeaseId, Lease] = field(default_factory=dict)
+    """First leases of executions that have not started, oldest first."""
     started: dict[LeaseId, Lease] = field(default_factory=dict)
     """Leases in force that run, oldest first."""
     hedges: dict[LeaseId, Lease] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from cyxmake_common.ids import LeaseId
 from cyxmake_common.outcome import OutcomeKind
 from cyxmake_coordinator.core.events import HeldLease, LeaseEvent, LeaseFinished, LeaseStarted
 from cyxmake_coordinator.core.executions import complete, dequeue
-from cyxmake_coordinator.core.leases import take_over, tell_to_stop
+from cyxmake_coordinator.core.leases import join_in, revoke, take_over, tell_to_stop
 from cyxmake_coordinator.core.registry import refresh
 from cyxmake_coordinator.core.state import Execution, Lease, LeasePhase, Stray, Worker
 from cyxmake_coordinator.core.turn import Turn
@@ -33,33 +33,45 @@ def keep(turn: Turn, held: HeldLease, worker: Worker) -> bool:
 
 
 def resume(turn: Turn, execution: Execution) -> None:
-    """Give a waiting execution what was begun, or has ended, before."""
+    """Give an execution what was begun, or has ended, before.
+
+    One that was begun anew meanwhile goes on with the older run, too, or with that alone when the
+    new one has not started.
+    """
     state = turn.state
-    if execution not in execution.pool.queue:
-        return
     find = state.finds.pop(execution.action, None)
     stray = state.strays.get(execution.action)
     if find is not None:
         state.totals.resumed += 1
         complete(turn, execution, find[2], find[1])
-    elif stray is not None:
+    elif stray is not None and execution.hedge is None:
         state.totals.resumed += 1
-        worker = state.workers[stray.worker]
-        _drop(turn, stray, worker)
+        _take(turn, execution, stray)
+
+
+def _take(turn: Turn, execution: Execution, stray: Stray) -> None:
+    worker = turn.state.workers[stray.worker]
+    _drop(turn, stray, worker)
+    lease = Lease(
+        id=stray.lease,
+        epoch=stray.epoch,
+        execution=execution,
+        worker=worker.name,
+        assigned_at=turn.now,
+        phase=LeasePhase.ACCEPTED if stray.started_at is None else LeasePhase.STARTED,
+        started_at=stray.started_at,
+    )
+    present = execution.lease
+    if present is not None and present.phase is LeasePhase.STARTED:
+        join_in(turn, lease, worker)
+        return
+    if present is not None:
+        revoke(turn, present)
+    else:
         dequeue(turn, execution)
-        started = stray.started_at is not None
-        lease = Lease(
-            id=stray.lease,
-            epoch=stray.epoch,
-            execution=execution,
-            worker=worker.name,
-            assigned_at=turn.now,
-            phase=LeasePhase.STARTED if started else LeasePhase.ACCEPTED,
-            started_at=stray.started_at,
-        )
         execution.attempts += 1
         execution.last_assigned_at = turn.now
-        take_over(turn, lease, worker)
+    take_over(turn, lease, worker)
 
 
 def hear(turn: Turn, event: LeaseEvent) -> bool:

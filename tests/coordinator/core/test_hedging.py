@@ -10,10 +10,11 @@ from cyxmake_coordinator.core.effects import (
     RevokeLease,
     Stage,
 )
-from cyxmake_coordinator.core.events import RefusalReason
+from cyxmake_coordinator.core.events import LeaseFinished, RefusalReason
 from cyxmake_coordinator.core.settings import Settings
 from support.scheduling import (
     BROKEN,
+    DONE,
     FAILED,
     Core,
     assigned,
@@ -165,3 +166,26 @@ def test_second_runs_take_idle_slots_only() -> None:
     core.join("w2", slots=4)
     assert len(pick(core.tick(5.0), AssignLease)) == 1
     assert core.tick(5.0) == []
+
+
+def test_what_waits_for_inputs_goes_to_who_has_them() -> None:
+    """A worker that fetches for long is overtaken by a warm one, not by another cold one."""
+    core = Core(PATIENT)
+    core.join("warm")
+    core.run_for(core.run("o1"), 2.0)
+    core.start(core.run("o2"))
+    core.join("cold")
+    cold = core.run("o3")
+    assert cold.worker == "cold"
+    core.join("colder")
+    assert not pick(core.tick(1.0), AssignLease)
+    lease = next(iter(core.worker("warm").leases.values()))
+    core.drain("colder")
+    core.do(LeaseFinished(core.now, lease.worker, lease.id, lease.epoch, DONE))
+    second = assigned(core.tick(2.1))
+    assert (second.worker, second.action) == ("warm", cold.action)
+    (report, stop) = core.start(second)
+    assert isinstance(stop, RevokeLease)
+    assert stop.lease == cold.lease, "the run that has begun is the only one"
+    assert isinstance(report, ReportStage)
+    assert completed(core.finish(second)).worker == "warm"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cyxmake_common.ids import WorkerId
 from cyxmake_coordinator.core.effects import AssignLease, ReportStage, RevokeLease
 from cyxmake_coordinator.core.events import (
@@ -75,13 +77,43 @@ def test_a_client_that_is_first_is_served_by_the_worker_that_comes() -> None:
     assert completed(core.do(ended(core))).operation == "o1"
 
 
-def test_a_client_whose_action_is_assigned_keeps_that() -> None:
-    """What was begun before is of no use then, and waits for its end."""
+def test_an_action_that_was_assigned_anew_goes_back() -> None:
+    """The new run has not started: the older one is ahead of it."""
     core = Core(Settings(prefetch=0))
     core.join("w0")
     lease = assigned(core.submit("o1", action="a"))
+    (stop,) = core.join("w1", held=(OLD,))
+    assert isinstance(stop, RevokeLease)
+    assert stop.lease == lease.lease
+    assert completed(core.do(ended(core))).worker == "w1"
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_an_action_that_was_started_anew_has_two_runs(started: bool) -> None:
+    """Whichever ends first counts."""
+    core = Core(Settings(prefetch=0))
+    core.join("w0", slots=2)
+    lease = assigned(core.submit("o1", action="a"))
+    core.start(lease)
+    assert core.join("w1", slots=2, held=(OLD,)) == []
+    if started:
+        core.do(LeaseStarted(core.now, W1, OLD.lease, OLD.epoch))
+    third = HeldLease(lease_id("before-9"), 1, OLD.action)
+    core.join("w2", held=(third,))
+    assert completed(core.do(ended(core))).worker == "w1"
+    assert core.finish(lease) == []
+
+
+def test_a_second_run_may_have_started_before_it_is_known() -> None:
+    """The worker says so before anybody asks; then a client's new run has begun, too."""
+    core = Core(Settings(prefetch=0))
+    core.join("w0")
     core.join("w1", held=(OLD,))
-    assert completed(core.finish(lease)).worker == "w0"
+    core.do(LeaseStarted(core.now, W1, OLD.lease, OLD.epoch))
+    lease = assigned(core.submit("o1", action="a", do_not_cache=True))
+    core.start(lease)
+    core.submit("o2", action="a")
+    assert completed(core.do(ended(core))).operation == "o2"
 
 
 def test_a_stray_takes_a_slot() -> None:
