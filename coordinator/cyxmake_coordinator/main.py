@@ -186,6 +186,10 @@ def fsck(data_dir: Path | None, config: Path | None) -> None:
 @cli.command()
 @click.option("--workers", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @click.option("--slots", type=click.IntRange(1, 1024), default=16, show_default=True)
+@click.option(
+    "--speed", type=click.FloatRange(0.001, 1000), default=1.0, show_default=True,
+    help="Of the machines; the built-in steps take half a second on average.",
+)  # fmt: skip
 @click.option("--uneven", is_flag=True, help="Machines, networks and runs of unequal speed.")
 @click.option("--actions", type=click.IntRange(1, 1_000_000), default=5_000, show_default=True)
 @click.option("--users", type=click.IntRange(1, 100), default=1, show_default=True)
@@ -200,6 +204,7 @@ def fsck(data_dir: Path | None, config: Path | None) -> None:
 def simulate(
     workers: int,
     slots: int,
+    speed: float,
     uneven: bool,
     actions: int,
     users: int,
@@ -219,6 +224,7 @@ def simulate(
     scenario = Scenario(
         workers=workers,
         slots=slots,
+        speed=speed,
         uneven=uneven,
         actions=actions,
         users=users,

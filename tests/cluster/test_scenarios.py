@@ -40,7 +40,8 @@ def steps(count: int, seed: int = 1, factor: float = 1.0) -> tuple[Step, ...]:
 
 def test_a_build_is_as_short_as_it_can_be() -> None:
     """Within a twentieth of the bounds, with the recorded durations of a real build."""
-    measures = Scenario(workers=40, slots=16, actions=8_000).play("weighted-locality")
+    scenario = Scenario(workers=40, slots=16, speed=0.1, actions=8_000)
+    measures = scenario.play("weighted-locality")
     assert measures.actions == 8_000
     assert measures.stretch <= 1.05
     assert measures.totals.retried == 0
@@ -48,7 +49,7 @@ def test_a_build_is_as_short_as_it_can_be() -> None:
 
 def test_losing_workers_costs_little() -> None:
     """One in twenty is lost, half of them without a word."""
-    scenario = Scenario(workers=20, slots=16, actions=8_000, failing=0.05)
+    scenario = Scenario(workers=20, slots=16, speed=0.1, actions=8_000, failing=0.05)
     measures = scenario.play("weighted-locality")
     assert measures.totals.workers_left == 1
     assert measures.totals.retried > 0
@@ -60,7 +61,7 @@ def test_losing_workers_costs_little() -> None:
 @pytest.mark.parametrize(("failing", "limit"), [(0.0, 1.05), (0.05, 1.15)])
 def test_a_thousand_workers(failing: float, limit: float) -> None:
     """Sixteen thousand slots, two hundred thousand actions, 150 µs of the scheduler for each."""
-    scenario = Scenario(workers=1_000, slots=16, actions=200_000, failing=failing)
+    scenario = Scenario(1_000, 16, speed=0.1, actions=200_000, failing=failing)
     measures = scenario.play("weighted-locality")
     assert measures.actions == 200_000
     assert measures.stretch <= limit
@@ -111,7 +112,7 @@ def test_the_tail_is_hedged() -> None:
     alone, hedged = spans
     assert alone.totals.hedged == 0
     assert hedged.totals.hedges_won > 0
-    assert hedged.makespan < 0.75 * alone.makespan
+    assert hedged.makespan - hedged.bound < 0.5 * (alone.makespan - alone.bound)
 
 
 def test_a_restart_of_the_coordinator_loses_no_work() -> None:

@@ -43,6 +43,8 @@ def test_flags_win_over_environment_over_file(
         ("port = 70000", ["port:", "65535"]),
         ('log_level = "loud"', ["log_level:"]),
         ('advertise = "https://x"', ["advertise:"]),
+        ('placement = "best"', ["placement:", "weighted-locality"]),
+        ("[user_slots]\nann = 0", ["user_slots"]),
         ("port = ", ["correct the file's syntax"]),
     ],
 )

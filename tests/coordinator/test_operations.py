@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from pathlib import Path
 
 import pytest
 
@@ -33,7 +35,7 @@ from cyxmake_common.protocol.messages import (
     ToolchainFacts,
     WorkerFacts,
 )
-from support.coordinators import Cluster
+from support.coordinators import Cluster, live_coordinator
 from support.peers import (
     FakeClient,
     FakeWorker,
@@ -454,3 +456,43 @@ async def test_status_counts(cluster: Cluster) -> None:
     assert [(w.name, w.slots, w.completed) for w in status.workers] == [("big", 7, 1)]
     assert (status.clients, status.completed, status.queued) == (1, 1, 0)
     assert status.cas_blobs > 5
+
+
+async def test_a_result_that_two_workers_deny_leaves_the_cache(tmp_path: Path) -> None:
+    """An audit finds the worker that stands alone; what it made is built again by another."""
+
+    key = Digest.of(b"reduced key")
+
+    async def lie(worker: FakeWorker, offer: LeaseOffer) -> LeaseResult:
+        await worker.upload(b"wrong")
+        entry = CacheEntry(key=key, manifest=Digest.of(b"m"), paths=b"p", result=b"made up")
+        return success(offer, b"wrong", entry=entry)
+
+    async with (
+        live_coordinator(tmp_path, audit_every=1) as coordinator,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        token = await coordinator.token(Peer.CLIENT)
+        client = await stack.enter_async_context(await FakeClient.join(token))
+        cluster = Cluster(coordinator, client, stack)
+        await cluster.worker(lie)
+        action, blobs = compile_action()
+        await client.upload(*blobs)
+        await client.build(action)
+        for name in ("w2", "w3"):
+            await cluster.worker(facts=worker_facts(name))
+        async with asyncio.timeout(20):
+            while True:
+                status = await client.control.request(StatusGet())
+                assert isinstance(status, Status)
+                if any(worker.condition == "quarantined" for worker in status.workers):
+                    break
+                await asyncio.sleep(0.05)
+        assert {c.name: c.value for c in status.counters}["quarantined"] == 1
+        again = await client.build(action)
+        assert isinstance(again, JobComplete)
+        assert not again.cached
+        assert again.worker in ("w2", "w3")
+        entries = await client.control.request(ActionCacheGet(keys=(key,)))
+        assert isinstance(entries, ActionCacheEntries)
+        assert not entries.entries

@@ -25,7 +25,9 @@ def tables() -> str:
     """Return the comparison in Markdown."""
     lines: list[str] = []
     for title, actions in SCENARIOS:
-        scenarios = [Scenario(20, 8, True, actions, 3, seed=seed) for seed in SEEDS]
+        scenarios = [
+            Scenario(20, 8, uneven=True, actions=actions, users=3, seed=seed) for seed in SEEDS
+        ]
         found = {name: [each.play(name) for each in scenarios] for name in ALGORITHMS}
         head = [cell.lower() for cell in COMPARED]
         lines += ["", f"{title}:", "", _row(head), _row(["---"] * len(head))]

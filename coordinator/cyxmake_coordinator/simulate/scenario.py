@@ -41,6 +41,8 @@ class Scenario:
     uneven: bool = False
     """Machines of 0.4 to 2.5 times the usual speed, slow networks, runs that take ten times as
     long for no reason, inputs that have to be fetched."""
+    speed: float = 1.0
+    """Of the machines: 0.1 makes of the small recorded steps those of a large C++ project."""
     actions: int = 5_000
     users: int = 1
     recording: Path | None = None
@@ -51,12 +53,12 @@ class Scenario:
     def fleet(self) -> list[Model]:
         """Return the machines."""
         if not self.uneven:
-            return [Model(self.slots, latency=0.002)] * self.workers
+            return [Model(self.slots, self.speed, latency=0.002)] * self.workers
         random = Random(self.seed)  # noqa: S311 (nothing here is secret)
         return [
             Model(
                 self.slots,
-                speed=min(2.5, max(0.4, random.lognormvariate(0.0, 0.4))),
+                speed=self.speed * min(2.5, max(0.4, random.lognormvariate(0.0, 0.4))),
                 latency=random.choice((0.001, 0.005, 0.03)),
                 bandwidth=random.choice((12e6, 60e6, 120e6)),
             )

@@ -57,8 +57,12 @@ def critical_path(builds: Sequence[Build]) -> float:
 
 
 def project(random: Random, durations: Sequence[float], count: int) -> tuple[Step, ...]:
-    """Return a project of so many steps: compiles, libraries, programs; durations are drawn."""
+    """Return a project of so many steps: compiles, libraries, programs; durations are drawn.
+
+    Putting a library or a program together takes as long as one of the shortest quarter.
+    """
     steps: list[Step] = []
+    short = sorted(durations)[: max(1, len(durations) // 4)]
     below = range(0)
     upper = [max(1, round(count * part)) for part in _UPPER]
     for size in (max(1, count - sum(upper)), *upper):
@@ -66,7 +70,8 @@ def project(random: Random, durations: Sequence[float], count: int) -> tuple[Ste
         share = len(below) / size
         for number in range(size):
             needs = below[round(number * share) : round((number + 1) * share)]
-            steps.append(Step(random.choice(durations), tuple(needs)))
+            drawn = random.choice(short if below else durations)
+            steps.append(Step(drawn, tuple(needs)))
         below = range(first, len(steps))
     return tuple(steps)
 
@@ -77,7 +82,7 @@ def flat(random: Random, durations: Sequence[float], count: int) -> tuple[Step, 
 
 
 def recorded_durations() -> list[float]:
-    """Return the durations of a real build's steps, as measured once: fmt and LevelDB, g++ -O3."""
+    """Return the processor seconds of a real build's steps, as measured once: LevelDB, g++ -O2."""
     text = resources.files(__package__).joinpath("durations.json").read_text("utf-8")
     return [float(seconds) for seconds in json.loads(text)]
 

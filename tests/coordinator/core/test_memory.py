@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from cyxmake_coordinator.core.effects import AssignLease
-from cyxmake_coordinator.core.events import WorkerHeartbeat
+from cyxmake_coordinator.core.events import PropertySet, WorkerHeartbeat
 from cyxmake_coordinator.core.settings import Settings
 from support.scheduling import (
+    BROKEN,
+    LINUX,
     OUT_OF_MEMORY,
     Core,
     assigned,
@@ -71,6 +73,21 @@ def test_a_kept_worker_that_goes_is_not_waited_for() -> None:
     core.cancel("l3")
     core.cancel("o1")
     assert core.state.waiting == 0
+
+
+def test_no_worker_is_kept_twice() -> None:
+    """A heavy action for which no other worker could be kept waits until one can."""
+    gpu: PropertySet = frozenset({("gpu", "yes")})
+    core = taught(("w2", 2, 8))
+    core.join("w1", slots=2, memory=8 * GIB, properties=LINUX | gpu)
+    first = assigned(core.submit("l1", kin="link", requirements=gpu))
+    core.submit("l2", kin="link", requirements=gpu)
+    third = assigned(core.submit("l3", kin="link"))
+    assert third.worker == "w2"
+    assert not pick(core.finish(third, BROKEN), AssignLease)
+    assert core.worker("w2").kept_for is None
+    second = assigned(core.finish(first))
+    assert assigned(core.finish(second)).action == digest("l3")
 
 
 def test_cancelling_frees_the_kept_worker() -> None:

@@ -111,6 +111,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         """Start with workers, or most operations would be rejected."""
         self.take(self.core.join("w1", slots=slots))
         self.take(self.core.join("w2"))
+        self.take(self.core.join("w3", slots=slots))
 
     # Books
 
@@ -375,7 +376,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert not self.is_current(lease)
         self.take(effects)
 
-    @rule(seconds=st.sampled_from([0.5, 2.0]), liar=st.sampled_from(["w1", "w2", "w9", "w9"]))
+    @rule(seconds=st.sampled_from([0.5, 2.0]), liar=st.sampled_from(["w1", "w1", "w2", "nobody"]))
     def work(self, seconds: float, liar: str) -> None:
         """The cluster works for a while; one of the workers may get everything wrong."""
         for lease in [*filter(self.is_current, self.assigned.values())]:
