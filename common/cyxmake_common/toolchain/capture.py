@@ -253,18 +253,22 @@ def _folders(environ: Mapping[str, str], variable: str) -> list[str]:
 
 
 def family(compiler: str) -> tuple[str, ...]:
-    """Return every driver in the same folder that is the same compiler: its C and its C++ names."""
-    folder, name = Path(compiler).parent, Path(compiler).name
-    reals = {os.path.realpath(compiler)}
+    """Return every driver in the same folder that is the same compiler: its C and its C++ names.
+
+    What counts is the program that a name leads to: `cc` may be clang where `c++` is gcc's.
+    """
+    real = os.path.realpath(compiler)
+    folder, name = os.path.split(real)
+    reals = {real}
     for one, other in (("gcc", "g++"), ("clang", "clang++"), ("cc", "c++")):
         for old, new in ((one, other), (other, one)):
             match = re.fullmatch(rf"(.*-)?{re.escape(old)}(-[\d.]+)?", name)
             if match:
-                sibling = folder / f"{match[1] or ''}{new}{match[2] or ''}"
-                if is_elf(str(sibling)):
+                sibling = f"{folder}/{match[1] or ''}{new}{match[2] or ''}"
+                if is_elf(sibling):
                     reals.add(os.path.realpath(sibling))
     names = {compiler}
-    for entry in os.scandir(folder):
+    for entry in os.scandir(Path(compiler).parent):
         if compiler_kind(entry.name) is not None and os.path.realpath(entry.path) in reals:
             names.add(entry.path)
     return tuple(sorted(names))

@@ -89,6 +89,16 @@ def test_family_is_one_toolchain() -> None:
     assert not any(name.endswith(("gcc-ar", "gcov")) for name in names)
 
 
+@needs_gcc
+@needs_clang
+def test_two_compilers_in_one_folder_are_no_family(tmp_path: Path) -> None:
+    """Where `cc` is clang and `c++` is gcc's, neither brings the other along."""
+    (tmp_path / "cc").symlink_to(str(CLANG))
+    (tmp_path / "c++").symlink_to(str(GCC).removesuffix("gcc") + "g++")
+    for name in ("cc", "c++"):
+        assert family(str(tmp_path / name)) == (str(tmp_path / name),)
+
+
 def test_wrappers_are_refused(tmp_path: Path) -> None:
     """Scripts and shims run another compiler than the one that would be captured (trap 27)."""
     script = tmp_path / "gcc"
