@@ -41,8 +41,8 @@ CONFIGURATIONS = {
     "coverage": Configuration(("--coverage", "-frandom-seed=1"), holds_paths=True),
     "split": Configuration(("-O0", "-g", "-gsplit-dwarf"), holds_paths=True),
 }
-"""Every project is built in every configuration. `split` leaves `.dwo` files; without -O2, with which
-gcc 12 gives them a new id every time."""
+"""Every project is built in every configuration. `split` leaves `.dwo` files; without -O2, with
+which gcc 12 gives them a new id every time."""
 
 
 @dataclass(frozen=True)

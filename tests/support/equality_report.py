@@ -112,7 +112,8 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
     parts.append(
         "\nWith paths in the objects (g, coverage, split; ninja, which is built for link-time "
         "optimisation; re2, whose messages use `__FILE__`) another checkout shares only what "
-        "holds none. `-frandom-seed` stands where a compiler would put random names or the time into every object.\n"
+        "holds none. `-frandom-seed` stands where a compiler would put random names or the time "
+        "into every object.\n"
     )
     parts.append("## The projects' own tests, on what the cluster built\n")
     parts.append("| project | version | workers | tests | result |\n|---|---|---|---|---|")
