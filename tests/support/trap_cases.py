@@ -187,6 +187,12 @@ CASES: tuple[Case, ...] = (
     Case("13", "gcc -g -I../src -I./../src/./second -c ../src/../src/plain.c -o ./{o}/a.o"),
     Case("14", "gcc -g -MD -MF {o}/a.d -c ../src/link/linked.c -o {o}/a.o", _D),
     Case("14-dots", "gcc -MD -MF {o}/a.d -I../src/link/../ -c ../src/link/linked.c -o {o}/a.o", _D),
+    Case(
+        "14-twice",
+        "clang -g -MD -MF {o}/a.d -isystem ../src/real -I../src/link -include beside.h"
+        " -c ../src/plain.c -o {o}/a.o",
+        _D,
+    ),
     Case("15", f"gcc -Wmissing-include-dirs -Werror -I../src/bare {_PLAIN}"),
     Case("15-missing", f"gcc -Wmissing-include-dirs -I../src/nowhere {_PLAIN}"),
     Case("17", f"gcc -g -MD -MF {{o}}/a.d -c ../src/{_LONG}/deep.c -o {{o}}/a.o", _D),

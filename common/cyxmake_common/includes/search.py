@@ -114,11 +114,9 @@ class Lookup:
         parts = _merge(directories, files)
         self._chains = self._chain(*parts)
         self._named = self._named_chain(*parts)
-        self._missing = tuple(
-            path
-            for path in (*directories.quote, *directories.bracket, *directories.system)
-            if not files.is_directory(path)
-        )
+        named = (*directories.quote, *directories.bracket, *directories.system)
+        self._missing = tuple(path for path in named if not files.is_directory(path))
+        self._existing = self._places(path for path in named if files.is_directory(path))
         self._found: dict[tuple[Kind, str], str | None] = {}
 
     def is_outdated(self) -> bool:
@@ -173,8 +171,11 @@ class Lookup:
 
     @property
     def needed(self) -> frozenset[str]:
-        """Return the directories that must exist for the paths so far to mean the same."""
-        searched = (path or "/" for path in self._chains[Kind.QUOTE])
+        """Return the directories that must exist for the paths so far to mean the same.
+
+        One that repeats another is never searched, but clang calls both by the name it met first.
+        """
+        searched = (path or "/" for path in self._existing)
         return frozenset((*searched, *self._paths.passed, self.directories.cwd))
 
     def candidates(self, directive: Directive, folder: str) -> Iterator[str]:

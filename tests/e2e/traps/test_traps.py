@@ -151,8 +151,11 @@ def test_trap_14_symlinks(trials: Trials) -> None:
     for trial in (trials.first, trials.again, trials.elsewhere, trials.changed):
         trial.check_remote("14")
         trial.check_remote("14-dots")
+        trial.check_remote("14-twice")
     assert trials.changed.place("14").startswith("w")
     assert b"../src/link/../plain.h" in trials.first.cluster.files["o/14/a.d"].data
+    # Of two names of one directory clang takes the first, though it searches the other.
+    assert b"../src/link/beside.h" in trials.first.cluster.files["o/14-twice/a.d"].data
 
 
 def test_trap_15_missing_include_directories(trials: Trials) -> None:
