@@ -11,6 +11,10 @@ Runs without a wrong result; "local" has the failures, which are confirmed here:
        2     60   342     116    202
        3     50   420      94     36
        4    120   932     223    165
+     201    100   779     229     92
+     202    100   842     203     55
+     203    100   717     259    124
+     304    100   774     207    119
 """
 
 from __future__ import annotations
