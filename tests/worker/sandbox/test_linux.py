@@ -26,6 +26,14 @@ def _descendants(sandbox: NamespaceSandbox) -> int:
     return len(psutil.Process(sandbox.spawner_pid).children(recursive=True)) - 1
 
 
+async def _family(pid: int, count: int) -> list[psutil.Process]:
+    """Wait until a process has so many descendants, and return them."""
+    async with asyncio.timeout(20):
+        while len(found := psutil.Process(pid).children(recursive=True)) < count:
+            await asyncio.sleep(0.01)
+    return found
+
+
 async def _appears(path: Path) -> None:
     """Wait until a command has made a file: an overlay passes no event on to the host."""
     while not path.exists():
@@ -304,8 +312,7 @@ asyncio.run(main())
     environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     worker = await asyncio.create_subprocess_exec(sys.executable, "-c", code, env=environment)
     await _appears(scratch / "upper/home/up")
-    processes = psutil.Process(worker.pid).children(recursive=True)
-    assert len(processes) == 5  # two of the spawner, init, shell, sleep
+    processes = await _family(worker.pid, 5)  # two of the spawner, init, shell, sleep
     worker.kill()
     await worker.wait()
     _, alive = await asyncio.to_thread(psutil.wait_procs, processes, 5)
