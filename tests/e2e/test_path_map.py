@@ -115,7 +115,9 @@ def test_checkouts_at_other_depths_share_debug_builds(
         (root / "cyxmake.toml").write_text("[cache]\nremap_paths = true\n")
         done = shared_cluster.build(root, "--build-dir", "build")
         assert done.status == 0, done.output + done.errors
-        assert done.summary["cache_hits" if hits else "remote"] == count, done.summary
+        # The first may find what another test has made of the same sources: that is the point.
+        found = done.summary["cache_hits"] + (0 if hits else done.summary["remote"])
+        assert found == count, done.summary
         assert built(build) == wanted
         seen.append(unplaced(wanted))
         empty(build)
