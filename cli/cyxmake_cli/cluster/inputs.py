@@ -90,10 +90,7 @@ class InputRoots:
 
     def unchanged(self, inputs: UnitInputs) -> bool:
         """Tell whether every file of a unit still is what was sent."""
-        try:
-            return all(self._digests.digest(path) == digest for path, digest in inputs.files)
-        except OSError:
-            return False
+        return self._digests.unchanged(inputs.files)
 
     def forget(self, path: str) -> None:
         """Drop what is remembered of a file that an edge has written."""

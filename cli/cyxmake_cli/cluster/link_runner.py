@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 
 from cyxmake_cli.cluster.link_tools import LinkTools
 from cyxmake_cli.cluster.links import RemoteLinker
 from cyxmake_cli.cluster.placing import Placing
+from cyxmake_cli.cluster.response_files import reader_in
 from cyxmake_cli.cluster.results import RemoteResult
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.ninja.driver import Turn
@@ -35,6 +35,7 @@ class LinkRunner:
         cluster: asyncio.Future[RemoteLinker | LocalOnly],
     ) -> None:
         self._directory = directory
+        self._read = reader_in(directory)
         self._environ = environ
         self._toolchains = toolchains
         self._tools = tools
@@ -77,10 +78,3 @@ class LinkRunner:
         """Return whose command line a driver understands, whatever it is called."""
         found = await self._toolchains.find(compiler, self._directory)
         return found if isinstance(found, LocalOnly) else found[1].kind
-
-    def _read(self, path: str) -> bytes | None:
-        """Return a response file's bytes: the build has written its own before the edge runs."""
-        try:
-            return (Path(self._directory) / path).read_bytes()
-        except OSError:
-            return None

@@ -20,7 +20,7 @@ from cyxmake_cli.away import AwayFiles
 from cyxmake_cli.cluster.client import ClusterClient
 from cyxmake_cli.cluster.inputs import InputRoot, Source
 from cyxmake_cli.cluster.placing import Placing
-from cyxmake_cli.cluster.remote import Turn
+from cyxmake_cli.cluster.remote import TakeTurn
 from cyxmake_cli.cluster.results import Expected, RemoteResult, Results
 from cyxmake_cli.cluster.submit import Submitter, Work, why_not
 from cyxmake_cli.cluster.uploads import Uploads
@@ -133,7 +133,9 @@ class RemoteLinker:
         self._there: dict[Digest, bool] = {}
         self._lock = asyncio.Lock()
 
-    async def link(self, unit: LinkUnit, placing: Placing, turn: Turn) -> RemoteResult | LocalOnly:
+    async def link(
+        self, unit: LinkUnit, placing: Placing, turn: TakeTurn
+    ) -> RemoteResult | LocalOnly:
         """Do one unit; after a verdict of 0 its outputs stand where they belong.
 
         `turn` returns when the unit may be submitted.
@@ -149,7 +151,9 @@ class RemoteLinker:
         except ValueError as error:
             return LocalOnly(f"its inputs cannot be sent: {error}")
 
-    async def _link(self, unit: LinkUnit, placing: Placing, turn: Turn) -> RemoteResult | LocalOnly:
+    async def _link(
+        self, unit: LinkUnit, placing: Placing, turn: TakeTurn
+    ) -> RemoteResult | LocalOnly:
         inputs = await self._inputs(unit)
         if isinstance(inputs, LocalOnly):
             return inputs
@@ -175,7 +179,7 @@ class RemoteLinker:
         answer = await self._submitter.submit(work)
         if not isinstance(answer, JobComplete):
             return LocalOnly(why_not(answer))
-        if not self._unchanged(made):
+        if not self._digests.unchanged(made.files.items()):
             return LocalOnly("an input changed while it was linked")
         result = ActionResult.from_bytes(answer.result)
         fetched = await self._results.fetch(expected, result, answer.worker)
@@ -231,12 +235,6 @@ class RemoteLinker:
         return _Root(
             InputRoot(digest, {**sources, **directories}), files, frozenset(blobs | sources.keys())
         )
-
-    def _unchanged(self, made: _Root) -> bool:
-        try:
-            return all(self._digests.digest(path) == d for path, d in made.files.items())
-        except OSError:
-            return False
 
     # ── where ───────────────────────────────────────────────────────────────────────────────────
 

@@ -1,6 +1,6 @@
 """One compile on the cluster: look it up, else upload, submit and fetch; or say why not.
 
-Knows nothing of build graphs. Every answer is a value: a CompileResult with the tool's verdict, or
+Knows nothing of build graphs. Every answer is a value: a RemoteResult with the tool's verdict, or
 a LocalOnly with the reason why the caller has to run the edge itself.
 """
 
@@ -36,10 +36,7 @@ from cyxmake_common.toolchain.local import LocalOnly
 _TIMED: Final = re.compile(rb"has been modified since the precompiled header '([^'\n]+)' was built")
 _HOLDS_TIMES: Final = LocalOnly("its precompiled header holds the times of files")
 
-CompileResult = RemoteResult
-"""What came of a compile."""
-
-Turn = Callable[[], Awaitable[None]]
+TakeTurn = Callable[[], Awaitable[None]]
 """Returns when one more command may run."""
 
 
@@ -91,8 +88,8 @@ class RemoteCompiler:
         self._lookup = Lookup(cluster, digests, root, PLATFORM, near, history, exists)
 
     async def compile(
-        self, unit: CompileUnit, placing: Placing = AS_A_COMPILER, *, turn: Turn = at_once
-    ) -> CompileResult | LocalOnly:
+        self, unit: CompileUnit, placing: Placing = AS_A_COMPILER, *, turn: TakeTurn = at_once
+    ) -> RemoteResult | LocalOnly:
         """Do one unit; after a verdict of 0 its outputs stand in the build directory.
 
         `turn` returns when the unit may be submitted.
@@ -109,8 +106,8 @@ class RemoteCompiler:
             return LocalOnly(f"the cache holds nonsense: {error}")
 
     async def _compile(
-        self, unit: CompileUnit, placing: Placing, turn: Turn
-    ) -> CompileResult | LocalOnly:
+        self, unit: CompileUnit, placing: Placing, turn: TakeTurn
+    ) -> RemoteResult | LocalOnly:
         if self._use_cache:
             entry = await self._lookup.find(unit)
             if entry is not None:
@@ -130,8 +127,8 @@ class RemoteCompiler:
         return replace(healed, healed=missing.name)
 
     async def _execute(
-        self, unit: CompileUnit, placing: Placing, turn: Turn, missing: Missed | None = None
-    ) -> CompileResult | LocalOnly:
+        self, unit: CompileUnit, placing: Placing, turn: TakeTurn, missing: Missed | None = None
+    ) -> RemoteResult | LocalOnly:
         inputs = await self._inputs.prepare(unit, missing)
         if isinstance(inputs, LocalOnly):
             return inputs

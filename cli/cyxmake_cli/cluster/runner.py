@@ -17,7 +17,9 @@ from cyxmake_cli.cluster.link_runner import LinkRunner
 from cyxmake_cli.cluster.native import Native
 from cyxmake_cli.cluster.path_maps import PathMaps
 from cyxmake_cli.cluster.placing import Placing
-from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
+from cyxmake_cli.cluster.remote import RemoteCompiler
+from cyxmake_cli.cluster.response_files import reader_in
+from cyxmake_cli.cluster.results import RemoteResult
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.cluster.working_directory import SearchLinks, with_believed_directory
 from cyxmake_cli.cluster.wrappers import Wrappers
@@ -55,6 +57,7 @@ class EdgeRunner:
         maps: PathMaps | None = None,
     ) -> None:
         self._directory = directory
+        self._read = reader_in(directory)
         self._links = SearchLinks()
         self._environ = with_believed_directory(environ, directory)
         self._wrappers = Wrappers(toolchains)
@@ -91,7 +94,7 @@ class EdgeRunner:
 
     async def _remotely(
         self, edge: Edge, argv: list[str] | LocalOnly, placing: Placing, turn: Turn
-    ) -> CompileResult | LocalOnly:
+    ) -> RemoteResult | LocalOnly:
         """Do an edge on the cluster, or say why it has to run here."""
         if argv == NOT_A_COMPILE:
             return await self._linking.run(edge, placing, turn)
@@ -127,16 +130,9 @@ class EdgeRunner:
         )
         return unit if isinstance(unit, LocalOnly) else self._links.noted(unit)
 
-    def _read(self, path: str) -> bytes | None:
-        """Return a response file's bytes: the build has written its own before the edge runs."""
-        try:
-            return (Path(self._directory) / path).read_bytes()
-        except OSError:
-            return None
-
     async def _compile(
         self, unit: CompileUnit, placing: Placing, turn: Turn
-    ) -> CompileResult | LocalOnly:
+    ) -> RemoteResult | LocalOnly:
         remote = await asyncio.shield(self._cluster)
         if isinstance(remote, LocalOnly):
             return remote

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from cyxmake_cli import config
-from cyxmake_cli.cluster.remote import CompileResult
+from cyxmake_cli.cluster.results import RemoteResult
 from cyxmake_cli.cluster.session import client_token
 from cyxmake_cli.launcher import protocol
 from cyxmake_cli.launcher.channel import is_ours, listen
@@ -44,7 +44,7 @@ _BUILDS_KEPT: Final = 100
 _LOG_BYTES: Final = 4 << 20
 _INHERITED: Final = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "LD_PRELOAD", DEPTH, BUILD)
 
-_Answer = tuple[CompileResult | LocalOnly, tuple[str, ...]]
+_Answer = tuple[RemoteResult | LocalOnly, tuple[str, ...]]
 """What came of a compile, and the options that it is to be done with if the stub has to."""
 
 _log = get_logger(__name__)
@@ -180,7 +180,7 @@ class Agent:
 
     async def _compile_with(
         self, request: CompileRequest, settings: Settings, options: tuple[str, ...]
-    ) -> CompileResult | LocalOnly:
+    ) -> RemoteResult | LocalOnly:
         refused = refusal(request)
         if refused is not None:
             return refused
@@ -203,7 +203,7 @@ class Agent:
             _log.exception("compile failed", directory=request.directory)
             return LocalOnly(f"a bug in cyxmake: {type(error).__name__}")
 
-    def _count(self, request: CompileRequest, result: CompileResult | LocalOnly) -> None:
+    def _count(self, request: CompileRequest, result: RemoteResult | LocalOnly) -> None:
         self._all.add(result)
         build = self._builds.get(request.environ.get(BUILD, ""))
         if build is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from cyxmake_cli.cluster.remote import CompileResult
+from cyxmake_cli.cluster.results import RemoteResult
 from cyxmake_common.toolchain.local import LocalOnly
 
 
@@ -25,7 +25,7 @@ class Counts:
     reasons: Counter[str] = field(default_factory=Counter)
     workers: Counter[str] = field(default_factory=Counter)
 
-    def add(self, result: CompileResult | LocalOnly) -> None:
+    def add(self, result: RemoteResult | LocalOnly) -> None:
         """Count one answer."""
         if isinstance(result, LocalOnly):
             self.local += 1

@@ -51,10 +51,7 @@ class FreshInputs:
 
     def unchanged(self, inputs: UnitInputs) -> bool:
         """Tell whether every file of a unit still is what was sent."""
-        try:
-            return all(self._digests.digest(path) == digest for path, digest in inputs.files)
-        except OSError:
-            return False
+        return self._digests.unchanged(inputs.files)
 
     async def _run(self) -> None:
         while self._waiting:

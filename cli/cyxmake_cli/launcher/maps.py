@@ -6,10 +6,10 @@ Knows no requests' answers: stub and agent add the same options, whoever does th
 from __future__ import annotations
 
 from collections import OrderedDict
-from pathlib import Path
 from typing import Final
 
 from cyxmake_cli.cluster.path_maps import path_map, understood
+from cyxmake_cli.cluster.response_files import reader_in
 from cyxmake_cli.launcher.protocol import CompileRequest
 from cyxmake_cli.launcher.rooms import Stamp, project_root, stamp
 from cyxmake_cli.settings import Settings
@@ -33,7 +33,7 @@ class Maps:
         if not settings.cache.remap_paths:
             return ()
         # A cache in front is a program of ours here: the stand-in catches the compiler behind it.
-        if compiler_at(request.argv, lambda path: _read(Path(directory, path))) != 0:
+        if compiler_at(request.argv, reader_in(directory)) != 0:
             return ()
         key = (request.compiler, stamp(request.compiler))
         if key not in self._known:
@@ -42,10 +42,3 @@ class Maps:
                 self._known.popitem(last=False)
         root = project_root(directory, environ)
         return path_map(root, directory, environ).options(self._known[key])
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None

@@ -18,7 +18,8 @@ from cyxmake_cli.cluster.joined import Joined
 from cyxmake_cli.cluster.native import Native
 from cyxmake_cli.cluster.near import Near
 from cyxmake_cli.cluster.placing import Placing
-from cyxmake_cli.cluster.remote import CompileResult, RemoteCompiler
+from cyxmake_cli.cluster.remote import RemoteCompiler
+from cyxmake_cli.cluster.results import RemoteResult
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.cluster.working_directory import SearchLinks, with_believed_directory
 from cyxmake_cli.launcher.inputs import FreshInputs
@@ -70,7 +71,7 @@ class Room:
 
     async def compile(
         self, request: CompileRequest, options: Sequence[str] = ()
-    ) -> CompileResult | LocalOnly:
+    ) -> RemoteResult | LocalOnly:
         """Do a request; after a verdict its outputs stand in place and its exit code is 0.
 
         `options` are added to the command.

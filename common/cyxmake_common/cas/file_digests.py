@@ -8,7 +8,7 @@ modified again within the same tick of its clock, so that digest is not relied u
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -91,6 +91,13 @@ class FileDigests:
         # Somebody keeps writing to it: these are bytes that it had, and they are not remembered.
         self.forget(path)
         return digest
+
+    def unchanged(self, files: Iterable[tuple[str, Digest]]) -> bool:
+        """Tell whether every file still has its digest."""
+        try:
+            return all(self.digest(path) == digest for path, digest in files)
+        except OSError:
+            return False
 
     def forget(self, path: str) -> None:
         """Drop what is known of a file, because it is about to change."""

@@ -44,19 +44,6 @@ class Probes:
     """False when the search was not understood, or hangs on a symlink that can't be noted."""
 
 
-def absent_candidates(
-    command: CompileCommand,
-    cwd: str,
-    deps: Iterable[str],
-    files: FileSystem,
-    builtin_dirs: Sequence[str] = (),
-    environment: Environment = (),
-) -> tuple[str, ...]:
-    """Return every path that was tried before one of the dependencies was found."""
-    finder = DependencyProbes(IncludeClosure(files), files)
-    return finder.probes(command, cwd, deps, builtin_dirs, environment).absent
-
-
 class DependencyProbes:
     """Finds the probes of compiles over the same files; keep one while the files stay the same."""
 

@@ -21,6 +21,9 @@ from cyxmake_coordinator.core.turn import Turn
 _PASSED_AT_MOST: Final = 16
 """Executions that may be passed over because no worker that has room suits them."""
 
+_LAST: Final = 1 << 31
+"""The priority of a pool in which nothing may be served: behind all others."""
+
 _NOBODY: Final[frozenset[WorkerId]] = frozenset()
 
 
@@ -70,8 +73,7 @@ def free_worker(
     turn: Turn, execution: Execution, banned: Collection[WorkerId] = _NOBODY
 ) -> WorkerId | None:
     """Return the best worker with a free slot for an execution, or None."""
-    lineup, preferred, patience, _ = _choice(turn, execution)
-    return choose_free(lineup, preferred, patience, _allowed(turn, execution, banned))
+    return choose_free(*_choice(turn, execution, banned))
 
 
 class _Choice(NamedTuple):
@@ -81,18 +83,16 @@ class _Choice(NamedTuple):
     allowed: Allowed | None
 
 
-def _choice(turn: Turn, execution: Execution) -> _Choice:
+def _choice(turn: Turn, execution: Execution, banned: Collection[WorkerId] = _NOBODY) -> _Choice:
     pool, warm, patience = execution.pool, turn.state.warm, turn.state.algorithm.patience
     preferred: tuple[Collection[WorkerId], ...] = ()
     if patience:
         root, build = execution.grounds
         preferred = warm.get(root, _NOBODY), warm.get(build, _NOBODY), pool.holders
-    return _Choice(pool.lineup, preferred, patience, _allowed(turn, execution))
+    return _Choice(pool.lineup, preferred, patience, _allowed(turn, execution, banned))
 
 
-def _allowed(
-    turn: Turn, execution: Execution, banned: Collection[WorkerId] = _NOBODY
-) -> Allowed | None:
+def _allowed(turn: Turn, execution: Execution, banned: Collection[WorkerId]) -> Allowed | None:
     """Return the test for workers an execution may go to now; None when it may go to all."""
     if not (execution.excluded or execution.memory or banned):
         return None
@@ -138,9 +138,6 @@ def _urgency(blocked: Blocked | None) -> Callable[[Pool], tuple[int, int, float,
         return priority, pool.group.served, served, pool.served
 
     return urgency
-
-
-_LAST: Final = 1 << 31
 
 
 def _serve(turn: Turn, pool: Pool, blocked: Blocked | None) -> bool:

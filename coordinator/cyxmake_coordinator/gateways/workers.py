@@ -6,7 +6,7 @@ not in the store is no result. One that keeps sending what cannot be is disconne
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -42,13 +42,6 @@ from cyxmake_coordinator.shell import WorkerSession
 
 _EXECUTING: Final = "executing"
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Lost:
-    """Inputs that a worker could not have, because the store has not got them."""
-
-    digests: tuple[Digest, ...]
 
 
 class WorkerPeer:

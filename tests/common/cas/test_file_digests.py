@@ -150,5 +150,8 @@ def test_without_a_cache_file(file: Path) -> None:
     """Loading and saving do nothing."""
     digests = FileDigests()
     digests.load()
+    before = sorted(file.parent.iterdir())
     digests(str(file))
     digests.save()
+    assert digests.hashed == 1
+    assert sorted(file.parent.iterdir()) == before

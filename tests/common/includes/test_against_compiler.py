@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cyxmake_common.includes.closure import IncludeClosure, RealFileSystem
-from cyxmake_common.includes.dependencies import absent_candidates
+from cyxmake_common.includes.dependencies import DependencyProbes
 from cyxmake_common.includes.depfile import parse_depfile
 from cyxmake_common.toolchain.arguments import parse_compile
 from cyxmake_common.toolchain.compile_command import CompileCommand
@@ -87,10 +87,11 @@ def test_random_projects(compiler: str, seed: int, tmp_path: Path) -> None:
     builtin = CompilerProbe(path, os.environ).search("c").includes
     files = RealFileSystem()
     read = read_by_compiler([*argv[:-2], "t.c"], root)
-    closure = IncludeClosure(files).closure(command, str(root), builtin)
+    scans = IncludeClosure(files)
+    closure = scans.closure(command, str(root), builtin)
     assert read <= {os.path.realpath(path) for path in closure.files}
     deps = sorted(read)
-    absent = set(absent_candidates(command, str(root), deps, files, builtin))
+    absent = set(DependencyProbes(scans, files).probes(command, str(root), deps, builtin).absent)
     assert not any(Path(path).is_file() for path in absent)
     known = {os.path.realpath(path) for path in absent}
     places = [root / folder / name for folder in (*FOLDERS, "missing") for name in NAMES]
