@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.mutations import build_here, observe
-from support.processes import Cluster, environment
+from support.processes import BuildRun, Cluster, environment
 
 _CLANG = pytest.mark.skipif(shutil.which("clang") is None, reason="clang is not installed")
 
@@ -53,13 +53,17 @@ class Bench:
 
     def hits(self, **variables: str) -> int:
         """Build both ways and compare; returns how many results came from the cache."""
+        count: int = self.build(**variables).summary["cache_hits"]
+        return count
+
+    def build(self, **variables: str) -> BuildRun:
+        """Build both ways and compare; returns what the cluster build said."""
         shutil.rmtree(self.root / "out", ignore_errors=True)
         done = self._cluster.build(self.root, "-k", "0", **variables)
         there = observe(self.root, done.status, done.output + done.errors)
         here = build_here(self.root, environment(**variables), 0o022)
         assert not there.difference(here), done.output
-        count: int = done.summary["cache_hits"]
-        return count
+        return done
 
 
 @pytest.fixture
@@ -237,3 +241,24 @@ def test_a_build_folder_that_is_another_one(shared_cluster: Cluster, place: Path
         (place / "p/b").symlink_to(name)
         bench.root = place / "p/b"
         assert bench.hits() == 0
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no /dev/shm")
+def test_a_place_that_each_machine_has_for_itself(shared_cluster: Cluster, place: Path) -> None:
+    """A project, or a header, in `/dev/shm` compiles here, and costs nobody a worker."""
+    shared = Path("/dev/shm", place.name + "-cyxmake")
+    here = Bench(shared_cluster, shared, {f"{n}.c": "gcc" for n in "abcdefgh"})
+    there = Bench(shared_cluster, place / "p", {"s.c": f"gcc -I {shared}", "t.c": "gcc"})
+    try:
+        for name in "abcdefgh":
+            (shared / f"{name}.c").write_text(f"int {name};\n")
+        (shared / "x.h").write_text("#define X 1\n")
+        there.write(s_c="#include <x.h>\nint x = X;\n", t_c="int t;\n")
+        done = here.build()
+        assert done.summary["local"] == 8, done.summary
+        (reason,) = done.summary["local_reasons"]
+        assert reason.endswith("is where each machine has its own files")
+        done = there.build()
+        assert (done.summary["local"], done.summary["remote"]) == (1, 1), done.summary
+    finally:
+        shutil.rmtree(shared)

@@ -146,8 +146,8 @@ class History:
         return self._load().toolchains
 
     def others(self) -> Iterator[History]:
-        """Return the histories of this user's other projects and checkouts."""
-        for path in sorted(self._path.parent.glob("*.history")):
+        """Return the histories of this user's other projects and checkouts, last built first."""
+        for path in sorted(self._path.parent.glob("*.history"), key=_age):
             kept = _read(path)
             if path != self._path and kept.root:
                 other = History(path.parent, kept.root, kept.root)
@@ -158,6 +158,13 @@ class History:
         if self._before is None:
             self._before = _read(self._path)
         return self._before
+
+
+def _age(path: Path) -> int:
+    try:
+        return -path.stat().st_mtime_ns
+    except OSError:  # another build replaces it at this moment
+        return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Final
 from cyxmake_cli.cluster.healing import Missed, places
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.strategies.compile_units import CompileUnit
+from cyxmake_cli.strategies.places import refuse_own_places
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.cas.tree import InputTree
 from cyxmake_common.cas.tree_scan import TreeScanner
@@ -176,6 +177,9 @@ class InputRoots:
             return LocalOnly("uses a precompiled header that can't be sent")
         if closure.unresolved:
             return LocalOnly("includes a file whose name is computed")
+        own = refuse_own_places(closure.files)
+        if own is not None:
+            return own
         if names_time(unit.command) or may_read_clock(
             unit.command,
             unit.environment,

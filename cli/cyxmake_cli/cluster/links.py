@@ -25,6 +25,7 @@ from cyxmake_cli.cluster.results import Expected, RemoteResult, Results
 from cyxmake_cli.cluster.submit import Submitter, Work, why_not
 from cyxmake_cli.cluster.uploads import Uploads
 from cyxmake_cli.strategies.link_units import LinkUnit
+from cyxmake_cli.strategies.places import refuse_own_places
 from cyxmake_common.action import ActionResult
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.cas.tree import InputTree
@@ -157,6 +158,8 @@ class RemoteLinker:
         inputs = await self._inputs(unit)
         if isinstance(inputs, LocalOnly):
             return inputs
+        if (refusal := refuse_own_places(inputs.files)) is not None:
+            return refusal
         async with self._lock:  # digests are remembered by one thread at a time
             made = await asyncio.to_thread(self._root, unit, inputs)
         work = Work(

@@ -111,7 +111,10 @@ def _entry(entry: CacheEntry, times: EntryTimes, history: History, digests: File
 
 
 def nearest(history: History, name: str, fields: Mapping[str, Any]) -> tuple[str, list[str]] | None:
-    """Return the checkout whose unit of that name, or source, differs least, and how it differs."""
+    """Return the checkout whose unit of that name, or source, differs least, and how it differs.
+
+    Of several that differ as much it is the one that was built last.
+    """
     best: tuple[str, list[str]] | None = None
     for other in history.others():
         names = {**history.toolchains(), **other.toolchains()}

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cyxmake_cli.strategies.places import refuse_own_places
 from cyxmake_common.toolchain.arguments import parse_compile
 from cyxmake_common.toolchain.compile_command import CompileCommand
 from cyxmake_common.toolchain.environment import relevant_environment
@@ -87,6 +88,10 @@ def plan_unit(
     command = parse_compile(argv, read, toolchain.kind)
     if isinstance(command, LocalOnly):
         return command
+    spelled = (command.source, *command.outputs)
+    touched = (f"{directory}/", *(_normal(path, directory) for path in spelled))
+    if (refusal := refuse_own_places(touched)) is not None:
+        return refusal
     if command.provided != tuple(path for path, _ in provided):
         return LocalOnly("reads its own configuration")
     environment = relevant_environment(

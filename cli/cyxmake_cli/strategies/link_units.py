@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cyxmake_cli.strategies.compile_units import NOT_A_COMPILE, EdgeFacts
+from cyxmake_cli.strategies.places import refuse_own_places
 from cyxmake_common.toolchain.archive_command import (
     ArchiveCommand,
     is_archiver,
@@ -95,6 +96,8 @@ def plan_link(
         return environment
     own = command.outputs if isinstance(command, LinkCommand) else (command.output,)
     written = {_normal(path, directory) for path in own}
+    if (refusal := refuse_own_places((f"{directory}/", *written))) is not None:
+        return refusal
     for output in outputs:
         if _normal(output, directory) not in written:
             return LocalOnly(f"writes {output} besides what it links")

@@ -167,6 +167,7 @@ def _begin(
         losses=0,
         exhausted=False,
         excluded={},
+        doubted={},
         last_outcome=None,
         last_assigned_at=None,
         history=Story(),

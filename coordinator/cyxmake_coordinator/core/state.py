@@ -248,6 +248,8 @@ class Execution:
     exhausted: bool = False
     """A worker ran out of a resource with it."""
     excluded: dict[SessionId, WorkerId] = field(default_factory=dict)
+    doubted: dict[SessionId, WorkerId] = field(default_factory=dict)
+    """Where it ended in a way that may be its own fault or the worker's."""
     last_outcome: Outcome | None = None
     last_assigned_at: float | None = None
     history: Story = field(default_factory=Story)

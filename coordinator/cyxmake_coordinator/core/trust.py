@@ -9,7 +9,7 @@ from typing import Final
 
 from cyxmake_common.outcome import Cause, Outcome, OutcomeKind
 from cyxmake_coordinator.core.registry import refresh
-from cyxmake_coordinator.core.state import Lease, Worker
+from cyxmake_coordinator.core.state import Execution, Lease, Worker
 from cyxmake_coordinator.core.turn import Turn
 
 _FADE: Final = 0.95
@@ -32,16 +32,32 @@ def measure(turn: Turn, lease: Lease, worker: Worker, memory: int) -> None:
     learned.learn(kin, seconds, memory)
 
 
-def weigh(turn: Turn, worker: Worker, outcome: Outcome) -> None:
-    """Count an outcome for or against the worker it came from."""
+def weigh(turn: Turn, execution: Execution, worker: Worker, outcome: Outcome) -> None:
+    """Count an outcome for or against the worker it came from.
+
+    An ambiguous one is held against it only when the action succeeds elsewhere: one that no worker
+    can do must not cost the cluster all of them.
+    """
     good = outcome.kind in (OutcomeKind.TOOL, OutcomeKind.RESOURCE)
     worker.completed += good
     worker.failed += not good
-    own = outcome.kind in (OutcomeKind.INFRASTRUCTURE, OutcomeKind.AMBIGUOUS)
+    own = outcome.kind is OutcomeKind.INFRASTRUCTURE
     if outcome.cause is Cause.DISK or (own and outcome.cause is not Cause.MISSING_INPUT):
         blame(turn, worker)
-    elif outcome.kind is OutcomeKind.TOOL and worker.health.succeed():
-        worker.history.note(turn.now, "works again")
+    elif outcome.kind is OutcomeKind.AMBIGUOUS:
+        execution.doubted[worker.session] = worker.name
+    elif outcome.kind is OutcomeKind.TOOL:
+        if worker.health.succeed():
+            worker.history.note(turn.now, "works again")
+        _settle_doubts(turn, execution)
+
+
+def _settle_doubts(turn: Turn, execution: Execution) -> None:
+    for session, name in execution.doubted.items():
+        doubted = turn.state.workers.get(name)
+        if doubted is not None and doubted.session == session:
+            blame(turn, doubted)
+    execution.doubted.clear()
 
 
 def blame(turn: Turn, worker: Worker) -> None:

@@ -29,7 +29,7 @@ def finish(turn: Turn, lease: Lease, event: LeaseFinished) -> None:
         release(turn, lease, worker)
         return
     outcome = event.outcome
-    trust.weigh(turn, worker, outcome)
+    trust.weigh(turn, execution, worker, outcome)
     if outcome.kind is OutcomeKind.TOOL:
         trust.measure(turn, lease, worker, event.memory)
         hedging.settle(turn, lease)

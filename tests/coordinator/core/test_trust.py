@@ -10,6 +10,7 @@ from cyxmake_coordinator.core.events import RefusalReason
 from cyxmake_coordinator.core.settings import Settings
 from support.scheduling import BROKEN, DONE, FAILED, Core, assigned, digest, pick
 
+KILLED = Outcome(OutcomeKind.AMBIGUOUS, cause=Cause.SIGNAL)
 FULL_DISK = Outcome(OutcomeKind.RESOURCE, cause=Cause.DISK)
 
 
@@ -164,3 +165,46 @@ def test_a_new_session_is_the_same_machine() -> None:
     core = failing()
     core.join("bad")
     assert core.worker("bad").condition == "failing"
+
+
+def test_an_action_that_no_worker_can_do_is_not_their_fault() -> None:
+    """However many such actions there are, every worker still gets the next one."""
+    core = Core(Settings(prefetch=0))
+    core.join("w1")
+    core.join("w2")
+    for number in range(5):
+        second = assigned(core.finish(core.run(f"o{number}"), KILLED))
+        core.start(second)
+        core.finish(second, KILLED)
+    assert core.state.totals.tripped == 0
+    assert {core.run("o8").worker, core.run("o9").worker} == {"w1", "w2"}
+
+
+def test_what_succeeds_elsewhere_speaks_against_the_worker() -> None:
+    """Three actions that ended ambiguously there and well elsewhere shut a worker off."""
+    core = Core(Settings(prefetch=0))
+    core.join("bad")
+    core.join("good")
+    for number in range(3):
+        core.drain("good")
+        first = core.run(f"o{number}")
+        core.drain("good", on=False)
+        second = assigned(core.finish(first, KILLED))
+        assert (first.worker, second.worker) == ("bad", "good")
+        core.start(second)
+        core.finish(second)
+    assert core.state.totals.tripped == 1
+    assert not core.worker("bad").health.takes_work(0)
+
+
+def test_a_worker_that_left_is_blamed_no_more() -> None:
+    """A verdict from elsewhere finds nobody to blame when the session is over."""
+    core = Core(Settings(prefetch=0))
+    core.join("w1")
+    core.join("w2")
+    first = core.run("o1")
+    second = assigned(core.finish(first, KILLED))
+    core.leave(first.worker)
+    core.start(second)
+    core.finish(second)
+    assert core.state.totals.tripped == 0
