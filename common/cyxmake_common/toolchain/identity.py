@@ -30,6 +30,7 @@ from cyxmake_common.toolchain.manifest import (
 from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed
 from cyxmake_common.toolchain.smoke import FOLDER as SMOKE_FOLDER
 from cyxmake_common.toolchain.smoke import SOURCES
+from cyxmake_common.toolchain.stamps import Stamp, hops, stamp
 from cyxmake_common.toolchain.zig import CACHE_VARIABLES
 
 _FORMAT: Final = 3
@@ -48,7 +49,6 @@ VARIABLES: Final = (
 
 _PLACE_FLAGS: Final = ("--sysroot", "-isysroot", "--gcc-toolchain", "-gcc-toolchain")
 
-Stamp = tuple[int, int, int, int]
 Source = str | bytes
 """Where a blob's bytes are: a file's path, or the bytes themselves."""
 
@@ -208,7 +208,7 @@ class ToolchainStore:
         """Tell whether nothing that a record stands on has changed."""
         return (
             record.variables == self._variables()
-            and all(_stamp(path) == stamp for path, stamp in record.stamps.items())
+            and all(stamp(path) == before for path, before in record.stamps.items())
             and not any(os.path.lexists(path) for path in record.absent)
         )
 
@@ -237,7 +237,7 @@ def _build(
         return digest
 
     scanner = TreeScanner(tree, digest_file)
-    before = {path: _stamp(path) for path in _watched(captured)}
+    before = {path: stamp(path) for path in _watched(captured)}
     for path in captured.files:
         scanner.add_path(path)
     manifest = ToolchainManifest(
@@ -277,7 +277,7 @@ def _watched(captured: CapturedToolchain) -> list[str]:
     paths: dict[str, None] = dict.fromkeys((*captured.watched, *captured.around))
     for path in captured.files:
         paths[path] = None
-        paths.update(dict.fromkeys((*_hops(path), os.path.realpath(path))))
+        paths.update(dict.fromkeys((*hops(path), os.path.realpath(path))))
     return list(paths)
 
 
@@ -288,25 +288,8 @@ def _unchanged(record: _Record | None) -> dict[str, Digest]:
     return {
         path: digest
         for digest, path in record.toolchain.files.items()
-        if (stamp := record.stamps.get(path)) is not None and stamp == _stamp(path)
+        if (before := record.stamps.get(path)) is not None and before == stamp(path)
     }
-
-
-def _hops(path: str) -> list[str]:
-    """Return what a path's last segment leads to, symlink by symlink."""
-    hops: list[str] = []
-    while Path(path).is_symlink() and len(hops) < 40:
-        path = str(Path(path).parent / Path(path).readlink())
-        hops.append(path)
-    return hops
-
-
-def _stamp(path: str) -> Stamp | None:
-    try:
-        state = os.lstat(path)
-    except OSError:
-        return None
-    return state.st_mtime_ns, state.st_size, state.st_ino, state.st_ctime_ns
 
 
 def _alias(compiler: str) -> str:

@@ -20,15 +20,13 @@ from cyxmake_common.cas.tree import InputTree
 from cyxmake_common.cas.tree_scan import TreeScanner
 from cyxmake_common.digest import Digest
 from cyxmake_common.toolchain.local import LocalOnly
+from cyxmake_common.toolchain.stamps import Stamp, hops, stamp
 
 _FORMAT: Final = 1
-_MAX_LINKS: Final = 40
 _VARIABLES: Final = ("PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", "LD_LIBRARY_PATH")
 
 Source = str | bytes
 """Where a blob's bytes are: a file's path, or the bytes themselves."""
-
-_Stamp = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ class ToolTreeStore:
             captured = capture()
             if isinstance(captured, LocalOnly):
                 return captured
-            stamps = {path: _stamp(path) for path in _watched(captured)}
+            stamps = {path: stamp(path) for path in _watched(captured)}
             tree = _build(captured)
         except OSError as error:
             return LocalOnly(f"{name.partition(' ')[0]} can't be read: {error}")
@@ -113,9 +111,9 @@ class ToolTreeStore:
             return None
         if variables != self._variables:
             return None
-        return tree if all(_stamp(path) == stamp for path, stamp in stamps.items()) else None
+        return tree if all(stamp(path) == before for path, before in stamps.items()) else None
 
-    def _save(self, name: str, tree: ToolTree, stamps: Mapping[str, _Stamp | None]) -> None:
+    def _save(self, name: str, tree: ToolTree, stamps: Mapping[str, Stamp | None]) -> None:
         """Keep a tree; without a folder to write to, the next build captures again."""
         path = self._file(name)
         temporary = path.with_name(f"{path.name}.{os.getpid()}")
@@ -156,13 +154,7 @@ def _watched(captured: Captured) -> list[str]:
     """Return every path whose change makes a capture out of date, links on the way included."""
     paths: dict[str, None] = dict.fromkeys(captured.watched)
     for path in captured.files:
-        hop = path
-        paths[hop] = None
-        for _ in range(_MAX_LINKS):
-            if not os.path.islink(hop):  # noqa: PTH114 - strings
-                break
-            hop = os.path.join(os.path.dirname(hop), os.readlink(hop))  # noqa: PTH115, PTH118, PTH120
-            paths[hop] = None
+        paths.update(dict.fromkeys((path, *hops(path))))
     return list(paths)
 
 
@@ -177,16 +169,8 @@ def programs_in_path(names: Iterable[str], path: str) -> tuple[str, ...]:
     return tuple(folders)
 
 
-def _stamp(path: str) -> _Stamp | None:
-    try:
-        state = os.lstat(path)
-    except OSError:
-        return None
-    return state.st_mtime_ns, state.st_size, state.st_ino, state.st_ctime_ns
-
-
 def _encode(
-    tree: ToolTree, stamps: Mapping[str, _Stamp | None], variables: Mapping[str, str]
+    tree: ToolTree, stamps: Mapping[str, Stamp | None], variables: Mapping[str, str]
 ) -> bytes:
     captured = tree.captured
     data: bytes = msgpack.packb(
@@ -211,7 +195,7 @@ def _encode(
     return data
 
 
-def _decode(data: bytes) -> tuple[ToolTree, dict[str, _Stamp | None], dict[str, str]]:
+def _decode(data: bytes) -> tuple[ToolTree, dict[str, Stamp | None], dict[str, str]]:
     """Return a tree and what it holds for; raises ValueError for bytes that are not one."""
     try:
         raw = msgpack.unpackb(data, use_list=False, unicode_errors="surrogateescape")
