@@ -1,9 +1,10 @@
 """The equality table: real projects, built locally and by a cluster, every file compared.
 
-    python tests/bench/equality.py [--only zstd:plain] [--workers bare] [--markdown docs/CORPORA.md]
+    python tests/bench/equality.py [--only zstd:plain] [--markdown docs/CORPORA.md]
 
-Starts a coordinator and two workers, and runs every cell of projects x configurations that has no
-result yet (`--fresh` runs them all again). Results are JSON in a folder outside of the tree.
+Starts a coordinator and two workers for each kind of workers (bare, normal), and runs every cell of
+projects x configurations x kinds that has no result yet (`--fresh` runs them all again). Results
+are JSON in a folder outside of the tree.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -25,11 +28,12 @@ for part in ("common", "coordinator", "worker", "cli", "tests"):
     sys.path.insert(0, str(ROOT / part))
 
 from support.corpora import CONFIGURATIONS, CORPORA  # noqa: E402
-from support.equality import WITHOUT_CCACHE, Cell, run_cell  # noqa: E402
+from support.equality import WITHOUT_CCACHE, Cell, run_cells  # noqa: E402
 from support.equality_report import cell_line, markdown  # noqa: E402
-from support.launcher_user import make_user  # noqa: E402
+from support.launcher_user import User, make_user  # noqa: E402
 from support.processes import bare_root, cluster  # noqa: E402
 
+WORKERS = ("bare", "normal")
 RESULTS = platformdirs.user_cache_path("cyxmake-tests") / "equality"
 
 
@@ -51,9 +55,37 @@ def commit() -> str:
     return done.stdout.strip() or "?"
 
 
-def run(cells: list[tuple[str, str]], workers: str, results: Path, scratch: Path) -> None:
-    """Run cells on one cluster, and keep the result of each as soon as it is there."""
-    home = scratch / "cluster"
+def run(cells: Mapping[tuple[str, str], list[str]], results: Path, scratch: Path) -> None:
+    """Run cells, each kind of workers on a cluster of its own.
+
+    The results of a project and configuration are kept as soon as they are there.
+    """
+    with ExitStack() as stack:
+        users = {
+            workers: stack.enter_context(_user(workers, scratch))
+            for workers in WORKERS
+            if any(workers in kinds for kinds in cells.values())
+        }
+        for (project, configuration), kinds in cells.items():
+            date = datetime.datetime.now(datetime.UTC).date().isoformat()
+            rows = [
+                (
+                    Cell(project, "", configuration, workers, commit=commit(), date=date),
+                    users[workers],
+                )
+                for workers in kinds
+            ]
+            run_cells(rows, scratch)
+            for cell, _ in rows:
+                file = result_file(results, project, configuration, cell.workers)
+                file.write_text(json.dumps(cell.to_json(), indent=1) + "\n", "utf-8")
+                print(cell_line(cell), flush=True)
+
+
+@contextmanager
+def _user(workers: str, scratch: Path) -> Iterator[User]:
+    """Start a cluster, and bring a user of it."""
+    home = scratch / f"cluster-{workers}"
     home.mkdir()
     root = bare_root(scratch / "root") if workers == "bare" else None
     if root is not None:
@@ -62,25 +94,23 @@ def run(cells: list[tuple[str, str]], workers: str, results: Path, scratch: Path
             raise SystemExit(f"the root of the workers is not bare: {programs} {compiler}")
     with cluster(home, root=root) as made:
         token = made.token("client", "1d")
-        user = make_user(scratch / "user", CYXMAKE_TOKEN=token, **WITHOUT_CCACHE)
+        user = make_user(scratch / f"user-{workers}", CYXMAKE_TOKEN=token, **WITHOUT_CCACHE)
         try:
-            for project, configuration in cells:
-                cell = Cell(project, "", configuration, workers)
-                cell.commit = commit()
-                cell.date = datetime.datetime.now(datetime.UTC).date().isoformat()
-                run_cell(cell, user, scratch)
-                file = results / f"{workers}-{project}-{configuration}.json"
-                file.write_text(json.dumps(cell.to_json(), indent=1) + "\n", "utf-8")
-                print(cell_line(cell), flush=True)
+            yield user
         finally:
             user.stop()
+
+
+def result_file(results: Path, project: str, configuration: str, workers: str) -> Path:
+    """Return where the result of a cell is kept."""
+    return results / f"{workers}-{project}-{configuration}.json"
 
 
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", action="append", default=[], metavar="PROJECT:CONFIGURATION")
-    parser.add_argument("--workers", choices=("normal", "bare"), default="normal")
+    parser.add_argument("--workers", choices=WORKERS, help="both kinds, unless one is named")
     parser.add_argument("--fresh", action="store_true", help="run cells that have a result too")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--scratch", type=Path, help="a folder for builds; some GB")
@@ -90,16 +120,21 @@ def main() -> None:
     # Ended by whoever started it, it still ends its own cluster and removes its files.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     options.results.mkdir(parents=True, exist_ok=True)
-    cells = [
-        (project, configuration)
-        for project, configuration in wanted(options.only)
-        if options.fresh
-        or not (options.results / f"{options.workers}-{project}-{configuration}.json").exists()
-    ]
+    kinds = (options.workers,) if options.workers else WORKERS
+    cells = {}
+    for project, configuration in wanted(options.only):
+        missing = [
+            workers
+            for workers in kinds
+            if options.fresh
+            or not result_file(options.results, project, configuration, workers).exists()
+        ]
+        if missing:
+            cells[project, configuration] = missing
     if cells and not options.no_run:
         scratch = Path(tempfile.mkdtemp(prefix="equality-", dir=options.scratch))
         try:
-            run(cells, options.workers, options.results, scratch)
+            run(cells, options.results, scratch)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     done = [

@@ -15,7 +15,7 @@ import pytest
 
 from support.builds import planned, run
 from support.corpora import CORPORA, System
-from support.equality import WITHOUT_CCACHE, Cell, Checkout, run_cell
+from support.equality import WITHOUT_CCACHE, Cell, Checkout, run_cells
 from support.equality_report import cell_line
 from support.launcher_user import User, make_user
 from support.processes import begin, cluster, wait_for_lines
@@ -56,7 +56,7 @@ def test_equal_then_cached_then_shared(name: str, user: User, tmp_path: Path) ->
     """Every file is the local build's; wiped and in a second checkout, it is all hits."""
     checkout(name, tmp_path).remove()
     cell = Cell(name, "", "plain", "normal")
-    run_cell(cell, user, tmp_path)
+    run_cells([(cell, user)], tmp_path)
     print(f"\n{cell_line(cell)}")
     assert cell.faults() == []
     assert cell.first is not None

@@ -12,6 +12,8 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -212,68 +214,104 @@ class Checkout:
         return f"passed in {time.monotonic() - start:.0f} s"
 
 
-def run_cell(cell: Cell, user: User, scratch: Path) -> None:
-    """Fill a cell; what goes wrong stands in it."""
-    here = Checkout(cell.project, cell.configuration, scratch / "here" / cell.project)
-    there = Checkout(
-        cell.project, cell.configuration, scratch / "another/place/of/other/depth" / cell.project
-    )
+@dataclass
+class _Reference:
+    """What a local build of a checkout writes, and in which files a second one differs from it."""
+
+    checkout: Checkout
+    wanted: dict[str, str]
+    changing: frozenset[str] | None = None
+    """None until something differed, and so a second local build was made."""
+
+    @classmethod
+    def of(cls, checkout: Checkout) -> _Reference:
+        """Take what the build that just ended has written."""
+        return cls(checkout, checkout.written())
+
+    def judge(self, cell: Cell, where: str, found: dict[str, str]) -> None:
+        """Note in a cell what is not as the local build left it.
+
+        A file that differs is excused when it differs between two local builds too.
+        """
+        suspects = _differences(self.wanted, found)
+        if suspects and self.changing is None:
+            self.checkout.restore()
+            self.checkout.build_locally()
+            self.changing = frozenset(_differences(self.wanted, self.checkout.written()))
+        excused = self.changing or frozenset()
+        cell.changing = sorted({*cell.changing, *excused.intersection(suspects)})
+        cell.unequal += [f"{where}{name}" for name in suspects if name not in excused]
+
+
+def run_cells(rows: Sequence[tuple[Cell, User]], scratch: Path) -> None:
+    """Fill the cells of one project in one configuration, each on its user's cluster.
+
+    What goes wrong stands in the cell. They share the local builds, and the project's own tests
+    run on what the first cluster built.
+    """
+    cells = [cell for cell, _ in rows]
+    project, configuration = cells[0].project, cells[0].configuration
+    here = Checkout(project, configuration, scratch / "here" / project)
+    there = Checkout(project, configuration, scratch / "another/place/of/other/depth" / project)
+    compared = configuration in ELSEWHERE
     try:
-        _measure(cell, user, here, there)
-    except (BuildFailed, SourceUnavailable, AssertionError, OSError) as problem:
-        cell.problem = f"{type(problem).__name__}: {problem}"
+        with _noted(cells):
+            here.configure()
+            seconds = here.build_locally()
+            local = _Reference.of(here)
+        for cell, user in _sound(rows):
+            with _noted([cell]):
+                cell.local_seconds = seconds
+                _measure(cell, user, local, tested=cell is cells[0] and configuration == "plain")
+        if holds_paths(project, configuration) and not compared:
+            return  # as little is shared as with -g
+        with _noted(cells):
+            there.configure()
+            if compared:
+                there.build_locally()
+            other = _Reference.of(there)
+        for cell, user in _sound(rows):
+            with _noted([cell]):
+                there.restore()
+                cell.elsewhere = there.build_on(user)
+                if compared:
+                    other.judge(cell, "second checkout: ", there.written())
     finally:
         here.remove()
         there.remove()
 
 
-def _measure(cell: Cell, user: User, here: Checkout, there: Checkout) -> None:
-    here.configure()
+def _measure(cell: Cell, user: User, local: _Reference, *, tested: bool) -> None:
+    here = local.checkout
     cell.version = package_version(here.source)
-    cell.local_seconds = here.build_locally()
-    wanted = here.written()
-    cell.files, cell.kinds = len(wanted), _kinds(wanted)
+    cell.files, cell.kinds = len(local.wanted), _kinds(local.wanted)
     here.restore()
     cell.first = here.build_on(user)
-    suspects = _differences("", wanted, here.written())
-    if cell.configuration == "plain":
+    found = here.written()
+    if tested:
         cell.tests_said, cell.tests = here.corpus.tests_said, here.run_tests()
+    local.judge(cell, "", found)
     here.restore()
     cell.again = here.build_on(user)
-    suspects += _differences("second build: ", wanted, here.written())
-    if suspects:
-        here.restore()
-        here.build_locally()
-        cell.changing = [name for _, name in _differences("", wanted, here.written())]
-    _judge(cell, suspects)
-    if holds_paths(cell.project, cell.configuration) and cell.configuration not in ELSEWHERE:
-        return  # as little is shared as with -g
-    there.configure()
-    cell.elsewhere = there.build_on(user)
-    if cell.configuration not in ELSEWHERE:
-        return
-    found = there.written()
-    there.restore()
-    there.build_locally()
-    local = there.written()
-    suspects = _differences("second checkout: ", local, found)
-    if any(name not in cell.changing for _, name in suspects):
-        there.restore()
-        there.build_locally()
-        changing = {name for _, name in _differences("", local, there.written())}
-        cell.changing = sorted({*cell.changing, *changing})
-    _judge(cell, suspects)
+    local.judge(cell, "second build: ", here.written())
 
 
-def _judge(cell: Cell, suspects: list[tuple[str, str]]) -> None:
-    cell.unequal += [f"{where}{name}" for where, name in suspects if name not in cell.changing]
+@contextmanager
+def _noted(cells: Sequence[Cell]) -> Iterator[None]:
+    """Turn what goes wrong into the problem of cells."""
+    try:
+        yield
+    except (BuildFailed, SourceUnavailable, AssertionError, OSError) as problem:
+        for cell in cells:
+            cell.problem = cell.problem or f"{type(problem).__name__}: {problem}"
 
 
-def _differences(
-    where: str, wanted: dict[str, str], found: dict[str, str]
-) -> list[tuple[str, str]]:
-    names = sorted({*wanted, *found})
-    return [(where, name) for name in names if wanted.get(name) != found.get(name)]
+def _sound(rows: Sequence[tuple[Cell, User]]) -> list[tuple[Cell, User]]:
+    return [(cell, user) for cell, user in rows if not cell.problem]
+
+
+def _differences(wanted: dict[str, str], found: dict[str, str]) -> list[str]:
+    return [name for name in sorted({*wanted, *found}) if wanted.get(name) != found.get(name)]
 
 
 def _kinds(files: dict[str, str]) -> dict[str, int]:

@@ -13,7 +13,7 @@ from support.equality import Cell, Figures
 
 _HEAD = """# Real projects
 
-Made by `python tests/bench/equality.py --workers bare --markdown docs/CORPORA.md`;
+Made by `python tests/bench/equality.py --markdown docs/CORPORA.md`;
 not edited by hand.
 
 A cell is one project in one configuration. It is built by ninja or make alone, wiped, and built in
