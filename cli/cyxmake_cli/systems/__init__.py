@@ -1,0 +1,1 @@
+"""Build systems as data: how each is recognised, what it is told to do, what it leaves behind."""
