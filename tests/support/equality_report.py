@@ -78,8 +78,9 @@ def markdown(cells: Sequence[Cell]) -> str:
 def _table(cells: Iterable[Cell]) -> list[str]:
     lines = [
         "| project | configuration | files | unequal | compiles | remote | stayed here "
-        "| again: hits | second checkout: hits | local s | cluster s | hits s |",
-        "|---|---|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|",
+        "| again: hits | second checkout: hits | name their directory | local s | cluster s "
+        "| hits s |",
+        "|---|---|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
     for cell in cells:
         first, again, elsewhere = cell.first, cell.again, cell.elsewhere
@@ -93,7 +94,8 @@ def _table(cells: Iterable[Cell]) -> list[str]:
             str(first.remote) if first else "?",
             kept,
             f"{again.hit_rate:.0f} %" if again else "?",
-            f"{elsewhere.hit_rate:.0f} %" if elsewhere else "?",
+            f"{elsewhere.hit_rate:.0f} %" if elsewhere else "",
+            str(cell.bound),
             f"{cell.local_seconds:.1f}",
             f"{first.seconds:.1f}" if first else "?",
             f"{again.seconds:.1f}" if again else "?",
@@ -110,10 +112,10 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
             f"- {name}: " + (f"`{flags}`" if flags else "the project's own release options")
         )
     parts.append(
-        "\nWith paths in the objects (g, coverage, split; ninja, which is built for link-time "
-        "optimisation; re2, whose messages use `__FILE__`) another checkout shares only what "
-        "holds none. `-frandom-seed` stands where a compiler would put random names or the time "
-        "into every object.\n"
+        "\nObjects that name their directory (debug information, `__FILE__` in messages of tests; "
+        "in ninja's, which are built for link-time optimisation, it is compressed) are no other "
+        "checkout's; all others have to be hits there. `-frandom-seed` stands where a compiler "
+        "would put random names or the time into every object.\n"
     )
     parts.append("## The projects' own tests, on what the cluster built\n")
     parts.append("| project | version | workers | tests | result |\n|---|---|---|---|---|")
