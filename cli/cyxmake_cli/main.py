@@ -14,14 +14,23 @@ import click
 from cyxmake_common.program import run_program
 
 _COMMANDS: Final = {
+    "audit": "Show or export what was done, and who allowed it.",
+    "auto": "Build until it works.",
+    "build": "Build a project with its own build system.",
     "cache": "Show, verify or clear what this machine keeps for builds.",
     "cc": "Run one compiler on the cluster.",
+    "clean": "Remove what builds made, and nothing else.",
     "config": "Show and change settings.",
     "dbuild": "Build a project on the cluster.",
+    "history": "Show the builds of a project.",
+    "install": "Install what a project builds.",
     "launcher": "Send the compiles of any build tool to the cluster.",
     "explain": "Say why something was rebuilt, missed the cache, or ran where it did.",
     "login": "Remember the cluster that a token belongs to.",
+    "logs": "Print what a build said.",
+    "permissions": "Show what is asked about, and take back answers.",
     "status": "Show the cluster: workers, queue, cache.",
+    "test": "Run a project's own tests.",
 }
 """Command name (and module name in `commands`) to its line in the help."""
 

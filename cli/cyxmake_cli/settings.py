@@ -16,6 +16,7 @@ from typing import Annotated, Final
 from annotated_types import Ge, Le, MinLen
 
 from cyxmake_cli import config
+from cyxmake_cli.systems.model import BuildType, SystemName
 from cyxmake_common.config import (
     Flags,
     Found,
@@ -58,6 +59,10 @@ class BuildSettings:
     """Outputs to bring home: all, those of the targets, or only what a command here reads."""
     directory: Annotated[str, MinLen(1)] | None = None
     """Where the project builds; in a project's file relative to that file."""
+    type: BuildType | None = None
+    """Build type: debug, release, relwithdebinfo, minsizerel; without it the project's own."""
+    system: SystemName | None = None
+    """Build system, where a project has several; without it the one that is found first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ from support.builds import (
     run,
 )
 from support.opened import watch_opens
-from support.processes import REPOSITORY, Cluster, dbuild
+from support.processes import REPOSITORY, Cluster, dbuild, environment, python
 
 CMAKE = ("cmake", "-S", "{source}", "-B", "{build}", "-G", "Ninja")
 EXPECT = tomllib.loads((REPOSITORY / "tests/projects/calculator/expect.toml").read_text())
@@ -249,3 +251,28 @@ def test_named_targets(
     assert done.status == 0, done.output
     for name in ("calc_test", "calculator"):
         assert (calculator / "build" / name).exists() == (name in arguments)
+
+
+def test_build_goes_to_a_configured_cluster(calculator: Path, shared_cluster: Cluster) -> None:
+    """With a token `cyxmake build` goes the way of `dbuild`, without one and with --local not."""
+    full = environment(
+        CYXMAKE_CACHE_DIR=str(shared_cluster.home / "cache"),
+        CYXMAKE_CONFIG_DIR=str(shared_cluster.home / "config"),
+        CYXMAKE_TOKEN=shared_cluster.token("client"),
+    )
+
+    def build(*arguments: str) -> dict[str, Any]:
+        argv = python("cyxmake_cli.main", "build", "-C", str(calculator), "--json", *arguments)
+        done = subprocess.run(argv, env=full, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    found = build("--type", "release")
+    assert found["where"] == "cluster"
+    compiled = found["cluster"]["remote"] + found["cluster"]["cache_hits"]
+    assert compiled == EXPECT["compile_actions"]
+    check_program(calculator / "build")
+    assert build("--local")["where"] == "local"
+    del full["CYXMAKE_TOKEN"]
+    assert build()["where"] == "local"

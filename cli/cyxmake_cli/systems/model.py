@@ -119,7 +119,9 @@ class SystemSpec:
     be named. `configured` are the files (below the build directory) that say that it has been
     configured; `inputs` (below the source) ask for it anew when they are newer. `artefacts` are
     globs below the build directory, `made` names folders of the source that a build makes itself
-    and that nobody need send anywhere. `types` and `targets` None: it has no such notion.
+    and that nobody need send anywhere. `types` and `targets` None: it has no such notion. `serial`:
+    without a number of jobs it does one thing at a time. `test_builds`: its tests bring what they
+    test up to date.
     """
 
     name: SystemName
@@ -133,6 +135,8 @@ class SystemSpec:
     inputs: tuple[str, ...] = ()
     types: dict[BuildType, tuple[str, ...]] | None = None
     jobs: tuple[str, ...] = ()
+    serial: bool = False
+    test_builds: bool = True
     verbose: tuple[str, ...] = ()
     targets: TargetWords | None = field(default_factory=TargetWords)
     artefacts: tuple[str, ...] = ()

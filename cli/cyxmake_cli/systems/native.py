@@ -41,6 +41,8 @@ CMAKE: Final = SystemSpec(
         BuildType.SMALL: ("-DCMAKE_BUILD_TYPE=MinSizeRel",),
     },
     jobs=("--parallel", "{n}"),
+    serial=True,
+    test_builds=False,
     verbose=("--verbose",),
     targets=TargetWords(first=("--target",)),
     steps={
@@ -130,6 +132,7 @@ AUTOTOOLS: Final = SystemSpec(
         BuildType.SMALL: ("CFLAGS=-Os -DNDEBUG", "CXXFLAGS=-Os -DNDEBUG"),
     },
     jobs=("-j{n}",),
+    serial=True,
     verbose=("V=1",),
     steps={
         Verb.CONFIGURE: (
@@ -161,6 +164,7 @@ MAKE: Final = SystemSpec(
         FactRule(_CHECK_TARGET, _MAKEFILES, holds(r"^check\s*:")),
     ),
     jobs=("-j{n}",),
+    serial=True,
     verbose=("V=1",),
     steps={
         Verb.BUILD: (Step(("make", "-C", "{build}", "{jobs}", "{verbose}", "{options}",
@@ -238,6 +242,7 @@ SCONS: Final = SystemSpec(
     ),
     tools=(("scons",),),
     jobs=("-j{n}",),
+    serial=True,
     steps={
         Verb.BUILD: (Step(("scons", "-C", "{source}", "{jobs}", "{options}", "{targets}")),),
         Verb.CLEAN: (Step(("scons", "-C", "{source}", "-c", "{targets}")),),

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import psutil
@@ -28,12 +29,18 @@ _RSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024
 
 
 class Capture:
-    """Reads one pipe to its end and keeps at most `limit` bytes; closes the descriptor."""
+    """Reads one pipe to its end and keeps at most `limit` bytes; closes the descriptor.
 
-    def __init__(self, descriptor: int, limit: int) -> None:
+    `heard` is told of all of it, as it comes.
+    """
+
+    def __init__(
+        self, descriptor: int, limit: int, heard: Callable[[bytes], None] | None = None
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._descriptor = descriptor
         self._room = limit
+        self._heard = heard
         self._chunks: list[bytes] = []
         self.truncated = False
         self.ended: asyncio.Future[None] = self._loop.create_future()
@@ -58,6 +65,8 @@ class Capture:
         if not chunk:
             self.close()
             return
+        if self._heard is not None:
+            self._heard(chunk)
         self.truncated |= len(chunk) > self._room
         if kept := chunk[: self._room]:
             self._chunks.append(kept)
@@ -187,7 +196,13 @@ def _start(request: ProcessRequest) -> _Child:
     finally:
         for _, writer in pipes:
             os.close(writer)
-    return _Child(popen, [Capture(reader, request.output_limit) for reader, _ in pipes])
+    return _Child(popen, [_capture(request, n, reader) for n, (reader, _) in enumerate(pipes)])
+
+
+def _capture(request: ProcessRequest, stream: int, descriptor: int) -> Capture:
+    heard = request.heard
+    listener = None if heard is None else functools.partial(heard, stream)
+    return Capture(descriptor, request.output_limit, listener)
 
 
 def _popen(

@@ -11,7 +11,7 @@ and `exit_code` is the unsigned 32 bits of the system.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,7 +29,8 @@ class ProcessRequest:
     it is the whole environment. `timeout` 0 is none. `merge` puts stderr into stdout in the order
     written. `console` hands over our own terminal and captures nothing; Ctrl-C then reaches the
     process as well. After the time limit and on cancellation the process may clean up for `grace`
-    seconds.
+    seconds. `heard` is told of output as it comes, with 0 for stdout and 1 for stderr, in a thread
+    of ours where there is one for each pipe.
     """
 
     command: tuple[str, ...] | str
@@ -40,6 +41,7 @@ class ProcessRequest:
     console: bool = False
     output_limit: int = OUTPUT_LIMIT
     grace: float = 2.0
+    heard: Callable[[int, bytes], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,8 @@ class _Run:
             return
         with pipe:
             while chunk := pipe.read(_READ_BYTES):
+                if self._request.heard is not None:
+                    self._request.heard(index, chunk)
                 self.truncated |= len(chunk) > room
                 if kept := chunk[:room]:
                     self._streams[index].append(kept)

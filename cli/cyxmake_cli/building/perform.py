@@ -1,0 +1,281 @@
+"""One wish to its end: configure where that is needed, then build, test or install.
+
+Knows the table of build systems and the gate, not the command line and not the cluster.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from cyxmake_cli.building import history
+from cyxmake_cli.building.journal import Journal, names_below
+from cyxmake_cli.building.project import LocalProject
+from cyxmake_cli.building.runner import CommandReport, run_commands
+from cyxmake_cli.building.screen import Screen
+from cyxmake_cli.safety.gate import Gate
+from cyxmake_cli.safety.permissions import Act, ActKind
+from cyxmake_cli.systems.model import BuildType, Verb
+from cyxmake_cli.systems.plan import PlannedCommand, Wish, commands
+from cyxmake_common.errors import ExitStatus, ProjectError
+
+_CONFIGURATIONS: Final = "configured.json"
+_KINDS: Final = {
+    Verb.CONFIGURE: ActKind.CONFIGURE,
+    Verb.BUILD: ActKind.BUILD,
+    Verb.TEST: ActKind.TEST,
+    Verb.CLEAN: ActKind.CLEAN,
+    Verb.INSTALL: ActKind.INSTALL_PROJECT,
+}
+
+ClusterBuild = Callable[[], tuple[ExitStatus, dict[str, Any]]]
+"""Builds on the cluster what has been configured; returns the status and figures of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be done with a project; `jobs` 0 leaves the number to the tool."""
+
+    verb: Verb
+    type: BuildType | None = None
+    jobs: int = 0
+    targets: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    prefix: str = ""
+    verbose: bool = False
+
+
+@dataclass(slots=True)
+class Report:
+    """What was run and how it ended."""
+
+    project: LocalProject
+    task: Task
+    status: ExitStatus = ExitStatus.OK
+    commands: list[CommandReport] = field(default_factory=list)
+    seconds: float = 0.0
+    where: str = "local"
+    cluster: dict[str, Any] = field(default_factory=dict)
+    build_id: str = ""
+
+    @property
+    def failed(self) -> CommandReport | None:
+        """Return the command that failed."""
+        return next((c for c in self.commands if not c.succeeded), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON document of `build`, `test` and `install`: see docs/COMMANDS.md."""
+        return {
+            "version": 1,
+            "command": self.task.verb.value,
+            "status": self.status.name.lower(),
+            "exit_code": int(self.status),
+            "system": self.project.spec.name.value,
+            "source": str(self.project.source),
+            "build_directory": str(self.project.build),
+            "type": self.task.type.value if self.task.type else None,
+            "targets": list(self.task.targets),
+            "where": self.where,
+            "seconds": round(self.seconds, 3),
+            "commands": [command.as_json() for command in self.commands],
+            "cluster": self.cluster,
+            "build": self.build_id,
+        }
+
+
+def perform(
+    project: LocalProject,
+    task: Task,
+    gate: Gate,
+    screen: Screen,
+    cluster: ClusterBuild | None = None,
+) -> Report:
+    """Do a task; the failure of a tool is in the report, not an exception.
+
+    `cluster` does the build itself on the cluster. Raises CyxError for everything else.
+    """
+    start = time.monotonic()
+    report = Report(project, task)
+    if gate.dry_run:
+        _show_plan(project, task, gate, screen, cluster is not None)
+        return report
+    if missing := project.missing():
+        raise ProjectError(
+            f"{project.spec.title} needs {_names(missing)}, and none is installed",
+            next_step="`cyxmake doctor` says how to get it",
+        )
+    record = history.begin(project.own)
+    try:
+        with made_here(project):
+            _run(report, gate, screen, cluster, record)
+    except KeyboardInterrupt:
+        report.status = ExitStatus.CANCELLED
+        screen.say("cyxmake: interrupted")
+    finally:
+        report.seconds = time.monotonic() - start
+        report.build_id = record.id
+        record.finish({"time": datetime.now(UTC).isoformat(timespec="seconds"), **report.as_json()})
+    _tell(report, screen)
+    return report
+
+
+def _run(
+    report: Report,
+    gate: Gate,
+    screen: Screen,
+    cluster: ClusterBuild | None,
+    record: history.OpenBuild,
+) -> None:
+    project, task = report.project, report.task
+    for verb in _verbs(project, task):
+        if verb is Verb.BUILD and cluster is not None:
+            report.where = "cluster"
+            report.status, report.cluster = cluster()
+            if report.status is not ExitStatus.OK:
+                return
+            continue
+        planned = plan_of(project, task, verb)
+        if verb is task.verb and not planned:
+            _nothing_to_run(project, verb, screen)
+        for command in planned:
+            gate.require(_act(project, command))
+            if task.verbose:
+                screen.note(f"$ {_shown(command)}")
+            reports = run_commands((command,), screen, record.log)
+            report.commands.extend(reports)
+            if report.failed:
+                report.status = ExitStatus.BUILD_FAILED
+                return
+        if verb is Verb.CONFIGURE:
+            _remember_configuration(project, task)
+
+
+def _verbs(project: LocalProject, task: Task) -> list[Verb]:
+    """Return what has to be done for a task, in order."""
+    before = [Verb.CONFIGURE] if _must_configure(project, task) else []
+    builds = task.verb is Verb.INSTALL or (task.verb is Verb.TEST and not project.spec.test_builds)
+    return [*before, *((Verb.BUILD,) if builds else ()), task.verb]
+
+
+def plan_of(project: LocalProject, task: Task, verb: Verb) -> tuple[PlannedCommand, ...]:
+    """Return the commands of a verb as things stand now."""
+    spec = project.spec
+    jobs = task.jobs or (cpus() if spec.serial else 0)
+    own_targets = task.targets if verb is task.verb or verb is Verb.BUILD else ()
+    wish = Wish(
+        str(project.source),
+        str(project.build),
+        task.type,
+        jobs,
+        own_targets,
+        # What is handed to a configuration is not handed to the build as well.
+        task.options if verb is Verb.CONFIGURE or not spec.steps.get(Verb.CONFIGURE) else (),
+        task.prefix,
+        task.verbose,
+    )
+    return commands(spec, verb, wish, project.facts())
+
+
+def _must_configure(project: LocalProject, task: Task) -> bool:
+    if Verb.CONFIGURE not in project.spec.steps:
+        return False
+    if project.stale():
+        return True
+    known = project.own.read(_CONFIGURATIONS).get(str(project.build), {})
+    if task.type is not None and known.get("type") != task.type.value:
+        return True
+    return bool(task.options) and known.get("options") != list(task.options)
+
+
+def _remember_configuration(project: LocalProject, task: Task) -> None:
+    found = project.own.read(_CONFIGURATIONS)
+    before = found.get(str(project.build), {})
+    found[str(project.build)] = {
+        "type": task.type.value if task.type else before.get("type"),
+        "options": list(task.options) or before.get("options", []),
+    }
+    project.own.write(_CONFIGURATIONS, found)
+
+
+@contextmanager
+def made_here(project: LocalProject) -> Iterator[None]:
+    """Write down what is made in the project meanwhile, so that `clean` can take it away again."""
+    roots = (str(project.source), str(project.build))
+    journal = Journal.load(project.own)
+    journal.forget_touched()
+    known = len(journal.files), len(journal.folders)
+    before = names_below(roots)
+    try:
+        yield
+    finally:
+        journal.add(before, names_below(roots))
+        if journal.files or known != (0, 0):
+            journal.save()
+
+
+def _act(project: LocalProject, command: PlannedCommand) -> Act:
+    name = f"{command.verb.value} {project.source.name} with {project.spec.title}"
+    writes = (str(project.build),) if command.verb is not Verb.INSTALL else ()
+    return Act(_KINDS[command.verb], name, command.argv, writes=writes, detail=(_shown(command),))
+
+
+def _show_plan(
+    project: LocalProject, task: Task, gate: Gate, screen: Screen, on_cluster: bool
+) -> None:
+    shown = []
+    for verb in _verbs(project, task):
+        for command in plan_of(project, task, verb):
+            gate.permit(_act(project, command))
+            shown.append({"verb": verb.value, "argv": command.argv, "cwd": command.cwd})
+    if on_cluster:
+        screen.note("the build itself would run on the cluster")
+    screen.document({"version": 1, "command": task.verb.value, "dry_run": True, "plan": shown})
+
+
+def _nothing_to_run(project: LocalProject, verb: Verb, screen: Screen) -> None:
+    title, what = project.spec.title, verb.value
+    if verb is Verb.BUILD:
+        screen.note(f"cyxmake: {project.source.name} has nothing to build: {title} has set it up")
+        return
+    raise ProjectError(
+        f"{project.source} has no way to {what} that {title} would know",
+        next_step=f"write one into .cyxmake/plan.json (commands.{what}): `cyxmake init --plan`",
+    )
+
+
+def _tell(report: Report, screen: Screen) -> None:
+    if failed := report.failed:
+        screen.release()
+        screen.say(f"cyxmake: {' '.join(failed.argv[:3])}: {failed.verdict()}")
+    else:
+        screen.forget()
+        if report.status is ExitStatus.OK and report.where == "local":
+            done = {Verb.BUILD: "built", Verb.TEST: "tested", Verb.INSTALL: "installed"}
+            what = done.get(report.task.verb, report.task.verb.value)
+            screen.note(
+                f"cyxmake: {what} {report.project.source.name} with {report.project.spec.title}"
+                f" in {report.seconds:.1f} s"
+            )
+
+
+def _shown(command: PlannedCommand) -> str:
+    import shlex
+
+    variables = [f"{name}={value}" for name, value in command.environment]
+    return shlex.join((*variables, *command.argv))
+
+
+def _names(groups: tuple[tuple[str, ...], ...]) -> str:
+    return " and ".join(" or ".join(group) for group in groups)
+
+
+def cpus() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,114 @@
+"""Options that several commands share: one spelling, one meaning, one help text.
+
+No command itself: `with_options` puts them on one, and hands over what was said as `Common`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from cyxmake_cli.building.screen import Screen
+    from cyxmake_cli.safety.gate import Gate
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What was said with the shared options; those that a command has not are at their default."""
+
+    directory: Path = Path()
+    verbose: bool = False
+    quiet: bool = False
+    dry_run: bool = False
+    colours: bool = True
+    as_json: bool = False
+    yes: bool = False
+
+    def screen(self) -> Screen:
+        """Return the terminal as it was asked for."""
+        from cyxmake_cli.building.screen import Look, Screen
+
+        colours = self.colours and not os.environ.get("NO_COLOR")
+        return Screen(Look(self.verbose, self.quiet, colours, self.as_json))
+
+    def gate(self, screen: Screen, *roots: str) -> Gate:
+        """Return the gate for a project with these directories."""
+        from cyxmake_cli.safety.gate import Gate, bounds_of
+        from cyxmake_cli.ui.ask import TerminalAsker
+
+        return Gate(
+            bounds_of(*roots),
+            TerminalAsker(),
+            lambda: datetime.now(UTC).isoformat(timespec="milliseconds"),
+            yes=self.yes,
+            dry_run=self.dry_run,
+            show=screen.say,
+        )
+
+
+_OPTIONS: Final[dict[str, Any]] = {
+    "directory": click.option(
+        "-C", "directory", type=click.Path(path_type=Path), default=Path(),
+        help="The project (default: the current directory).",
+    ),
+    "verbose": click.option("-v", "--verbose", is_flag=True, help="Show each command that is run."),
+    "quiet": click.option("-q", "--quiet", is_flag=True, help="Show only failures."),
+    "dry_run": click.option(
+        "-n", "--dry-run", is_flag=True, help="Show what would be done, and do nothing."
+    ),
+    "colours": click.option(
+        "--color/--no-color", "colours", default=True, help="Whether tools may colour their output."
+    ),
+    "as_json": click.option(
+        "--json", "as_json", is_flag=True,
+        help="Print one JSON document on stdout; everything else goes to stderr.",
+    ),
+    "yes": click.option(
+        "-y", "--yes", is_flag=True, help="Say yes to everything that is no danger."
+    ),
+}  # fmt: skip
+
+
+def with_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Put shared options on a command; its first argument is then a `Common`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def called(**given: Any) -> Any:
+            said = {name: given.pop(name) for name in names}
+            return command(Common(**said), **given)
+
+        decorated: Callable[..., Any] = called
+        for name in reversed(names):
+            decorated = _OPTIONS[name](decorated)
+        return decorated
+
+    return decorate
+
+
+TYPE: Final = click.option(
+    "--type", "type_", type=click.Choice(["debug", "release", "relwithdebinfo", "minsizerel"]),
+    help="Build type; without it the project's own.",
+)  # fmt: skip
+BUILD_DIR: Final = click.option(
+    "--build-dir", help="Where the project builds (default: as its build system has it)."
+)
+JOBS: Final = click.option("-j", "--jobs", type=click.IntRange(1, 10_000), help="Jobs at a time.")
+SYSTEM: Final = click.option(
+    "--system", help="Build system, where the project has several: cmake, cargo, npm, ..."
+)
+OPTION: Final = click.option(
+    "--option", "options", multiple=True, metavar="OPT",
+    help="Handed to the tool that configures, or builds where nothing is configured; repeatable.",
+)  # fmt: skip
+CLUSTER: Final = click.option(
+    "--local/--cluster", "local_only", default=None, help="Use no cluster at all."
+)
