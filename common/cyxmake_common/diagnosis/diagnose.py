@@ -1,0 +1,157 @@
+"""Finds the causes in what a failed command said: strongest first, then in order of appearance.
+
+Knows no fix. Says nothing rather than guess: no diagnosis is the answer to output that no rule
+knows. What follows from an earlier cause is left out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Any, Final
+
+from cyxmake_common.diagnosis.fingerprint import fingerprint
+from cyxmake_common.diagnosis.model import Category, Diagnosis, Facts, LogInput
+from cyxmake_common.diagnosis.rules import Rule, Strength, load_rules
+from cyxmake_common.diagnosis.text import comparable_lines, first_line_kept
+
+_MATCHES_A_RULE: Final = 200
+_MOST_CAUSES: Final = 20
+_TRAILING: Final = " \t.,;:"
+_QUOTES: Final = "'\"`"
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    rule: Rule
+    first: int
+    """Index of the first line of the match."""
+    last: int
+    facts: Facts
+    evidence: str
+
+    @property
+    def merit(self) -> tuple[int, float, int]:
+        """Say which of two matches of the same place is to be believed."""
+        return (self.rule.strength, self.rule.confidence, len(self.evidence))
+
+
+def diagnose(log: LogInput, rules: Iterable[Rule] | None = None) -> list[Diagnosis]:
+    """Return the causes that the output and the exit status name; empty when none is certain."""
+    chosen = tuple(load_rules() if rules is None else rules)
+    lines = comparable_lines(log.text)
+    matches = _best_by_place(_matches(chosen, lines, log))
+    matches = _without_consequences(matches)
+    offset = first_line_kept(log.text)
+    found: dict[str, Diagnosis] = {}
+    for match in sorted(matches, key=lambda m: (-m.rule.strength, m.first)):
+        diagnosis = _diagnosis(match, log, offset)
+        seen = found.get(diagnosis.fingerprint)
+        if seen is not None:
+            found[diagnosis.fingerprint] = replace(
+                seen, count=seen.count + 1, lines=_joined(seen.lines, diagnosis.lines)
+            )
+        else:
+            found[diagnosis.fingerprint] = diagnosis
+    return list(found.values())[:_MOST_CAUSES]
+
+
+def _matches(rules: tuple[Rule, ...], lines: list[str], log: LogInput) -> list[_Match]:
+    text = "\n".join(lines)
+    starts = [0, *accumulate(len(line) + 1 for line in lines)]
+    found: list[_Match] = []
+    for rule in rules:
+        if rule.tools and log.tool and log.tool not in rule.tools:
+            continue
+        if rule.exit_statuses and log.exit_status not in rule.exit_statuses:
+            continue
+        if rule.pattern is None:
+            found.append(_Match(rule, len(lines), len(lines), _facts(rule.constant), ""))
+        elif not rule.hints or any(hint in text for hint in rule.hints):
+            found.extend(_in_text(rule, text, starts, lines))
+    return found
+
+
+def _in_text(rule: Rule, text: str, starts: list[int], lines: list[str]) -> Iterator[_Match]:
+    assert rule.pattern is not None
+    for number, match in enumerate(rule.pattern.finditer(text)):
+        if number == _MATCHES_A_RULE:
+            return
+        first = bisect_right(starts, match.start()) - 1
+        last = bisect_right(starts, max(match.start(), match.end() - 1)) - 1
+        named = {k: _bare(v) for k, v in match.groupdict().items() if v}
+        facts = {**rule.constant, **{k: v for k, v in named.items() if v}}
+        evidence = "\n".join(lines[first : last + 1]).strip()
+        yield _Match(rule, first, last, _facts(facts), evidence)
+
+
+def _bare(value: str) -> str:
+    return value.rstrip(_TRAILING).strip(_QUOTES).rstrip(_TRAILING).lstrip()
+
+
+def _facts(named: dict[str, str]) -> Facts:
+    values: dict[str, Any] = {name: " ".join(value.split()) for name, value in named.items()}
+    if "line" in values:
+        values["line"] = int(values["line"])
+    return Facts(**values)
+
+
+def _best_by_place(matches: list[_Match]) -> list[_Match]:
+    """Keep one match for each line: what is most particular about it."""
+    taken: set[int] = set()
+    kept: list[_Match] = []
+    for match in sorted(matches, key=lambda m: m.merit, reverse=True):
+        place = set(range(match.first, match.last + 1))
+        if not match.evidence or taken.isdisjoint(place):
+            taken |= place
+            kept.append(match)
+    return kept
+
+
+def _without_consequences(matches: list[_Match]) -> list[_Match]:
+    """Drop what the other matches explain."""
+    strongest = max((m.rule.strength for m in matches), default=Strength.WEAK)
+    categories: set[Category] = {m.rule.category for m in matches}
+    specific = any(m.rule.strength >= Strength.CAUSE for m in matches)
+    broken: dict[str, int] = {}
+    for match in matches:
+        if match.rule.strength >= Strength.GENERAL and match.facts.file:
+            name = match.facts.file
+            broken[name] = min(match.first, broken.get(name, match.first))
+    kept = []
+    for match in matches:
+        rule = match.rule
+        explained = (
+            (rule.strength is Strength.WEAK and strongest > Strength.WEAK)
+            or (rule.strength is Strength.GENERAL and strongest is Strength.RESOURCE)
+            or bool(rule.yields_to & (categories - {rule.category}))
+            or (
+                # A compiler that lost its way once complains to the end of the file.
+                rule.strength is Strength.GENERAL
+                and (broken[match.facts.file] < match.first if match.facts.file else specific)
+            )
+        )
+        if not explained:
+            kept.append(match)
+    return kept
+
+
+def _diagnosis(match: _Match, log: LogInput, offset: int) -> Diagnosis:
+    rule = match.rule
+    lines = tuple(range(match.first + offset, match.last + offset + 1)) if match.evidence else ()
+    return Diagnosis(
+        category=rule.category,
+        facts=match.facts,
+        confidence=rule.confidence,
+        rule=rule.id,
+        fingerprint=fingerprint(rule.category, match.facts, match.evidence or rule.id),
+        lines=lines,
+        evidence=match.evidence,
+        phase=log.phase or rule.phase,
+    )
+
+
+def _joined(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted({*first, *second}))[:50]

@@ -1,0 +1,44 @@
+"""Makes lines of output comparable: no colours, no prefixes of runners, plain quotes.
+
+Line for line, so that line numbers stay those of the original.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_ESCAPES: Final = re.compile(
+    r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\]8;[^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\([AB]"
+)
+_RUNNER: Final = re.compile(
+    r"^(?:"
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?Z?\s(?:##\[\w+\])?"  # CI services
+    r"|#\d+\s+(?:\d+\.\d+\s)"  # image builds
+    r"|=> => # "
+    r"|\[\d{2}:\d{2}:\d{2}\]\s"
+    r")"
+)
+_QUOTES: Final = str.maketrans("‘’´“”«»\u00a0", '\'\'\'"""" ')
+_LONGEST_LINE: Final = 2000
+_MOST: Final = 2_000_000
+
+
+def comparable_lines(text: str) -> list[str]:
+    """Return the lines of a log without what only decorates them."""
+    return [_comparable(line) for line in text[-_MOST:].split("\n")]
+
+
+def first_line_kept(text: str) -> int:
+    """Return the number of the first line that `comparable_lines` keeps."""
+    return 1 + text.count("\n", 0, max(0, len(text) - _MOST))
+
+
+def _comparable(line: str) -> str:
+    if "\x1b" in line:
+        line = _ESCAPES.sub("", line)
+    line = line.rstrip("\r \t")
+    if "\r" in line:  # a progress bar drew over itself: what stood there last counts
+        line = line.rsplit("\r", 1)[1]
+    line = line[:_LONGEST_LINE].translate(_QUOTES)
+    return _RUNNER.sub("", line)
