@@ -93,6 +93,9 @@ SOURCES: dict[str, str | bytes] = {
     "src/text-pch.i": '#pragma GCC pch_preprocess "x.gch"\nint text;\n',
     "src/text-blob.i": '__asm__(".incbin \\"../src/blob.bin\\"");\n',
     "src/written.y": "first line\nthe second line, as gcc shows it\n",
+    "src/offload.c": (
+        "int f(int *a)\n{\n#pragma omp target map(a[0:10])\n    a[0] = 1;\n    return a[0];\n}\n"
+    ),
     "src/written.c": '#line 1 "../src/written.y"\nint f(void) { return lost(); }\n',
     "src/macro.S": '.macro take name\n.incbin "\\name"\n.endm\n.data\ntake ../src/blob.bin\n',
     "src/odd name ü.c": "int odd;\n",
@@ -306,6 +309,8 @@ CASES: tuple[Case, ...] = (
     Case("35-late-forced", "clang -include ../src/late.h -c ../src/other.c -o {o}/a.o"),
     Case("36", "g++ -std=c++20 -fmodules-ts -c ../src/plain.cpp -o {o}/a.o"),
     Case("37", f"clang -fmodules -fmodules-cache-path=modules {_PLAIN}"),
+    Case("36-offload", "clang -fopenmp -c ../src/offload.c -o {o}/a.o"),
+    Case("36-offload-off", "clang -c ../src/offload.c -o {o}/a.o"),
     Case("38", f"gcc -O2 -flto -frandom-seed=x {_PLAIN}"),
     Case("38-thin", f"clang -O2 -flto=thin {_PLAIN}"),
     Case("38-off", f"gcc -O2 -flto -fno-lto {_PLAIN}"),

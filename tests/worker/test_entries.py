@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import shutil
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -24,7 +23,7 @@ from cyxmake_common.toolchain.normalise import normalise
 from cyxmake_worker.entries import PRIVATE_DEPFILE
 from cyxmake_worker.toolchains import LocalToolchains
 from support.worker_bench import Bench, bench
-from support.worker_client import Project, local_toolchain
+from support.worker_client import Project
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs the namespace sandbox")
 
@@ -37,27 +36,6 @@ FLAGS = ("-Isrc/../generic", "-Iinclude")
 COMPILE = ("gcc", *FLAGS, "-c", "src/a.c", "-o", "a.o")
 WITH_DEPS = ("gcc", *FLAGS, "-MD", "-MF", "a.d", "-c", "src/a.c", "-o", "a.o")
 SYSTEM = ("/usr/include/stdc-predef.h",)
-
-
-@pytest.fixture(scope="module")
-def gcc(tmp_path_factory: pytest.TempPathFactory) -> Toolchain:
-    """Capture this machine's gcc once."""
-    return local_toolchain(tmp_path_factory.mktemp("gcc"))
-
-
-@pytest.fixture(scope="module")
-def clang(tmp_path_factory: pytest.TempPathFactory) -> Toolchain:
-    """Capture this machine's clang once."""
-    path = shutil.which("clang")
-    if path is None:
-        pytest.skip("no clang here")
-    return local_toolchain(tmp_path_factory.mktemp("clang"), path)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return one place for the rooms of all tests: the toolchains are stored once."""
-    return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture

@@ -7,16 +7,15 @@ same layers: it need not stand on this machine.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
 from typing import Final
 
-from cyxmake_common.action import TOOLCHAIN, Command
-from cyxmake_common.cas.store import BlobStore, read_all
+from cyxmake_common.action import TOOLCHAIN
 from cyxmake_common.digest import Digest
-from cyxmake_common.execution.executor import ExecutionRequest, Executor
+from cyxmake_common.execution.executor import ExecutionRequest
 from cyxmake_common.toolchain.compile_command import CompileCommand
 from cyxmake_common.toolchain.manifest import ToolchainManifest, language_name
 from cyxmake_common.toolchain.probe import ProbeFailed, clean_environment, parse_search
+from cyxmake_worker.questions import Questions
 
 _ANSWERS_KEPT: Final = 256
 _ASK_SECONDS: Final = 20.0
@@ -27,9 +26,8 @@ _Key = tuple[str, str, str, tuple[str, ...], str, Digest]
 class BuiltinDirectories:
     """Answers for the compiles of one worker; each question is asked once."""
 
-    def __init__(self, executor: Executor, store: BlobStore) -> None:
-        self._executor = executor
-        self._store = store
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
         self._answers: OrderedDict[_Key, tuple[str, ...] | None] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -60,27 +58,17 @@ class BuiltinDirectories:
     async def _ask(
         self, request: ExecutionRequest, command: CompileCommand
     ) -> tuple[str, ...] | None:
-        question = Command(
-            arguments=(
-                command.compiler,
-                *command.search_flags,
-                *("-v", "-E", "-x", language_name(command), "/dev/null"),
-            ),
-            environment=tuple(sorted(clean_environment(dict(request.command.environment)).items())),
-            working_directory=request.command.working_directory,
+        arguments = (
+            command.compiler,
+            *command.search_flags,
+            *("-v", "-E", "-x", language_name(command), "/dev/null"),
         )
-        execution = await self._executor.execute(_asking(request, question))
-        outcome = execution.outcome
-        if not outcome.succeeded or outcome.result is None or outcome.result.stderr is None:
+        clean = tuple(sorted(clean_environment(dict(request.command.environment)).items()))
+        answer = await self._questions.ask(request, arguments, clean, _ASK_SECONDS)
+        if answer is None:
             return None
-        text = await read_all(self._store, outcome.result.stderr)
+        text = answer.stderr
         try:
             return parse_search(text.decode("utf-8", "surrogateescape")).includes
         except ProbeFailed:
             return None
-
-
-def _asking(request: ExecutionRequest, question: Command) -> ExecutionRequest:
-    """Return a request that runs a question in place of the action's command."""
-    action = replace(request.action, timeout=_ASK_SECONDS, do_not_cache=True)
-    return ExecutionRequest.of(action, question)

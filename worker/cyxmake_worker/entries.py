@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,21 +28,27 @@ from cyxmake_common.digest import EMPTY, Digest
 from cyxmake_common.execution.executor import ExecutionRequest, Executor
 from cyxmake_common.includes.depfile import parse_depfile
 from cyxmake_common.includes.depfile_layout import fill, layout_of, template
+from cyxmake_common.includes.scanner import names_file
 from cyxmake_common.includes.search import absolute
 from cyxmake_common.includes.time_macros import may_read_clock, names_time
 from cyxmake_common.protocol.messages import MAX_INLINE, MAX_TEXT, CacheEntry
 from cyxmake_common.toolchain.arguments import parse_compile
-from cyxmake_common.toolchain.compile_command import CompileCommand
+from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind
 from cyxmake_common.toolchain.local import LocalOnly
 from cyxmake_common.toolchain.normalise import RECORDS_COMMAND, normalise
 from cyxmake_worker.builtin_dirs import BuiltinDirectories
-from cyxmake_worker.rooted_output import mentions_root, names_root
+from cyxmake_worker.questions import Questions
+from cyxmake_worker.rooted_output import maps_root, mentions_root, names_root
 from cyxmake_worker.scenes import Scene, Scenes
+from cyxmake_worker.standpoints import Standpoints
 
 PRIVATE_DEPFILE: Final = ".cyxmake-private.d"
 """The depfile of our own, in the command's working directory; never part of a result."""
 
 _PLANS_KEPT: Final = 1024
+
+_STANDARD: Final = re.compile(r"/c\+\+/|/libcxx/|/assert\.h\Z")
+"""Which of the headers in a compiler's own folders belong to the languages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +74,16 @@ class EntryRecorder:
         executor: Executor,
     ) -> None:
         self._store = store
-        self._builtins = BuiltinDirectories(executor, store)
+        questions = Questions(executor, store)
+        self._builtins = BuiltinDirectories(questions)
+        self._standpoints = Standpoints(questions)
         self._path_of = path_of
         self._scenes = Scenes()
         self._plans: OrderedDict[Digest, _Plan | None] = OrderedDict()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="entries")
 
     def __repr__(self) -> str:
-        return f"<EntryRecorder {self._scenes!r}>"
+        return f"<EntryRecorder {self._scenes!r} {self._standpoints!r}>"
 
     def close(self) -> None:
         """End the thread."""
@@ -125,6 +134,8 @@ class EntryRecorder:
         made = await loop.run_in_executor(self._thread, job.entry, outcome)
         if made is None:
             return result, None
+        if made.doubtful and await self._standpoints.told(request, plan.command, job.root):
+            return result, job.bound(made.entry, result)
         if made.template:
             await write_all(self._store, made.template)
         return result, made.entry
@@ -200,6 +211,8 @@ class _Made:
 
     entry: CacheEntry
     template: bytes
+    doubtful: bool
+    """It holds for every root only if the code cannot tell where it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,9 +267,19 @@ class _Recording:
     listed: bytes | None
     builtin: tuple[str, ...]
 
+    @property
+    def root(self) -> str:
+        """Return where the project stands."""
+        return self.request.action.property(ROOT)
+
+    def bound(self, entry: CacheEntry, result: ActionResult) -> CacheEntry:
+        """Return the entry for this root alone, where the result is as it was made."""
+        plain = {"root": self.root, "depfile": "", "layout": "", "result": result.to_bytes()}
+        return entry.model_copy(update=plain)
+
     def entry(self, compiled: _Compiled) -> _Made | None:
         """Return the entry; None when something about the inputs is not known."""
-        root = self.request.action.property(ROOT)
+        root = self.root
         inputs = self._inputs()
         key = self._key(root)
         if inputs is None or key is None or len(root) > MAX_TEXT:
@@ -267,7 +290,7 @@ class _Recording:
         measured = (
             names_root(self.plan.command, root)
             or self._includes_by_place(dependencies, root)
-            or self._names_itself(dependencies, root)
+            or self._lists_real_paths(root)
         )
         place = compiled.place(self.plan.command, root, measured=measured)
         entry = CacheEntry(
@@ -280,7 +303,11 @@ class _Recording:
             layout=place.layout,
             result=place.result.to_bytes(),
         )
-        return _Made(entry, place.template) if _fits(entry) else None
+        if not _fits(entry):
+            return None
+        return _Made(
+            entry, place.template, not place.root and self._names_itself(dependencies, root)
+        )
 
     def _key(self, root: str) -> Digest | None:
         """Return the reduced key, exactly as the client computes it."""
@@ -302,7 +329,7 @@ class _Recording:
         """Return every file that was read with its digest, and what must stay absent."""
         command, scene, cwd = self.plan.command, self.scene, _directory(self.request)
         environment = self.request.command.environment
-        names = parse_depfile(self.listed or b"").prerequisites
+        names = self._listed_names()
         listed = (command.source, *names)
         probes = scene.probes.probes(command, cwd, listed, self.builtin, environment)
         maybe = frozenset[str]()
@@ -330,23 +357,47 @@ class _Recording:
         """Tell whether the depfile names the system headers, too."""
         return self.plan.whole and self.listed is not None
 
-    def _names_itself(self, dependencies: Mapping[str, Digest], root: str) -> bool:
-        """Tell whether a file may compute with `__FILE__`, its length say, where that has the root.
+    def _names_itself(self, dependencies: Iterable[str], root: str) -> bool:
+        """Tell whether a file mentions `__FILE__` or its like, where that may have the root.
 
-        The compiler's own headers are taken to do no more than to print it.
+        The standard headers are taken to do no more than to print it.
         """
         command = self.plan.command
-        spelled = (command.source, *(parse_depfile(self.listed or b"").prerequisites))
-        if not any(path.startswith(f"{root}/") for path in (*spelled, *self._unlisted())):
+        spelled = (command.source, *self._listed_names(), *self._unlisted())
+        if not any(path.startswith(f"{root}/") for path in spelled):
             return False
-        if any(argument.startswith((f"-ffile-prefix-map={root}=", f"-fmacro-prefix-map={root}="))
-               for argument in command.argv):  # fmt: skip
-            return False
-        own = tuple(f"{folder.rstrip('/')}/" for folder in self.builtin)
-        return any(
-            self.scene.closures.scan(path).names_itself
+        clang = command.kind is CompilerKind.CLANG
+        # Every gcc and clang that knows the option maps what the preprocessor writes.
+        mapped = maps_root(command, root)
+        if not mapped and any(names_file(word.encode("utf-8", "surrogateescape"))
+                              for word in command.argv):  # fmt: skip
+            return True
+        scans = (
+            self.scene.closures.scan(path)
             for path in dependencies
-            if not path.startswith(own)
+            if not path.startswith(self.builtin) or not _STANDARD.search(path)
+        )
+        return any(
+            (scan.names_itself and not mapped)
+            or (clang and (scan.names_types or scan.names_caller))
+            for scan in scans
+        )
+
+    def _listed_names(self) -> tuple[str, ...]:
+        return parse_depfile(self.listed or b"").prerequisites
+
+    def _lists_real_paths(self, root: str) -> bool:
+        """Tell whether gcc gave a header the shorter name behind a symlink that leads there.
+
+        Such a header is in no folder that the command names, and in another one elsewhere.
+        """
+        command = self.plan.command
+        search = command.search
+        if command.kind is not CompilerKind.GCC or not (search.system or search.after):
+            return False
+        named = (root, *self.builtin, *search.quote, *search.bracket, *search.system, *search.after)
+        return any(
+            path.startswith("/") and not path.startswith(named) for path in self._listed_names()
         )
 
     def _unlisted(self) -> Iterator[str]:

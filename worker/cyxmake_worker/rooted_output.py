@@ -1,7 +1,7 @@
 """Tells whether a compile's outputs hold the place where the project stands.
 
-Knows nothing of cache entries. An output that may hide the place, because it is compressed, counts
-as holding it.
+Knows nothing of cache entries. An output that may hide the place, because it is compressed or holds
+a hash, counts as holding it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,17 @@ from cyxmake_common.toolchain.tables import Role
 _COMPRESSED_FLAG: Final = 0x800
 _ELF64_LITTLE: Final = b"\x7fELF\x02\x01"
 _SECTION: Final = struct.Struct("<IIQQQQIIQQ")
-_HIDING: Final = ("-flto", "-ffat-lto-objects", "-emit-llvm", "-fembed-bitcode")
+_HIDING: Final = (
+    # Intermediate code and names of counted functions are kept compressed.
+    *("-flto", "-ffat-lto-objects", "-emit-llvm", "-fembed-bitcode", "-fcoverage-mapping"),
+    # Names are made of a hash of the path.
+    *("-funique-internal-linkage-names", "-fprofile-", "-fcs-profile-", "--coverage"),
+    # Lists of files decide by path what is done to the code.
+    *("-finstrument-functions-exclude-file-list", "-fxray-", "-fsanitize-ignorelist="),
+    *("-fsanitize-blacklist=", "-fsanitize-system-ignorelist=", "-fsanitize-coverage-"),
+)
 _MAPS: Final = ("-prefix-map=", "-compilation-dir=")
+_FILE_MAPS: Final = ("-ffile-prefix-map=", "-fmacro-prefix-map=")
 _COMPUTING: Final = (Role.PLAIN, Role.PREPROCESSOR, Role.ASSEMBLER, Role.FRONTEND)
 
 
@@ -36,12 +45,20 @@ def names_root(command: CompileCommand, root: str) -> bool:
     )
 
 
+def maps_root(command: CompileCommand, root: str) -> bool:
+    """Tell whether `__FILE__` has another name in place of the root, wherever that is."""
+    maps = [argument for argument in command.arguments if argument.option in _FILE_MAPS]
+    return any(argument.value.startswith(f"{root}=") for argument in maps) and not any(
+        root in argument.value.partition("=")[2] for argument in maps
+    )
+
+
 def mentions_root(argv: Sequence[str], outputs: Iterable[Path], root: str) -> bool:
     """Tell whether any output holds the root, or may do so; raises OSError."""
     if not root:
         return False
     if any(argument.startswith(_HIDING) for argument in argv):
-        return True  # intermediate code is kept compressed
+        return True
     needle = os.fsencode(root)
     for path in outputs:
         data = path.read_bytes()

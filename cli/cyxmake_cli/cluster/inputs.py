@@ -187,6 +187,8 @@ class InputRoots:
             timestamp=closure.uses_timestamp,
         ):
             return LocalOnly("may read the clock")  # a worker's clock and time zone are others
+        if closure.offloads and unit.command.may_offload:
+            return LocalOnly("names code for other devices by the inode of its file")
         digest_of, moment = self._digests.digest, self._moment
         files = [(path, digest_of(path, moment)) for path in sorted(closure.files)]
         if self._has_twins(files):

@@ -45,6 +45,7 @@ class Closure:
     directories: frozenset[str]
     uses_time: bool = False
     uses_timestamp: bool = False
+    offloads: bool = False
     unresolved: tuple[str, ...] = ()
     precompiled: tuple[str, ...] = ()
 
@@ -233,9 +234,8 @@ class IncludeClosure:
                     scanned[found] = None
                     if self._has_gch(found):
                         precompiled.append(found + ".gch")
-        special = bool(
-            result.uses_time or result.computed or result.wrappers or result.opaque or precompiled
-        )
+        unusual = result.uses_time or result.offloads or result.opaque
+        special = bool(unusual or result.computed or result.wrappers or precompiled)
         edges = _Edges(tuple(scanned), tuple(leaves), tuple(precompiled), result, special)
         space.edges[path] = edges
         return edges
@@ -297,6 +297,7 @@ class _Walk:
             directories=lookup.needed,
             uses_time=any(result.uses_time for result in scans),
             uses_timestamp=any(result.uses_timestamp for result in scans),
+            offloads=any(result.offloads for result in scans),
             unresolved=tuple(self.unresolved),
             precompiled=tuple(sorted(self.precompiled)),
         )

@@ -65,6 +65,12 @@ class ScanResult:
     """It asks to be read once: gcc then takes a file of equal bytes and time for the same one."""
     names_itself: bool = False
     """It mentions `__FILE__` or its like: what it means may depend on where it stands."""
+    names_caller: bool = False
+    """It mentions `__builtin_FILE` or its like, which no preprocessor expands."""
+    names_types: bool = False
+    """It asks for the name of a type: clang names those without one by their place."""
+    offloads: bool = False
+    """It has code for another device, which clang names by device and inode of the file."""
 
 
 EMPTY: Final = ScanResult()
@@ -101,7 +107,22 @@ _PROBE: Final = re.compile(
 )
 _PROSE: Final = re.compile(rb"[A-Za-z_$][\w$]*[ \t]+[a-z]")
 _TIME: Final = re.compile(rb"__(?:DATE|TIME|TIMESTAMP)__")
-_ITSELF: Final = re.compile(rb"__(?:(?:BASE_)?FILE__|FILE_NAME__|builtin_FILE)|source_location")
+
+
+def _beginnings(name: str) -> str:
+    return name if len(name) == 1 else f"{name[0]}(?:{_beginnings(name[1:])})?"
+
+
+# A name of the file, or the first piece of one: `##` and spliced lines put pieces together. Where
+# the first piece is one underscore, the next is looked for.
+_ITSELF: Final = re.compile(
+    rb"_(?<!\w_)(?:_?(?:%s)(?!\w)|_(?!\w)|(?=\s*(?:##|,\s*_\b)))"
+    % "|".join(
+        map(_beginnings, ("FILE__", "BASE_FILE__", "builtin_FILE", "builtin_source_location"))
+    ).encode()
+)
+_TYPES: Final = re.compile(rb"__(?:PRETTY_FUNCTION__|FUNCSIG__|builtin_dump_struct)")
+_OFFLOAD: Final = re.compile(rb"omp\b[^\n]*\btarget\b")
 _ONCE: Final = re.compile(rb"pragma" + _GAP + rb"once|#" + _GAP + rb"import|_Pragma")
 _ADJACENT: Final = re.compile(rb'(?<!\\)"\s*"')
 _INCBIN: Final = re.compile(rb'\.(incbin|include)\b[ \t]*(?:\\?"((?:[^"\\\n]|\\[^"\n])*)\\?")?')
@@ -135,10 +156,13 @@ def scan(data: bytes) -> ScanResult:
             # One statement of the assembler may stand in several literals.
             found.take_assembler(_ADJACENT.sub(b"", data))
     uses_time = (b"__DATE__" in data or b"__TIME" in data) and _TIME.search(data) is not None
-    itself = _ITSELF.search(data) is not None
+    caller = b"source_location" in data or b"builtin_FILE" in data
+    itself = caller or names_file(data)
+    types = _TYPES.search(data) is not None
+    offloads = b"omp" in data and _OFFLOAD.search(data) is not None
     once = _ONCE.search(data) is not None
     known = once or found.directives or found.computed or found.wrappers or found.opaque
-    if not (known or uses_time or itself):
+    if not (known or uses_time or itself or types or offloads):
         return EMPTY
     return ScanResult(
         tuple(found.directives),
@@ -149,7 +173,15 @@ def scan(data: bytes) -> ScanResult:
         uses_time and b"__TIMESTAMP__" in data,
         once,
         itself,
+        caller,
+        types,
+        offloads,
     )
+
+
+def names_file(data: bytes) -> bool:
+    """Tell whether a text may come to mention its own file's name."""
+    return _ITSELF.search(data) is not None
 
 
 class _Findings:

@@ -105,6 +105,13 @@ class CompileCommand:
         depfile = (self.depfile.path,) if self.depfile else ()
         return (self.output, *depfile, *self.side_outputs)
 
+    @property
+    def may_offload(self) -> bool:
+        """Tell whether clang reads directives that make code for other devices."""
+        return self.kind is CompilerKind.CLANG and any(
+            word.startswith("-fopenmp") and word != "-fopenmp-simd" for word in self.argv
+        )
+
     def __repr__(self) -> str:
         what = f"{self.kind.value} {self.language.value}"
         return f"<CompileCommand {what} {self.source} -> {self.output}>"

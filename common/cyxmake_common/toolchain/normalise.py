@@ -45,6 +45,8 @@ def normalise(command: CompileCommand, root: str) -> tuple[str, ...]:
             result.append(argument.option + tokenise(argument.value, root))
         else:
             result.extend(tokenise(token, root) for token in argument.tokens)
+    if _depends_on_place(command, root):
+        result.append(f"{TOKEN}={root}")
     return tuple(result)
 
 
@@ -56,6 +58,27 @@ def tokenise(text: str, root: str) -> str:
     if len(root) < 2 or root not in text:
         return text
     return _pattern(root).sub(TOKEN, text)
+
+
+def _depends_on_place(command: CompileCommand, root: str) -> bool:
+    """Tell whether the root's length or beginning decides what the command means.
+
+    A map of a folder above the root leaves the root's end in the output. And gcc spells a system
+    header by its real path where that is shorter: a relative folder then depends on the depth.
+    """
+    for argument in command.arguments:
+        if argument.option.endswith("-prefix-map="):
+            places = (at for at, sign in enumerate(argument.value) if sign == "=")
+            if any(_is_above(argument.value[:at], root) for at in places):
+                return True
+    return command.kind is CompilerKind.GCC and any(
+        len(root) < len(folder) and not folder.startswith("/")
+        for folder in (*command.search.system, *command.search.after)
+    )
+
+
+def _is_above(folder: str, root: str) -> bool:
+    return root.startswith(folder) and folder.rstrip("/") != root
 
 
 def _is_silent(command: CompileCommand, argument: Argument) -> bool:

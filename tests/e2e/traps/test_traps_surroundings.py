@@ -107,6 +107,12 @@ def test_trap_36_modules(trials: Trials) -> None:
     check_local(trials, "36", "uses modules")
 
 
+def test_trap_36_offloading(trials: Trials) -> None:
+    """clang's names for the code of `omp target` hold an inode; without OpenMP there are none."""
+    check_local(trials, "36-offload", "names code for other devices")
+    check_remote(trials, "36-offload-off")
+
+
 def test_trap_37_implicit_modules(trials: Trials) -> None:
     """clang's implicit modules stay here."""
     check_local(trials, "37", "uses modules")
