@@ -57,17 +57,38 @@ def _fetch(package: str, base: Path, target: Path) -> None:
     download = base / f"{package}.download"
     shutil.rmtree(download, ignore_errors=True)
     download.mkdir()
-    _run([apt, *options, "source", "--download-only", package], download)
+    try:
+        _run([apt, *options, "source", "--download-only", package], download)
+    except subprocess.CalledProcessError:
+        # A mirror may list a security update that it does not hold: take what came before it.
+        _fetch_older(package, [apt, *options], _versions(package, options, base), download)
     description = next(download.glob("*.dsc"))
     _run([unpack, "-q", "--no-check", "-x", str(description), str(target)], base)
     shutil.rmtree(download)
 
 
-def _run(argv: list[str], directory: Path) -> None:
-    subprocess.run(
+def _fetch_older(package: str, apt: list[str], versions: list[str], download: Path) -> None:
+    """Download the first of these versions that is there; raises what the last attempt raised."""
+    for number, version in enumerate(versions, 1):
+        try:
+            _run([*apt, "source", "--download-only", f"{package}={version}"], download)
+            return
+        except subprocess.CalledProcessError:
+            if number == len(versions):
+                raise
+
+
+def _versions(package: str, options: list[str], directory: Path) -> list[str]:
+    told = _run(["apt-cache", *options, "showsrc", package], directory)
+    return re.findall(r"^Version: (\S+)$", told, re.MULTILINE)
+
+
+def _run(argv: list[str], directory: Path) -> str:
+    done = subprocess.run(
         argv, cwd=directory, check=True, capture_output=True, timeout=300,
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
     )  # fmt: skip
+    return done.stdout.decode("utf-8", "replace")
 
 
 def source_entries(apt: Path) -> str:
