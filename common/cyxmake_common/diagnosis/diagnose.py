@@ -6,6 +6,7 @@ knows. What follows from an earlier cause is left out.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from cyxmake_common.diagnosis.fingerprint import fingerprint
 from cyxmake_common.diagnosis.model import Category, Diagnosis, Facts, LogInput
-from cyxmake_common.diagnosis.rules import Rule, Strength, load_rules
+from cyxmake_common.diagnosis.rules import Rule, Strength, fact_of, load_rules
 from cyxmake_common.diagnosis.text import comparable_lines, first_line_kept
 
 _MATCHES_A_RULE: Final = 200
@@ -69,22 +70,41 @@ def _matches(rules: tuple[Rule, ...], lines: list[str], log: LogInput) -> list[_
             continue
         if rule.pattern is None:
             found.append(_Match(rule, len(lines), len(lines), _facts(rule.constant), ""))
-        elif not rule.hints or any(hint in text for hint in rule.hints):
+        else:
             found.extend(_in_text(rule, text, starts, lines))
     return found
 
 
 def _in_text(rule: Rule, text: str, starts: list[int], lines: list[str]) -> Iterator[_Match]:
-    assert rule.pattern is not None
-    for number, match in enumerate(rule.pattern.finditer(text)):
+    for number, match in enumerate(_candidates(rule, text, starts, lines)):
         if number == _MATCHES_A_RULE:
             return
         first = bisect_right(starts, match.start()) - 1
         last = bisect_right(starts, max(match.start(), match.end() - 1)) - 1
-        named = {k: _bare(v) for k, v in match.groupdict().items() if v}
+        named = {fact_of(k): _bare(v) for k, v in match.groupdict().items() if v}
         facts = {**rule.constant, **{k: v for k, v in named.items() if v}}
         evidence = "\n".join(lines[first : last + 1]).strip()
         yield _Match(rule, first, last, _facts(facts), evidence)
+
+
+def _candidates(
+    rule: Rule, text: str, starts: list[int], lines: list[str]
+) -> Iterator[re.Match[str]]:
+    """Match only where a hint stands: most rules have nothing to say of most lines."""
+    assert rule.pattern is not None
+    if not rule.one_line:
+        if any(hint in text for hint in rule.hints):
+            yield from rule.pattern.finditer(text)
+        return
+    numbers: set[int] = set()
+    for hint in rule.hints:
+        at = text.find(hint)
+        while at >= 0 and len(numbers) < _MATCHES_A_RULE:
+            number = bisect_right(starts, at) - 1
+            numbers.add(number)
+            at = text.find(hint, starts[number + 1])
+    for number in sorted(numbers):
+        yield from rule.pattern.finditer(text, starts[number], starts[number] + len(lines[number]))
 
 
 def _bare(value: str) -> str:

@@ -1,8 +1,8 @@
 """The rules as data: what each looks for, which facts it reads, how much it is worth.
 
 Knows no log; the TOML files beside it hold the rules with examples that must and must not match.
-In a pattern `<header>` stands for a named group with that fact's usual characters, and a rule
-that is `wrapped` takes any white space, line ends too, where its pattern has a space.
+In a pattern `<header>` stands for a named group with that fact's usual characters (`<header2>` in
+a second alternative); a `wrapped` rule takes any white space where its pattern has a space.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CHARACTERS: Final = {
     "target": r"[^'\"`\n]+",
     "message": r"[^\n]+",
 }
-_PLACEHOLDER: Final = re.compile(r"(?<!\?P)<([a-z]+)>")
+_PLACEHOLDER: Final = re.compile(r"(?<!\?P)<([a-z]+)(\d?)>")
 
 
 class Strength(IntEnum):
@@ -59,6 +59,8 @@ class Rule:
     pattern: re.Pattern[str] | None
     hints: tuple[str, ...]
     """One stands in every text that the pattern matches: a quick look before a slow one."""
+    one_line: bool
+    """No match of the pattern spans lines: only lines with a hint need to be looked at."""
     strength: Strength
     confidence: float
     phase: Phase | None
@@ -115,7 +117,7 @@ def _parse(file: str, raw: dict[str, object]) -> tuple[Rule, Examples]:
     hint = cast("str | list[str]", raw.get("hint", []))
     constant = cast("dict[str, str]", raw.get("set", {}))
     pattern = None if source is None else _compile(name, source, bool(raw.get("wrapped")))
-    groups = set(pattern.groupindex) if pattern else set()
+    groups = {fact_of(group) for group in pattern.groupindex} if pattern else set()
     if strange := (groups | constant.keys()) - set(FACT_NAMES):
         raise ValueError(f"{name}: no such facts: {sorted(strange)}")
     rule = Rule(
@@ -123,6 +125,7 @@ def _parse(file: str, raw: dict[str, object]) -> tuple[Rule, Examples]:
         category=Category(cast("str", raw["category"])),
         pattern=pattern,
         hints=(hint,) if isinstance(hint, str) else tuple(hint),
+        one_line=source is not None and not raw.get("wrapped") and _one_line(source),
         strength=Strength[cast("str", raw.get("strength", "cause")).upper()],
         confidence=cast("float", raw.get("confidence", 0.95)),
         phase=Phase(cast("str", raw["phase"])) if "phase" in raw else None,
@@ -141,9 +144,19 @@ def _parse(file: str, raw: dict[str, object]) -> tuple[Rule, Examples]:
     return rule, examples
 
 
+def fact_of(group: str) -> str:
+    """Return the fact that a named group holds: alternatives of one pattern number their groups."""
+    return group.rstrip("0123456789")
+
+
+def _one_line(source: str) -> bool:
+    outside = re.sub(r"\[\^[^\]]*\]", "", source.replace(r"[^\0]", r"\n"))
+    return r"\n" not in outside and r"\s" not in outside
+
+
 def _compile(name: str, source: str, wrapped: bool) -> re.Pattern[str]:
     def group(match: re.Match[str]) -> str:
-        return f"(?P<{match[1]}>{_CHARACTERS.get(match[1], _WORD)})"
+        return f"(?P<{match[1]}{match[2]}>{_CHARACTERS.get(match[1], _WORD)})"
 
     expanded = _PLACEHOLDER.sub(group, source)
     if wrapped:

@@ -1,4 +1,4 @@
-"""Makes lines of output comparable: no colours, no prefixes of runners, plain quotes.
+"""Makes lines of output comparable: no colours or prefixes of runners, plain quotes, English.
 
 Line for line, so that line numbers stay those of the original.
 """
@@ -6,7 +6,10 @@ Line for line, so that line numbers stay those of the original.
 from __future__ import annotations
 
 import re
-from typing import Final
+import tomllib
+from functools import lru_cache
+from importlib.resources import files
+from typing import Final, cast
 
 _ESCAPES: Final = re.compile(
     r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\]8;[^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\([AB]"
@@ -19,19 +22,35 @@ _RUNNER: Final = re.compile(
     r"|\[\d{2}:\d{2}:\d{2}\]\s"
     r")"
 )
-_QUOTES: Final = str.maketrans("‘’´“”«»\u00a0", '\'\'\'"""" ')
+_QUOTES: Final = str.maketrans("‘’´“”\u00a0", "'''\"\" ")
+_GUILLEMETS: Final = re.compile(r"[«»]\s?([^«»]*?)\s?[«»]")
 _LONGEST_LINE: Final = 2000
 _MOST: Final = 2_000_000
 
 
 def comparable_lines(text: str) -> list[str]:
     """Return the lines of a log without what only decorates them."""
-    return [_comparable(line) for line in text[-_MOST:].split("\n")]
+    kept = text[-_MOST:]
+    foreign = not kept.isascii()
+    for phrase, english in _in_english():
+        if phrase in kept:
+            kept = kept.replace(phrase, english)
+            foreign = True
+    if foreign:
+        kept = kept.replace(" : ", ": ").replace("\u00a0: ", ": ")
+    return [_comparable(line) for line in kept.split("\n")]
 
 
 def first_line_kept(text: str) -> int:
     """Return the number of the first line that `comparable_lines` keeps."""
     return 1 + text.count("\n", 0, max(0, len(text) - _MOST))
+
+
+@lru_cache(maxsize=1)
+def _in_english() -> list[tuple[str, str]]:
+    text = files(__package__).joinpath("phrases.toml").read_text("utf-8")
+    phrases = cast("dict[str, str]", tomllib.loads(text)["phrases"])
+    return sorted(phrases.items(), key=lambda pair: -len(pair[0]))
 
 
 def _comparable(line: str) -> str:
@@ -41,4 +60,6 @@ def _comparable(line: str) -> str:
     if "\r" in line:  # a progress bar drew over itself: what stood there last counts
         line = line.rsplit("\r", 1)[1]
     line = line[:_LONGEST_LINE].translate(_QUOTES)
+    if "«" in line or "»" in line:
+        line = _GUILLEMETS.sub(r"'\1'", line)
     return _RUNNER.sub("", line)

@@ -1,0 +1,102 @@
+"""Several causes in one output: which come first, which are left out, what stays the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from cyxmake_common.diagnosis.diagnose import diagnose
+from cyxmake_common.diagnosis.model import Category, LogInput, Phase
+from cyxmake_common.diagnosis.rules import rules_with_examples
+
+
+def _causes(text: str, exit_status: int | None = 1) -> list[tuple[Category, str]]:
+    return [(d.category, d.rule) for d in diagnose(LogInput(text, exit_status))]
+
+
+def test_the_first_error_comes_first_and_each_cause_once() -> None:
+    """Two units without the same header and one without another are two causes."""
+    text = (
+        "a.c:1:10: fatal error: zlib.h: No such file or directory\ncompilation terminated.\n"
+        "b.c:7:10: fatal error: pcap.h: No such file or directory\n"
+        "c.c:2:10: fatal error: zlib.h: No such file or directory\n"
+        "make: *** [Makefile:3: a.o] Error 1\n"
+    )
+    found = diagnose(LogInput(text, 2))
+    assert [(d.facts.header, d.count) for d in found] == [("zlib.h", 2), ("pcap.h", 1)]
+    assert found[0].lines == (1, 4)
+    assert found[1].lines == (3,)
+
+
+def test_what_follows_from_an_error_is_left_out() -> None:
+    """A compiler that lost its way complains to the end of the file: one cause."""
+    text = (
+        "a.cc:3:1: error: expected ';' before 'int'\n"
+        "a.cc:4:1: error: 'x' was not declared in this scope\n"
+        "a.cc:9:1: error: expected '}' at end of input\n"
+        "b.cc:1:1: error: 'y' was not declared in this scope\n"
+    )
+    found = diagnose(LogInput(text, 1))
+    assert [(d.facts.file, d.facts.line) for d in found] == [("a.cc", 3), ("b.cc", 1)]
+
+
+def test_a_full_disk_explains_the_rest() -> None:
+    """Errors of a compiler whose output was cut off are not causes."""
+    text = (
+        "a.cc:3:1: error: unexpected end of file\n"
+        "cc1plus: fatal error: error writing to /tmp/ccx.s: No space left on device\n"
+    )
+    assert [c for c, _ in _causes(text)] == [Category.DISK_FULL]
+
+
+def test_nothing_is_said_of_what_no_rule_knows() -> None:
+    """Success, noise and a bare failure of make have no cause to name."""
+    assert _causes("[1/2] Building C object a.o\n[2/2] Linking C executable app\n", 0) == []
+    assert _causes("make[1]: *** [Makefile:3: all] Error 1\nmake: *** [all] Error 2\n") == []
+    assert _causes("collect2: error: ld returned 1 exit status\n") == []
+
+
+def test_a_fingerprint_outlives_paths_lines_and_numbers() -> None:
+    """The same cause on another machine has the same name; another cause has another."""
+
+    def name(text: str) -> str:
+        return diagnose(LogInput(text, 1))[0].fingerprint
+
+    here = name("/home/ann/p/a.c:3:10: fatal error: zlib.h: No such file or directory")
+    there = name("C:/work/q/b.c:99:1: fatal error: zlib.h: No such file or directory")
+    other = name("/home/ann/p/a.c:3:10: fatal error: png.h: No such file or directory")
+    assert here == there != other
+    first = name("/home/ann/p/a.cc:3:1: error: expected ';' before 'int'")
+    second = name("/srv/ci/7/a.cc:30:11: error: expected ';' before 'int'")
+    assert first == second
+
+
+def test_lines_keep_their_numbers_under_colours_and_prefixes() -> None:
+    """What a terminal or a CI service adds is looked through; line numbers stay."""
+    text = (
+        "2026-01-02T03:04:05.678Z one\n"
+        "2026-01-02T03:04:05.679Z \x1b[1ma.c:1:10:\x1b[m \x1b[31mfatal error: \x1b[mzlib.h: "
+        "No such file or directory\n"
+    )
+    (found,) = diagnose(LogInput(text, 1, phase=Phase.COMPILE))
+    assert (found.facts.header, found.lines) == ("zlib.h", (2,))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a.c:1:10: schwerwiegender Fehler: zlib.h: Datei oder Verzeichnis nicht gefunden",
+        "a.c:1:10: erreur fatale: zlib.h : Aucun fichier ou dossier de ce type",
+        "a.c:1:10: 致命错误：zlib.h：没有那个文件或目录".replace("h：", "h: "),
+    ],
+)
+def test_other_languages_are_read(text: str) -> None:
+    """A compiler that speaks German, French or Chinese misses the same header."""
+    (found,) = diagnose(LogInput(text, 1))
+    assert (found.category, found.facts.header) == (Category.MISSING_HEADER, "zlib.h")
+
+
+def test_a_long_log_is_read_in_time() -> None:
+    """Every example many times over, and a line without end, take seconds."""
+    examples = "\n".join(t for _, ex in rules_with_examples() for t in ex.positive)
+    text = (examples + "\nnoise /a/b/c.o -I/x \n") * (400_000 // len(examples)) + "a:" * 500_000
+    assert diagnose(LogInput(text, 1))
