@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "config": "Show and change settings.",
     "dbuild": "Build a project on the cluster.",
     "history": "Show the builds of a project.",
+    "init": "Find out what a repository is.",
     "install": "Install what a project builds.",
     "launcher": "Send the compiles of any build tool to the cluster.",
     "explain": "Say why something was rebuilt, missed the cache, or ran where it did.",

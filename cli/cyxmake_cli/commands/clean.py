@@ -41,8 +41,8 @@ def command(common: Common, build_dir: str | None, system: str | None) -> None:
 def clean(project: LocalProject, gate: Gate, screen: Screen, *, asked: bool) -> dict[str, Any]:
     """Clean a project; `asked`: its owner has said so already. Returns the JSON document."""
     from cyxmake_cli.building.cleaning import plan_clean, remove
-    from cyxmake_cli.building.git import tracked_files
     from cyxmake_cli.building.journal import Journal
+    from cyxmake_cli.git import tracked_files
     from cyxmake_cli.safety.permissions import Act, ActKind
 
     journal = Journal.load(project.own)
