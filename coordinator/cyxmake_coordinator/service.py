@@ -34,6 +34,7 @@ from cyxmake_coordinator.gateways import http
 from cyxmake_coordinator.gateways.house import House
 from cyxmake_coordinator.gateways.peers import PeerGateway
 from cyxmake_coordinator.intake import Intake
+from cyxmake_coordinator.journal import JournallingScheduler
 from cyxmake_coordinator.shell import Shell
 from cyxmake_coordinator.storage import Storage, open_storage
 from cyxmake_coordinator.version import version
@@ -143,7 +144,9 @@ def _build_house(config: CoordinatorConfig, storage: Storage) -> House:
         audit_every=config.audit_every,
         worker_timeout=config.worker_timeout_seconds,
     )
-    scheduler = Scheduler(settings, incarnation=os.urandom(4).hex())
+    debug = config.log_level == "debug"
+    kind = JournallingScheduler if debug else Scheduler
+    scheduler = kind(settings, incarnation=os.urandom(4).hex(), checked=debug)
     closures = Closures(storage.blobs, clock.monotonic)
     return House(
         shell=Shell(scheduler, storage.actions, closures, clock.monotonic),

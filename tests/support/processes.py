@@ -55,6 +55,14 @@ class Program:
         """Return the process id."""
         return self.process.pid
 
+    def await_ready(self) -> None:
+        """Wait for the ready line; raises RuntimeError when it ends without one."""
+        assert self.process.stdout is not None
+        self.ready = self.process.stdout.readline().decode().strip()
+        if not self.ready:
+            self.process.wait(10)
+            raise RuntimeError(f"{self.process.args!r} did not start: {self.text()[-2000:]}")
+
     def kill(self) -> None:
         """End it at once, as a power cut would."""
         self.process.kill()
@@ -85,16 +93,18 @@ class Program:
 
 def start(argv: list[str], log: Path, env: dict[str, str]) -> Program:
     """Start a program and wait for its ready line on standard output."""
+    program = launch(argv, log, env)
+    program.await_ready()
+    return program
+
+
+def launch(argv: list[str], log: Path, env: dict[str, str]) -> Program:
+    """Start a program and wait for nothing."""
     with log.open("ab") as stderr:
         process = subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=stderr, stdin=subprocess.DEVNULL, env=env
         )
-    assert process.stdout is not None
-    line = process.stdout.readline().decode().strip()
-    if not line:
-        process.wait(10)
-        raise RuntimeError(f"{argv[2:4]} did not start: {log.read_text()[-2000:]}")
-    return Program(process, line, log)
+    return Program(process, "", log)
 
 
 @dataclass
