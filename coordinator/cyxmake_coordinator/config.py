@@ -44,7 +44,7 @@ class CoordinatorConfig(BaseModel):
     queue_limit: Annotated[int, Field(ge=1)] = 100_000
     user_queue_limit: Annotated[int, Field(ge=1)] = 50_000
     audit_every: Annotated[int, Field(ge=0, description="0: no audits")] = 200
-    worker_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 4.5
+    worker_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 4.0
     heartbeat_seconds: Annotated[float, Field(gt=0, le=600)] = 1.0
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     log_json: bool = False

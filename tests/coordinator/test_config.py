@@ -14,7 +14,7 @@ def test_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With nothing given, the coordinator is reachable from this machine only."""
     monkeypatch.chdir(tmp_path)
     config = load_config(environment={})
-    assert (config.host, config.port, config.worker_timeout_seconds) == ("127.0.0.1", 9876, 4.5)
+    assert (config.host, config.port, config.worker_timeout_seconds) == ("127.0.0.1", 9876, 4.0)
     assert config.data_dir.name == "coordinator"
 
 

@@ -40,8 +40,9 @@ class Settings:
     """Part of a worker's memory that predicted peaks may add up to."""
 
     # Workers that go, fail or lie
-    worker_timeout: float = 4.5
-    """A worker silent for longer is treated as gone: with what a tick takes, within 5 s."""
+    worker_timeout: float = 4.0
+    """A worker silent for longer is treated as gone: with the tick, and what it can still say when it
+    no longer hears us, that is within 5 s."""
     reconnect_grace: float = 0.75
     """A worker whose connection broke while it held leases may come back for this long."""
     lease_grace: float = 5.0

@@ -276,7 +276,7 @@ def test_silence_of_the_coordinator_counts_as_a_lost_connection() -> None:
         beats += len(d.of(do.Beat))
         if d.of(do.Disconnect):
             break
-    assert d.now == pytest.approx(104.5)
+    assert d.now == pytest.approx(104.0)
     assert beats in (4, 5)
     d.reconnect()
 

@@ -16,7 +16,7 @@ from typing import Final
 
 BACKOFF_FIRST: Final = 0.2
 BACKOFF_LAST: Final = 15.0
-SILENCE: Final = 4.5
+SILENCE: Final = 4.0
 """Seconds without any sign of the coordinator after which the connection counts as lost."""
 
 STABLE: Final = 5.0
