@@ -80,7 +80,7 @@ def test_lost_worker(small: Project, tmp_path: Path, fault: str) -> None:
                 made.network.cut("w1", COORDINATOR)
         if fault != "kill":
             made.wait_for("worker_given_up", worker="w1")
-            made.network.heal()
+            made.network.heal("w1")
             made.thaw("w1")
     loss = loss_of(made.journal(), "w1", since)
     print(f"\n{fault}: {loss}")
@@ -101,7 +101,7 @@ def test_lost_user(small: Project, tmp_path: Path, fault: str) -> None:
                     made.network.cut(COORDINATOR, USER)
                 case _:
                     made.network.cut(USER, COORDINATOR)
-        made.network.heal()
+        made.network.heal(USER)
         with building(made, small):
             pass
     assert ends_on(made)

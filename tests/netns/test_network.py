@@ -76,14 +76,14 @@ def test_cuts_and_rates_of_the_kernel() -> None:
         made.isolate("b")
         assert not reaches(made["b"], made["a"])
         assert reaches(made["c"], made["a"])
-        made.heal()
+        made.heal("b")
         made.cut("a", "c")
         assert not reaches(made["c"], made["a"])
         assert reaches(made["b"], made["a"])
-        made.heal()
+        made.heal("c")
         made.slow("b", 16)
         assert send(made["b"], made["a"], 1_000_000) > 0.3
-        made.heal()
+        made.heal("b")
         assert reaches(made["c"], made["a"])
         made.lose("c", 0.999)
         assert not reaches(made["c"], made["a"])
@@ -99,7 +99,7 @@ def test_delay() -> None:
         assert 0.06 <= send(made["b"], made["a"]) < 1.0
         made.cut("a", "b")
         assert not reaches(made["b"], made["a"])
-        made.heal()
+        made.heal("a")
         made.slow("b", 16)
         assert send(made["b"], made["a"], 1_000_000) > 0.3
         stop(server)

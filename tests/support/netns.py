@@ -147,16 +147,20 @@ class Network:
         if self._middle is not None:
             self._middle.run("tc", *f"qdisc replace dev {_port(host)} root {shape}".split())
 
-    def heal(self) -> None:
-        """Make every link whole and as fast as it was."""
+    def heal(self, name: str) -> None:
+        """Make the link of a host, and its way to every other, whole and as fast as it was."""
+        healed = self.hosts[name]
         for host in self.hosts.values():
-            host.deaf_to.clear()
-            host.alone, host.loss = False, 0.0
-            host.filter()
-            if "tbf" in host.run("tc", "qdisc", "show", "dev", "eth0"):
-                host.run("tc", *["qdisc", "del", "dev", "eth0", "root"])
-                if self._middle is not None:
-                    self._middle.run("tc", *f"qdisc del dev {_port(host)} root".split())
+            if healed.address in host.deaf_to:
+                host.deaf_to.discard(healed.address)
+                host.filter()
+        healed.deaf_to.clear()
+        healed.alone, healed.loss = False, 0.0
+        healed.filter()
+        if "tbf" in healed.run("tc", "qdisc", "show", "dev", "eth0"):
+            healed.run("tc", "qdisc", "del", "dev", "eth0", "root")
+            if self._middle is not None:
+                self._middle.run("tc", "qdisc", "del", "dev", _port(healed), "root")
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from support.journal import Line, read_journal
 from support.netns import Delay, Network, network
@@ -104,8 +104,10 @@ class Site:
             prefix += [_ON_SMALL_DISK, "sh", f"{self.disks[name]}m", str(self.data(name))]
         self.programs[name] = launch([*prefix, *argv], self.home / f"{name}.log", env)
 
-    def begin(self, directory: Path, *arguments: str, user: str = "") -> subprocess.Popen[str]:
-        """Start a build on the user's host."""
+    def begin(
+        self, directory: Path, *arguments: str, user: str = "", output: IO[bytes] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start a build on the user's host; what it says goes to a pipe, or to `output`."""
         home = self.home / f"{USER}{user}"
         env = environment(
             CYXMAKE_CACHE_DIR=str(home / "cache"),
@@ -116,7 +118,7 @@ class Site:
         argv = python("cyxmake_cli.main", "dbuild", "-C", str(directory), *arguments)
         return subprocess.Popen(
             [*self.network[USER].prefix(), *argv],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env,
+            stdout=output or subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env,
         )  # fmt: skip
 
     def stop(self) -> None:

@@ -41,8 +41,8 @@ class Settings:
 
     # Workers that go, fail or lie
     worker_timeout: float = 4.0
-    """A worker silent for longer is treated as gone: with the tick, and what it can still say when it
-    no longer hears us, that is within 5 s."""
+    """A worker silent for longer is treated as gone: with the tick, and with what one that cannot
+    hear us goes on to say, within 5 s."""
     reconnect_grace: float = 0.75
     """A worker whose connection broke while it held leases may come back for this long."""
     lease_grace: float = 5.0
