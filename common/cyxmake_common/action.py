@@ -156,6 +156,14 @@ class OutputFile:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputSymlink:
+    """One symbolic link that an action made; `path` is relative to the working directory."""
+
+    path: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class ActionResult:
     """What an executed command left: exit code, output, files. A negative code is never stored.
 
@@ -169,6 +177,7 @@ class ActionResult:
     stderr: Digest | None = None
     worker: str = ""
     seconds: float = 0.0
+    symlinks: tuple[OutputSymlink, ...] = ()
 
     def blobs(self) -> frozenset[Digest]:
         """Return every blob that must exist for this result to be complete."""
@@ -185,6 +194,10 @@ class ActionResult:
                     path=o.path, digest=to_pb_digest(o.digest), is_executable=o.is_executable
                 )
                 for o in sorted(self.outputs, key=lambda o: o.path)
+            ],
+            output_symlinks=[
+                pb.OutputSymlink(path=link.path, target=link.target)
+                for link in sorted(self.symlinks, key=lambda link: link.path)
             ],
         )
         if self.stdout is not None:
@@ -223,6 +236,7 @@ class ActionResult:
             else None,
             worker=meta.worker,
             seconds=span / 1e9,
+            symlinks=tuple(OutputSymlink(s.path, s.target) for s in message.output_symlinks),
         )
 
 

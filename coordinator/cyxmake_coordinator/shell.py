@@ -26,6 +26,7 @@ from cyxmake_common.protocol.messages import (
     JobAccept,
     JobComplete,
     JobFailed,
+    JobOutput,
     JobProgress,
     JobReject,
     JobRequest,
@@ -39,6 +40,7 @@ from cyxmake_coordinator.core import effects as out
 from cyxmake_coordinator.core import events
 from cyxmake_coordinator.core.scheduler import Scheduler
 from cyxmake_coordinator.intake import Prepared
+from cyxmake_coordinator.listeners import listeners
 
 _TICK_SECONDS: Final = 0.25
 _KEEP_SECONDS: Final = 60.0
@@ -273,6 +275,11 @@ class Shell:
             for worker in self._workers.values()
             for facts in worker.facts.toolchains
         )
+
+    def hear(self, worker: WorkerId, lease: str, data: bytes) -> None:
+        """Pass on what a running command printed."""
+        for session, name in listeners(self._scheduler.state, worker, lease):
+            self._to_client(session, JobOutput(operation=name, worker=worker, data=data))
 
     # ── effects ─────────────────────────────────────────────────────────────────────────────────
 

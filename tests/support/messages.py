@@ -116,6 +116,7 @@ EXAMPLES: Final[tuple[m.Message, ...]] = (
     m.JobAccept(operation="o-1", merged=True),
     m.JobReject(operation="o-1", code="missing-blobs", detail="two", missing=(ONE, TWO)),
     m.JobProgress(operation="o-1", stage="executing", worker="w1"),
+    m.JobOutput(operation="o-1", worker="w1", data=b"[1/2] \xff\n"),
     m.JobComplete(
         operation="o-1",
         result=bytes(range(256)),
@@ -138,6 +139,7 @@ EXAMPLES: Final[tuple[m.Message, ...]] = (
     m.LeaseAccept(lease="l-1", epoch=1),
     m.LeaseReject(lease="l-1", epoch=1, reason="busy", detail="8 of 8", missing=(TWO,)),
     m.LeaseProgress(lease="l-1", epoch=1, stage="executing"),
+    m.LeaseOutput(lease="l-1", data=b"[1/2] \xff\n"),
     m.LeaseResult(
         lease="l-1",
         epoch=2**63 - 1,

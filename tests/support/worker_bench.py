@@ -142,5 +142,6 @@ async def bench(
             uploader=far,
             recorder=recorder,
             ask=far.ask,
+            tell=lambda message: None,
         )
         yield Bench(far, store, LeaseJobs(workshop), recorder, proofs)

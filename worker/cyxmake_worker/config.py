@@ -45,14 +45,39 @@ class WorkerConfig(BaseModel):
     allow_mapped: Annotated[
         bool, Field(description="without namespaces, run by path mapping: no isolation")
     ] = False
+    host_tools: Annotated[
+        bool, Field(description="show this machine's programs, read-only, to actions that ask")
+    ] = True
+    host_dirs: Annotated[
+        tuple[str, ...], Field(description="more directories to show with them, read-only")
+    ] = ()
+    host_env: Annotated[
+        dict[str, str], Field(description="variables for them: mirrors, proxies")
+    ] = {}
+    allow_network: Annotated[
+        bool, Field(description="let actions that ask use this machine's network")
+    ] = False
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     log_json: bool = False
     once: bool = False
 
-    @field_validator("labels", mode="before")
+    @field_validator("labels", "host_env", mode="before")
     @classmethod
     def _parse_labels(cls, value: object) -> object:
         return parse_labels(value) if isinstance(value, str) else value
+
+    @field_validator("host_dirs", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+
+    @field_validator("host_dirs")
+    @classmethod
+    def _absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for path in value:
+            if not path.startswith("/") or path.strip("/") == "":
+                raise ValueError(f"{path!r} is no directory below / that could be shown")
+        return value
 
     @property
     def effective_name(self) -> str:

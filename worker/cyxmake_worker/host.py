@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from cyxmake_common.action import ISA, OS_FAMILY, Properties
+from cyxmake_common.compound import ALLOWED, NETWORK, STEPS, TOOL
 from cyxmake_common.execution.process import ProcessRequest, run_process
 from cyxmake_common.platform import isa, os_family
 from cyxmake_common.protocol.messages import MAX_NAME, ToolchainFacts, WorkerFacts
@@ -53,16 +54,28 @@ class Load:
     disk_free_bytes: int
 
 
-def offered_properties(sandbox: str, labels: Mapping[str, str]) -> Properties:
+def offered_properties(
+    sandbox: str,
+    labels: Mapping[str, str],
+    tools: Sequence[str] = (),
+    *,
+    network: bool = False,
+) -> Properties:
     """Return the platform properties of this machine; a label cannot contradict a fact.
 
     A machine that cannot execute (`none`) does not offer its processor: nothing is sent to it.
     """
+    labels = {k: v for k, v in labels.items() if k not in (TOOL, NETWORK, STEPS)}
     facts = {OS_FAMILY: os_family(), ISA: isa(), SANDBOX: sandbox}
     if sandbox == "none":
         facts = {SANDBOX: sandbox}
         labels = {k: v for k, v in labels.items() if k not in (OS_FAMILY, ISA)}
-    return tuple(sorted((dict(labels) | facts).items()))
+    several = [(TOOL, name) for name in tools]
+    if sandbox == "namespace":
+        several.append((STEPS, ALLOWED))
+        if network:
+            several.append((NETWORK, ALLOWED))
+    return tuple(sorted([*(dict(labels) | facts).items(), *several]))
 
 
 def cpu_model() -> str:

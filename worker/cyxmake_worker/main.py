@@ -33,6 +33,16 @@ if TYPE_CHECKING:
     "--allow-mapped", is_flag=True, default=None,
     help="Where the system offers no namespaces, run commands by path mapping, not isolated.",
 )  # fmt: skip
+@click.option(
+    "--host-tools/--no-host-tools", default=None,
+    help="Whether actions may ask for programs of this machine (read-only; default: yes).",
+)  # fmt: skip
+@click.option("--host-dirs", help="More directories that they see then: /dir,/dir.")
+@click.option("--host-env", help="Variables for them, as mirrors and proxies: NAME=value,…")
+@click.option(
+    "--allow-network", is_flag=True, default=None,
+    help="Let actions that ask for it use this machine's network.",
+)  # fmt: skip
 @click.option("--once", is_flag=True, default=None, help="End when the coordinator goes away.")
 @click.version_option(package_name="cyxmake")
 def cli(
@@ -46,6 +56,10 @@ def cli(
     log_level: str | None,
     log_json: bool | None,
     allow_mapped: bool | None,
+    host_tools: bool | None,
+    host_dirs: str | None,
+    host_env: str | None,
+    allow_network: bool | None,
     once: bool | None,
 ) -> None:
     """Let this machine compile for a CyxMake coordinator. The token alone is enough.
@@ -64,6 +78,10 @@ def cli(
         "log_level": log_level,
         "log_json": log_json,
         "allow_mapped": allow_mapped,
+        "host_tools": host_tools,
+        "host_dirs": host_dirs,
+        "host_env": host_env,
+        "allow_network": allow_network,
         "once": once,
     }
     sys.exit(_serve(load_config(config, flags=flags)))

@@ -16,11 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from cyxmake_common.action import OutputFile
+from cyxmake_common.action import OutputFile, OutputSymlink
 from cyxmake_common.cas.disk import DiskStore
 from cyxmake_common.cas.disk_writer import in_thread
+from cyxmake_common.compound import Wanted
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import SandboxError
+from cyxmake_common.globs import is_inside, matcher
+from cyxmake_worker.sandbox.base import Stamp
+from cyxmake_worker.sandbox.own_tree import stamp
 
 _DIRECTORY_FLAGS: Final = (
     os.O_RDONLY
@@ -28,6 +32,15 @@ _DIRECTORY_FLAGS: Final = (
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_CLOEXEC", 0)
 )
+_FILE_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_PRODUCT_HEADS: Final = (
+    b"!<arch>\n",
+    b"!<thin>\n",
+    b"MZ",
+    b"\xcf\xfa\xed\xfe",
+    b"\xca\xfe\xba\xbe",
+)
+_PRODUCT_NAMES: Final = (".jar", ".war", ".whl", ".tar.gz", ".tgz", ".zip", ".deb", ".rpm", ".wasm")
 _SMALL_FILE: Final = 256 << 10
 _MAX_FILES: Final = 1_000_000
 _MAX_DEPTH: Final = 200
@@ -54,6 +67,7 @@ class Collection:
     """Everything that is at the output paths; `refused` are sentences for people."""
 
     files: list[Found] = field(default_factory=list)
+    links: list[OutputSymlink] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
@@ -71,6 +85,76 @@ def collect(upper: Path, places: Mapping[str, str]) -> Collection:
         else:
             _look(found, path, upper, place.strip("/"))
     return found
+
+
+def collect_wanted(
+    upper: Path, place: str, wanted: Wanted, laid: Mapping[str, Stamp]
+) -> Collection:
+    """Find what matches patterns below a directory of the upper layer, given by its plain path.
+
+    `laid` are files that were there before, by their paths below it: those left alone are none.
+    Symbolic links count where they lead to a path below the directory. Raises SandboxError.
+    """
+    found = Collection()
+    chosen, excluded = matcher(wanted.patterns), matcher(wanted.excluded)
+
+    def walk(directory: int, file: Path, prefix: str, depth: int) -> None:
+        for name in sorted(os.listdir(directory)):
+            path = prefix + name
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                if depth < _MAX_DEPTH and not excluded(path + "/"):
+                    with suppress(PermissionError):
+                        os.chmod(name, 0o700, dir_fd=directory)
+                    inner = os.open(name, _DIRECTORY_FLAGS, dir_fd=directory)
+                    try:
+                        walk(inner, file / name, path + "/", depth + 1)
+                    finally:
+                        os.close(inner)
+            elif not chosen(path) or excluded(path):
+                continue
+            elif stat.S_ISLNK(status.st_mode):
+                target = os.readlink(name, dir_fd=directory)
+                if is_inside(os.path.normpath(f"{prefix}{target}")) and path not in laid:
+                    found.links.append(OutputSymlink(path, target))
+            elif stat.S_ISREG(status.st_mode) and laid.get(path) != stamp(status):
+                if wanted.products and not _is_product(name, directory):
+                    continue
+                found.files.append(Found(path, file / name, bool(status.st_mode & stat.S_IXUSR)))
+                if len(found.files) > _MAX_FILES:
+                    raise SandboxError(f"more than {_MAX_FILES} output files")
+
+    descriptor = os.open(upper, _DIRECTORY_FLAGS)
+    try:
+        for part in filter(None, place.split("/")):
+            inner = os.open(part, _DIRECTORY_FLAGS, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        walk(descriptor, upper / place.strip("/"), "", 0)
+    except OSError as error:
+        found.refused.append(f"{place}: {error.strerror}")
+    finally:
+        os.close(descriptor)
+    found.links = [link for link in found.links if _leads_to(link, found)]
+    return found
+
+
+def _is_product(name: str, directory: int) -> bool:
+    """Tell whether a file is what people build for: a program, a library, an archive of code."""
+    with open(os.open(name, _FILE_FLAGS, dir_fd=directory), "rb") as file:  # noqa: PTH123
+        head = file.read(20)
+    if head.startswith(b"\x7fELF"):
+        return head[16:18] not in (b"\1\0", b"\0\1")  # a relocatable object is none
+    return head.startswith(_PRODUCT_HEADS) or name.endswith(_PRODUCT_NAMES)
+
+
+def _leads_to(link: OutputSymlink, found: Collection) -> bool:
+    """Tell whether a link names something that comes back with it."""
+    target = os.path.normpath(f"{os.path.dirname(link.path)}/{link.target}".lstrip("/"))  # noqa: PTH120
+    return any(
+        path == target or path.startswith(target + "/")
+        for path in (*(f.path for f in found.files), *(other.path for other in found.links))
+    )
 
 
 def _look(found: Collection, path: str, upper: Path, place: str) -> None:

@@ -31,8 +31,10 @@ from cyxmake_worker.core.effects import Exit
 from cyxmake_worker.core.state import CoreConfig
 from cyxmake_worker.data_dir import DataDir, occupied
 from cyxmake_worker.entries import EntryRecorder
+from cyxmake_worker.executors.compound import Allowed
 from cyxmake_worker.executors.sandboxed import ExecutorSettings, SandboxedExecutor
 from cyxmake_worker.fetch import Fetcher
+from cyxmake_worker.host_tools import HostTools, find_host_tools
 from cyxmake_worker.inputs import InputRoots
 from cyxmake_worker.probe_cache import ProbeCache
 from cyxmake_worker.proofs import ToolchainProofs
@@ -69,6 +71,7 @@ class _Machine:
     toolchains: LocalToolchains
     store: DiskStore
     sandbox: Chosen
+    shown: HostTools | None
 
     @classmethod
     async def open(cls, config: WorkerConfig, data: DataDir, stack: AsyncExitStack) -> _Machine:
@@ -77,7 +80,11 @@ class _Machine:
         cache = ProbeCache(data.probes)
         store, sandbox, tools, toolchains = await asyncio.gather(
             DiskStore(data.cas, limit).open(),
-            choose_sandbox(data.run / "sandbox", allow_mapped=config.allow_mapped),
+            choose_sandbox(
+                data.run / "sandbox",
+                allow_mapped=config.allow_mapped,
+                network=config.allow_network,
+            ),
             host.find_tools(cache),
             find_toolchains(data.toolchains) if config.probe_toolchains else _no_toolchains(),
         )
@@ -86,15 +93,28 @@ class _Machine:
         cache.save()
         if sandbox.kind is SandboxKind.NONE:
             _log.error("no-sandbox", reason="; ".join(sandbox.tried))
+        shown = None
+        if config.host_tools and sandbox.kind is SandboxKind.NAMESPACE:
+            shown = find_host_tools(
+                data.run / "host",
+                extra=config.host_dirs,
+                variables=config.host_env,
+                jobs=config.effective_slots,
+            )
         facts = host.worker_facts(
             config.effective_name,
             config.effective_slots,
-            host.offered_properties(sandbox.kind.value, config.labels),
+            host.offered_properties(
+                sandbox.kind.value,
+                config.labels,
+                shown.tools if shown is not None else (),
+                network=config.allow_network,
+            ),
             data.root,
             toolchains.facts(),
             tools,
         )
-        return cls(facts, toolchains, store, sandbox)
+        return cls(facts, toolchains, store, sandbox, shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +142,11 @@ async def _build(
     roots = InputRoots(store, data.run / "roots", fetcher.ensure, evicted=evicted)
     await roots.open()
     stack.push_async_callback(roots.close)
-    settings = ExecutorSettings(worker=facts.name, timeout=config.max_action_seconds)
+    settings = ExecutorSettings(
+        worker=facts.name,
+        timeout=config.max_action_seconds,
+        allowed=Allowed(machine.shown, config.allow_network, facts.slots),
+    )
     executor = SandboxedExecutor(
         roots, machine.sandbox.sandbox, store, data.run / "scratch", settings
     )
@@ -145,6 +169,7 @@ async def _build(
             uploader=blobs,
             recorder=recorder,
             ask=control.ask,
+            tell=control.tell,
             can_execute=machine.sandbox.kind is not SandboxKind.NONE,
         )
     )

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import structlog
 
 from cyxmake_common.action import Action, ActionResult, Command
+from cyxmake_common.compound import COMPOUND
 from cyxmake_common.digest import EMPTY, Digest
 from cyxmake_common.errors import (
     BlobMissing,
@@ -39,6 +40,7 @@ from cyxmake_worker.core.events import Report
 from cyxmake_worker.entries import without_private
 from cyxmake_worker.fetch import Fetcher, MissingInputs
 from cyxmake_worker.inputs import Layer
+from cyxmake_worker.output_relay import OutputRelay
 from cyxmake_worker.proofs import ToolchainProofs
 
 MISSING_INPUTS: Final = "missing-inputs"
@@ -115,6 +117,7 @@ class Workshop:
     uploader: Uploader
     recorder: Recorder
     ask: Callable[[Message], Awaitable[Message]]
+    tell: Callable[[Message], None]
     can_execute: bool = True
 
 
@@ -180,7 +183,12 @@ class LeaseJobs:
         job = self._jobs[lease]
         # Only the command may differ: the digest stays the client's own.
         request = self._with.recorder.prepare(_request(job), job.paths)
-        job.execution = await self._with.executor.execute(request)
+        if not request.action.property(COMPOUND):
+            job.execution = await self._with.executor.execute(request)
+        else:
+            relay = OutputRelay(lease, self._with.tell)
+            job.execution = await self._with.executor.execute(replace(request, heard=relay.hear))
+            relay.flush()
         if job.execution.outcome.result is not None:
             self._pin(job, job.execution.outcome.result)
 

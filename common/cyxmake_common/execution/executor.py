@@ -6,7 +6,8 @@ limit, tracing) implement the same interface around another executor.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cyxmake_common.action import TOOLCHAIN, Action, Command
@@ -17,11 +18,15 @@ from cyxmake_common.outcome import Outcome
 
 @dataclass(frozen=True, slots=True)
 class ExecutionRequest:
-    """One action to execute, with its command already loaded; `digest` is the action's own."""
+    """One action to execute, with its command already loaded; `digest` is the action's own.
+
+    `heard` is told what a compound action prints, as it comes.
+    """
 
     digest: Digest
     action: Action
     command: Command
+    heard: Callable[[bytes], None] | None = field(default=None, compare=False)
 
     @staticmethod
     def of(action: Action, command: Command) -> ExecutionRequest:

@@ -34,11 +34,13 @@ from cyxmake_common.protocol.messages import (
     JobCancel,
     JobComplete,
     JobFailed,
+    JobOutput,
     JobProgress,
     JobReject,
     JobRequest,
     LeaseAccept,
     LeaseOffer,
+    LeaseOutput,
     LeaseProgress,
     LeaseReject,
     LeaseResult,
@@ -55,8 +57,9 @@ MESSAGES: Final[dict[str, type[Message]]] = {
     kind.type: kind
     for kind in (
         Hello, Welcome, Goodbye, Error, Heartbeat, StatusGet, Status, Drain, Done,
-        JobRequest, JobAccept, JobReject, JobProgress, JobComplete, JobFailed, JobCancel,
-        LeaseOffer, LeaseAccept, LeaseReject, LeaseProgress, LeaseResult, LeaseRevoke, TreesGone,
+        JobRequest, JobAccept, JobReject, JobProgress, JobOutput, JobComplete, JobFailed, JobCancel,
+        LeaseOffer, LeaseAccept, LeaseReject, LeaseProgress, LeaseOutput, LeaseResult, LeaseRevoke,
+        TreesGone,
         FindMissing, Missing, ActionCacheGet, ActionCacheEntries, ArtifactsGet, Artifacts,
         BlobPut, BlobReady, BlobChunk, BlobAck, BlobStored, BlobGet, BatchPut, BatchGet, BatchBlobs,
     )

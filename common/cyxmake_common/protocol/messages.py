@@ -316,6 +316,16 @@ class JobProgress(Message):
     worker: Name = ""
 
 
+class JobOutput(Message):
+    """What a running command of the operation has printed since the last such message."""
+
+    type = "job_output"
+    senders = FROM_COORDINATOR
+    operation: Name
+    worker: Name
+    data: Inline
+
+
 class JobComplete(Message):
     """The tool ran to its end: `result` is an encoded ActionResult, its blobs are in the CAS."""
 
@@ -397,6 +407,15 @@ class LeaseProgress(Message):
     lease: Name
     epoch: Count
     stage: Name
+
+
+class LeaseOutput(Message):
+    """What the running command has printed since the last such message, for those who wait."""
+
+    type = "lease_output"
+    senders = _WORKERS
+    lease: Name
+    data: Inline
 
 
 class CacheEntry(BaseModel):

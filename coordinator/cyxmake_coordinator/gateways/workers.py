@@ -26,6 +26,7 @@ from cyxmake_common.protocol.messages import (
     Goodbye,
     Heartbeat,
     LeaseAccept,
+    LeaseOutput,
     LeaseProgress,
     LeaseReject,
     LeaseResult,
@@ -94,6 +95,8 @@ class WorkerPeer:
             case LeaseProgress() as progress if progress.stage == _EXECUTING:
                 lease = LeaseId(progress.lease)
                 self._shell.feed(events.LeaseStarted(now, name, lease, progress.epoch))
+            case LeaseOutput() as output:
+                self._shell.hear(name, output.lease, output.data)
             case LeaseResult() as result:
                 await self._finish(result)
             case LeaseReject() as reject:

@@ -15,11 +15,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cyxmake_common.action import ActionResult
+from cyxmake_common.action import ActionResult, Command
 from cyxmake_common.cas.disk import DiskStore
 from cyxmake_common.cas.disk_writer import in_thread
 from cyxmake_common.cas.store import write_all
 from cyxmake_common.clock import monotonic
+from cyxmake_common.compound import Compound, encode_ended
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import (
     BlobMissing,
@@ -30,9 +31,10 @@ from cyxmake_common.errors import (
 )
 from cyxmake_common.execution.executor import Execution, ExecutionRequest, Phases
 from cyxmake_common.outcome import Cause, Outcome, OutcomeKind
+from cyxmake_worker.executors.compound import Allowed, arrange, compound_of
 from cyxmake_worker.executors.verdict import Ending, Verdict, judge
 from cyxmake_worker.inputs import InputRoots
-from cyxmake_worker.outputs import collect, store_outputs
+from cyxmake_worker.outputs import collect, collect_wanted, store_outputs
 from cyxmake_worker.sandbox.base import Limits, ProgramNotStarted, Sandbox, SandboxRun
 from cyxmake_worker.sandbox.removal import remove_children, remove_tree
 
@@ -44,6 +46,7 @@ class ExecutorSettings:
     worker: str = ""
     timeout: float = 0.0
     limits: Limits = field(default_factory=Limits)
+    allowed: Allowed = field(default_factory=Allowed)
 
 
 class SandboxedExecutor:
@@ -113,12 +116,18 @@ class SandboxedExecutor:
             scratch = self._scratch / str(next(self._numbers))
             scratch.mkdir(mode=0o700)
             stack.callback(self._remove_later, scratch)
+            compound = compound_of(request.action, layers[-1])
+            arrangement, command = None, request.command
+            if compound is not None:
+                allowed, platform = self._settings.allowed, request.action.platform
+                arrangement = arrange(compound, platform, allowed, request.heard)
+                if compound.wanted is not None:
+                    command = replace(command, output_paths=())
             started = monotonic()
-            run = await self._sandbox.run(
-                layers, request.command, self._limits(request.action.timeout), scratch
-            )
+            limits = self._limits(request.action.timeout)
+            run = await self._sandbox.run(layers, command, limits, scratch, arrangement)
             ended = monotonic()
-            outcome = await self._conclude(run, scratch)
+            outcome = await self._conclude(run, scratch, command, compound)
         phases = Phases(started - began, ended - started, monotonic() - ended)
         return Execution(outcome, phases, run.process.max_rss)
 
@@ -126,10 +135,22 @@ class SandboxedExecutor:
         cap = self._settings.timeout
         return replace(self._settings.limits, timeout=min(asked or cap, cap or asked))
 
-    async def _conclude(self, run: SandboxRun, scratch: Path) -> Outcome:
+    async def _conclude(
+        self, run: SandboxRun, scratch: Path, command: Command, compound: Compound | None
+    ) -> Outcome:
         """Take the outputs into the store and judge."""
-        found = await in_thread(lambda: collect(run.upper, run.places))
+        wanted = compound.wanted if compound is not None else None
+        place = command.working_directory
+        found = await in_thread(
+            lambda: (
+                collect(run.upper, run.places)
+                if wanted is None
+                else collect_wanted(run.upper, place, wanted, run.laid)
+            )
+        )
         process = run.process
+        if compound is not None and compound.apart:
+            process = replace(process, stdout=encode_ended(run.ended), truncated=False)
         verdict = judge(
             Ending(
                 process,
@@ -153,6 +174,7 @@ class SandboxedExecutor:
             stderr=stderr,
             worker=self._settings.worker,
             seconds=process.seconds,
+            symlinks=tuple(found.links),
         )
         return _outcome(verdict, result)
 

@@ -42,6 +42,11 @@ _PIVOT_ROOT: Final = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "loongarch64"
     os.uname().machine
 )
 
+_MOUNT_SETATTR: Final = 442
+_AT_RECURSIVE: Final = 0x8000
+_ATTR_SEALED: Final = 1 | 2 | 4
+"""Read-only, no set-user-id, no devices."""
+
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _capset = _libc.capset
 _mount = _libc.mount
@@ -81,6 +86,22 @@ def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -
     """Mount something."""
     names = [os.fsencode(text) for text in (source, target, kind)]
     _check(_mount(*names, flags, data.encode() or None), target)
+
+
+def seal(target: str) -> None:
+    """Make a bind mount read-only, with all that is mounted below it where the kernel can."""
+    attributes = (ctypes.c_uint64 * 4)(_ATTR_SEALED, 0, 0, 0)
+    done = _syscall(
+        ctypes.c_long(_MOUNT_SETATTR),
+        ctypes.c_int(-100),
+        os.fsencode(target),
+        ctypes.c_uint(_AT_RECURSIVE),
+        attributes,
+        ctypes.c_size_t(ctypes.sizeof(attributes)),
+    )
+    if done != 0:  # before Linux 5.12
+        flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV
+        mount("none", target, "", flags)
 
 
 def pivot() -> None:

@@ -14,20 +14,31 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cyxmake_common.action import Command
+from cyxmake_common.cas.disk_writer import in_thread
 from cyxmake_common.clock import monotonic
+from cyxmake_common.compound import Ended
 from cyxmake_common.errors import SandboxError
 from cyxmake_common.execution.posix import Capture
 from cyxmake_common.execution.process import ProcessResult
-from cyxmake_worker.sandbox.base import Limits, ProgramNotStarted, SandboxKind, SandboxRun
+from cyxmake_worker.sandbox.base import (
+    Arrangement,
+    Limits,
+    ProgramNotStarted,
+    SandboxKind,
+    SandboxRun,
+    Stamp,
+)
+from cyxmake_worker.sandbox.own_tree import lay_own
 from cyxmake_worker.sandbox.spawner import PACKET, Request, Setup
+from cyxmake_worker.sandbox.steps import APART
 
 if sys.platform != "linux":
     raise ImportError("namespaces exist on Linux only")
@@ -40,6 +51,8 @@ _MAIN: Final = (
 _START_SECONDS: Final = 10.0
 _KILL_SECONDS: Final = 10.0
 _REPORT_BYTES: Final = 16 << 20
+HOME: Final = "/tmp/home"  # noqa: S108 - in a sandbox
+"""The home directory of commands that see programs of this machine: empty, and theirs alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +93,11 @@ class _Exited(BaseModel):
     cpu: float
 
 
+class _Step(BaseModel):
+    status: int
+    seconds: float
+
+
 class _Report(BaseModel):
     """What the spawner's children told; the last word on each."""
 
@@ -87,6 +105,7 @@ class _Report(BaseModel):
 
     places: dict[str, str] = {}
     failed: _Failed | None = None
+    steps: list[_Step] = []
     exited: _Exited | None = None
 
 
@@ -97,13 +116,19 @@ class _Running:
     when the kernel has taken its processes and mounts apart.
     """
 
-    def __init__(self, number: int, pipes: Sequence[int], limit: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        pipes: Sequence[int],
+        limit: int,
+        heard: Callable[[bytes], None] | None = None,
+    ) -> None:
         self.number = number
         self.killed = False
         report, stdout, stderr, gone = pipes
         self.report = Capture(report, _REPORT_BYTES)
-        self.stdout = Capture(stdout, limit)
-        self.stderr = Capture(stderr, limit)
+        self.stdout = Capture(stdout, limit, heard)
+        self.stderr = Capture(stderr, limit, heard)
         self.gone = Capture(gone, 0)
 
     def __repr__(self) -> str:
@@ -124,11 +149,15 @@ class _Running:
 
 
 class NamespaceSandbox:
-    """Runs commands in namespaces; `base` is a directory of ours on the store's file system."""
+    """Runs commands in namespaces; `base` is a directory of ours on the store's file system.
 
-    def __init__(self, base: Path, identity: Identity) -> None:
+    `network`: commands that ask for it may have the host's network.
+    """
+
+    def __init__(self, base: Path, identity: Identity, *, network: bool = False) -> None:
         self._base = base
         self._identity = identity
+        self._network = network
         self._numbers = itertools.count(1)
         self._starting = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -169,14 +198,26 @@ class NamespaceSandbox:
                 raise SandboxError(f"no namespaces here: {failure}")
 
     async def run(
-        self, layers: Sequence[Path], command: Command, limits: Limits, scratch: Path
+        self,
+        layers: Sequence[Path],
+        command: Command,
+        limits: Limits,
+        scratch: Path,
+        arrangement: Arrangement | None = None,
     ) -> SandboxRun:
         """Run a command; see Sandbox."""
         upper = _prepare(scratch)
         request = _request(layers, command, limits, scratch)
+        laid: dict[str, Stamp] = {}
+        heard = None
+        if arrangement is not None:
+            own, heard = arrangement.own, arrangement.heard
+            if own is not None:
+                laid = await in_thread(lambda: lay_own(own, layers, upper, self._owner()))
+            _arrange(request, arrangement, upper, scratch)
         oom_kills = self._oom_kills.read()
         started = monotonic()
-        running = await self._submit(request, limits.output_bytes)
+        running = await self._submit(request, limits.output_bytes, heard)
         try:
             ended = await running.wait(limits.timeout or None)
             if not ended:
@@ -186,9 +227,17 @@ class NamespaceSandbox:
             raise
         finally:
             running.close()
-        return self._judge(
-            running, upper, monotonic() - started, self._oom_kills.read() > oom_kills
-        )
+        run = self._judge(running, upper, monotonic() - started, self._oom_kills.read() > oom_kills)
+        if arrangement is None:
+            return run
+        apart = scratch / APART if arrangement.apart else None
+        ends = _ends(_parse(running.report.data).steps, apart, limits.output_bytes)
+        return replace(run, ended=ends, laid=laid)
+
+    def _owner(self) -> tuple[int, int] | None:
+        """Return whose files the command's own are, None where they are ours anyway."""
+        identity = self._identity
+        return None if identity.user_namespace else (identity.uid, identity.gid)
 
     async def close(self) -> None:
         """End the spawner; the commands die with it."""
@@ -210,6 +259,7 @@ class NamespaceSandbox:
             "uid": identity.uid,
             "gid": identity.gid,
             "base": os.fspath(self._base.absolute()),
+            "network": self._network,
         }
         # The skeleton lies over all other layers, so that /dev and /proc are directories of ours
         # whatever a client's tree says they are.
@@ -224,7 +274,9 @@ class NamespaceSandbox:
             cwd="/",
         )
 
-    async def _submit(self, request: Request, limit: int) -> _Running:
+    async def _submit(
+        self, request: Request, limit: int, heard: Callable[[bytes], None] | None = None
+    ) -> _Running:
         """Hand a request to the spawner, which is started again when it is gone."""
         number = next(self._numbers)
         pipes = [os.pipe() for _ in range(4)]
@@ -240,7 +292,7 @@ class NamespaceSandbox:
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
-        return _Running(number, [reader for reader, _ in pipes], limit)
+        return _Running(number, [reader for reader, _ in pipes], limit, heard)
 
     async def _send(self, packet: bytes, descriptors: Sequence[int]) -> None:
         for attempt in (1, 2):
@@ -324,7 +376,54 @@ def _request(layers: Sequence[Path], command: Command, limits: Limits, scratch: 
         "outputs": list(command.output_paths),
         "file_bytes": limits.file_bytes,
         "memory_bytes": limits.memory_bytes,
+        "arranged": None,
     }
+
+
+def _arrange(request: Request, arrangement: Arrangement, upper: Path, scratch: Path) -> None:
+    """Put the steps, and what they may see, into a request."""
+    host = arrangement.host
+    if arrangement.apart:
+        (scratch / APART).mkdir()
+    if host is not None:
+        home = upper / HOME[1:]
+        home.mkdir(parents=True)
+        home.chmod(0o777)
+        request["environment"] = {**host.environment, "HOME": HOME, **request["environment"]}
+        for shown in host.shown:
+            if f"{request['cwd']}/".startswith(f"{shown}/"):
+                raise SandboxError(f"{shown} is this worker's own: nothing can be built below it")
+    request["arranged"] = {
+        "steps": [
+            {
+                "argv": list(step.argv),
+                "directory": step.directory,
+                "environment": dict(step.environment),
+                "after": list(step.after),
+            }
+            for step in arrangement.steps
+        ],
+        "jobs": arrangement.jobs,
+        "keep_going": arrangement.keep_going,
+        "apart": arrangement.apart,
+        "network": arrangement.network,
+        "skeleton": "" if host is None else os.fspath(host.skeleton.absolute()),
+        "shown": [] if host is None else list(host.shown),
+    }
+
+
+def _ends(steps: Sequence[_Step], apart: Path | None, limit: int) -> tuple[Ended, ...]:
+    """Return how the steps ended; the output of those kept apart is read from their files."""
+    found: list[Ended] = []
+    for number, step in enumerate(steps):
+        text = b""
+        if apart is not None and step.status >= 0:
+            with contextlib.suppress(OSError), (apart / str(number)).open("rb") as file:
+                text = file.read(limit)
+        code = -1 if step.status < 0 else os.waitstatus_to_exitcode(step.status)
+        found.append(Ended(code if code >= 0 else 128 - code, step.seconds, text.decode("latin-1")))
+        limit -= len(text)
+    return tuple(found)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

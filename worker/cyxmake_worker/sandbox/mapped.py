@@ -24,7 +24,13 @@ from cyxmake_common.action import Command
 from cyxmake_common.cas.disk_writer import in_thread
 from cyxmake_common.errors import SandboxError
 from cyxmake_common.execution.process import ProcessRequest, run_process
-from cyxmake_worker.sandbox.base import Limits, ProgramNotStarted, SandboxKind, SandboxRun
+from cyxmake_worker.sandbox.base import (
+    Arrangement,
+    Limits,
+    ProgramNotStarted,
+    SandboxKind,
+    SandboxRun,
+)
 
 _COMPILER: Final = re.compile(r"(?:^|[-/])(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+)(?:-[\d.]+)?$")
 _DEFINES: Final = ("-D", "-U")
@@ -51,9 +57,16 @@ class MappedSandbox:
             raise SandboxError("paths can be mapped on POSIX systems only")
 
     async def run(
-        self, layers: Sequence[Path], command: Command, limits: Limits, scratch: Path
+        self,
+        layers: Sequence[Path],
+        command: Command,
+        limits: Limits,
+        scratch: Path,
+        arrangement: Arrangement | None = None,
     ) -> SandboxRun:
         """Run a command; see Sandbox. The limits of files and memory are not enforced here."""
+        if arrangement is not None:
+            raise SandboxError("several commands in one action need namespaces")
         task = asyncio.current_task()
         if task is not None:
             self._running.add(task)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cyxmake_common.action import Command
 from cyxmake_common.errors import SandboxError
-from cyxmake_worker.sandbox.base import Limits, SandboxKind, SandboxRun
+from cyxmake_worker.sandbox.base import Arrangement, Limits, SandboxKind, SandboxRun
 
 
 class NoSandbox:
@@ -31,7 +31,12 @@ class NoSandbox:
         """Do nothing: a worker without a sandbox may still join and say so."""
 
     async def run(
-        self, layers: Sequence[Path], command: Command, limits: Limits, scratch: Path
+        self,
+        layers: Sequence[Path],
+        command: Command,
+        limits: Limits,
+        scratch: Path,
+        arrangement: Arrangement | None = None,
     ) -> SandboxRun:
         """Raise SandboxError."""
         raise SandboxError(f"this worker cannot run actions: {self._reason}")

@@ -37,15 +37,18 @@ class Chosen:
         return self.sandbox.kind
 
 
-async def choose_sandbox(base: Path, *, allow_mapped: bool = False) -> Chosen:
+async def choose_sandbox(
+    base: Path, *, allow_mapped: bool = False, network: bool = False
+) -> Chosen:
     """Return the best sandbox for a directory of ours, which is on the store's file system.
 
-    The one that maps paths isolates nothing, so it has to be allowed by the worker's owner.
+    The one that maps paths isolates nothing, so it has to be allowed by the worker's owner, as has
+    the `network` for commands that ask.
     """
     await in_thread(lambda: remove_children(base))
     base.chmod(0o700)
     tried: list[str] = []
-    for sandbox in _candidates(base, allow_mapped):
+    for sandbox in _candidates(base, allow_mapped, network):
         try:
             await _probe(sandbox, base / "probe")
         except SandboxError as error:
@@ -56,12 +59,15 @@ async def choose_sandbox(base: Path, *, allow_mapped: bool = False) -> Chosen:
     return Chosen(NoSandbox("; ".join(tried) or f"none exists for {sys.platform}"), tuple(tried))
 
 
-def _candidates(base: Path, allow_mapped: bool) -> list[Sandbox]:
+def _candidates(base: Path, allow_mapped: bool, network: bool) -> list[Sandbox]:
     found: list[Sandbox] = []
     if sys.platform == "linux":
         from cyxmake_worker.sandbox.linux import Identity, NamespaceSandbox
 
-        found += [NamespaceSandbox(base / "namespace", who) for who in Identity.candidates()]
+        found += [
+            NamespaceSandbox(base / "namespace", who, network=network)
+            for who in Identity.candidates()
+        ]
     if allow_mapped and sys.platform != "win32":
         found.append(MappedSandbox())
     return found

@@ -14,6 +14,10 @@ user id, a user namespace. Then it reads packets from the socket it was started 
 
 `gone` is held open until the action has no process any more.
 
+A request may hold several commands (see steps), show parts of the host, read-only, and leave the
+network as it is. For that, `setup` must allow the network: then the spawner keeps the host's, and
+the empty ones are made by children that hand them over.
+
 The `init` of an action lays the overlay, pivots into it and forks the command. Both write lines
 of JSON to the report pipe: {"places"} once the output directories exist, {"failed"} when
 something of ours went wrong (then the command never ran), {"exited"} with the wait status. A
@@ -41,6 +45,7 @@ from collections.abc import Callable
 from typing import Final, NoReturn, TypedDict
 
 from cyxmake_worker.sandbox import kernel
+from cyxmake_worker.sandbox.steps import APART, StepEnd, StepRequest, Steps
 
 if sys.platform != "linux":
     raise ImportError("namespaces exist on Linux only")
@@ -57,6 +62,19 @@ class Setup(TypedDict):
     uid: int
     gid: int
     base: str
+    network: bool
+
+
+class Arranged(TypedDict):
+    """What is run in place of `argv`, and what it may see of the host."""
+
+    steps: list[StepRequest]
+    jobs: int
+    keep_going: bool
+    apart: bool
+    network: bool
+    skeleton: str
+    shown: list[str]
 
 
 class Request(TypedDict):
@@ -70,6 +88,7 @@ class Request(TypedDict):
     outputs: list[str]
     file_bytes: int
     memory_bytes: int
+    arranged: Arranged | None
 
 
 class _Failed(Exception):
@@ -98,7 +117,9 @@ def _write(path: str, text: str) -> None:
 
 def _enter_namespaces(setup: Setup) -> None:
     """Enter what all actions share, and prepare the one /dev that all of them see."""
-    flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWNET | kernel.CLONE_NEWPID
+    flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWPID
+    if not setup["network"]:
+        flags |= kernel.CLONE_NEWNET
     uid, gid = os.getuid(), os.getgid()
     if setup["user_namespace"]:
         flags |= kernel.CLONE_NEWUSER
@@ -134,7 +155,10 @@ def _prepare_devices(path: str) -> None:
 def _lay_root(setup: Setup, request: Request) -> None:
     """Mount the overlay and what stands on it, and make it the root of everything we see."""
     os.chdir(request["scratch"])
+    arranged = request["arranged"]
     layers = [setup["base"] + "/skeleton", *request["layers"]]
+    if arranged is not None and arranged["skeleton"]:
+        layers.insert(0, arranged["skeleton"])
     names = [_plain_name(index, layer) for index, layer in enumerate(layers)]
     _make_plain_parents(request)
     # `volatile`: else the unmount would flush the whole file system to disk.
@@ -149,6 +173,9 @@ def _lay_root(setup: Setup, request: Request) -> None:
     devices, recursive = setup["base"] + "/dev", kernel.MS_BIND | kernel.MS_REC
     _step("bind dev", lambda: kernel.mount(devices, "dev", "", recursive))
     _step("shm", lambda: kernel.mount("tmpfs", "dev/shm", "tmpfs", flags, "mode=1777,size=1g"))
+    for path in arranged["shown"] if arranged is not None else ():
+        _step("show", lambda: kernel.mount(path, path[1:], "", recursive))  # noqa: B023
+        _step("seal", lambda: kernel.seal(path[1:]))  # noqa: B023
     with contextlib.suppress(OSError):
         # Read-only: kernel settings belong to user 0, which a command of a root worker may be.
         # Refused inside containers that mask parts of /proc; most tools can do without.
@@ -233,6 +260,79 @@ def _program(name: str, path: str) -> str:
 
 def _execute(setup: Setup, request: Request, streams: tuple[int, int], report: int) -> NoReturn:
     """Become the command."""
+    _become_command(setup, request, streams)
+    places: dict[str, str] = {}
+    _step("outputs", lambda: places.update(_make_places(request)))
+    _tell(report, {"places": places})
+    _reset_signals()
+    environment = request["environment"]
+    try:
+        program = _program(request["argv"][0], environment.get("PATH", "/usr/bin:/bin"))
+        os.execve(program, request["argv"], environment)  # noqa: S606 - what we are for
+    except OSError as error:
+        raise _Failed("exec", error) from error
+
+
+def _execute_step(
+    setup: Setup, request: Request, streams: tuple[int, int], step: StepRequest
+) -> NoReturn:
+    """Become the command of one step; what cannot be started says so and has failed."""
+    _become_command(setup, request, streams)
+    _reset_signals()
+    environment = {**request["environment"], **step["environment"]}
+    try:
+        os.makedirs(step["directory"], exist_ok=True)  # noqa: PTH103
+        os.chdir(step["directory"])
+        program = _program(step["argv"][0], environment.get("PATH", "/usr/bin:/bin"))
+        os.execve(program, step["argv"], environment)  # noqa: S606 - what we are for
+    except OSError as error:
+        os.write(2, f"{step['argv'][0]}: {error.strerror}\n".encode())
+        os._exit(127)
+
+
+def _run_steps(
+    setup: Setup, request: Request, streams: tuple[int, int], report: int, apart: int
+) -> dict[str, object]:
+    """Run the steps of an arrangement; returns what is told of the end."""
+    arranged = request["arranged"]
+    assert arranged is not None
+    _make_places_as_command(setup, request, report)
+
+    def start(number: int, step: StepRequest) -> NoReturn:
+        out = streams
+        if apart >= 0:
+            file = os.open(str(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=apart)
+            out = (file, file)
+        _execute_step(setup, request, out, step)
+
+    steps = Steps(arranged["steps"], max(1, arranged["jobs"]), arranged["keep_going"], start)
+    ends: list[StepEnd] = steps.run()
+    _tell(report, {"steps": ends})
+    return {"status": steps.failed, "rss": steps.rss, "cpu": steps.cpu}
+
+
+def _make_places_as_command(setup: Setup, request: Request, report: int) -> None:
+    """Make the directories of the outputs as the user that the commands will be."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _drop_privileges(setup)
+            os.umask(0o022)
+            _tell(report, {"places": _make_places(request)})
+        except OSError as error:
+            _tell_failure(report, _Failed("outputs", error))
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def _reset_signals() -> None:
+    # Python ignores these two; a command has a right to die of them.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _become_command(setup: Setup, request: Request, streams: tuple[int, int]) -> None:
     os.setsid()
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     os.dup2(streams[0], 1)
@@ -244,18 +344,6 @@ def _execute(setup: Setup, request: Request, streams: tuple[int, int], report: i
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     _step("privileges", lambda: _drop_privileges(setup))
     os.umask(0o022)
-    places: dict[str, str] = {}
-    _step("outputs", lambda: places.update(_make_places(request)))
-    _tell(report, {"places": places})
-    # Python ignores these two; a command has a right to die of them.
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
-    environment = request["environment"]
-    try:
-        program = _program(request["argv"][0], environment.get("PATH", "/usr/bin:/bin"))
-        os.execve(program, request["argv"], environment)  # noqa: S606 - what we are for
-    except OSError as error:
-        raise _Failed("exec", error) from error
 
 
 def _tell(report: int, message: dict[str, object]) -> None:
@@ -276,10 +364,24 @@ def _run_init(setup: Setup, network: int, descriptors: list[int]) -> None:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # the command must not look into us through /proc/1
         request: Request = json.loads(os.pread(request_file, os.fstat(request_file).st_size, 0))
-        _step("network", lambda: kernel.setns(network, kernel.CLONE_NEWNET))
+        arranged = request["arranged"]
+        if arranged is None or not arranged["network"]:
+            _step("network", lambda: kernel.setns(network, kernel.CLONE_NEWNET))
+        elif not setup["network"]:
+            raise _Failed("network", OSError(1, "is not allowed here"))
         _step("unshare", lambda: kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC))
+        apart = -1
+        if arranged is not None and arranged["apart"]:
+            apart = os.open(f"{request['scratch']}/{APART}", os.O_RDONLY | os.O_DIRECTORY)
         _lay_root(setup, request)
         started = time.monotonic()
+        if arranged is not None:
+            ended = _run_steps(setup, request, (stdout, stderr), report, apart)
+            for descriptor in (stdout, stderr):
+                os.close(descriptor)
+            _end_the_rest()
+            _tell(report, {"exited": {**ended, "seconds": time.monotonic() - started}})
+            return
         command = os.fork()
         if command == 0:
             _execute(setup, request, (stdout, stderr), report)
@@ -323,6 +425,29 @@ def _end_the_rest() -> None:
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()
+
+
+def _network_of_child() -> int:
+    """Return an empty network namespace that a child made: whoever leaves ours cannot come back."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                kernel.unshare(kernel.CLONE_NEWNET)
+                made = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+                socket.send_fds(theirs, [b"n"], [made])
+            except OSError as error:
+                theirs.send(f"e{error.errno or 0}".encode())
+            finally:
+                os._exit(0)
+        data, descriptors, _, _ = socket.recv_fds(ours, 16, 1)
+        os.waitpid(pid, 0)
+    if not descriptors:
+        number = int(data[1:] or b"0")
+        raise OSError(number, os.strerror(number), "unshare")
+    os.set_inheritable(descriptors[0], False)
+    return descriptors[0]
 
 
 class Spawner:
@@ -391,6 +516,8 @@ class Spawner:
 
     def _make_network(self) -> int:
         """Return an empty network namespace; they are reused, as making one takes milliseconds."""
+        if self._setup["network"]:
+            return _network_of_child()
         kernel.unshare(kernel.CLONE_NEWNET)
         return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
