@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,6 +35,7 @@ from cyxmake_common.protocol.messages import (
     JobCancel,
     JobComplete,
     JobFailed,
+    JobOutput,
     JobProgress,
     JobReject,
     JobRequest,
@@ -42,6 +43,9 @@ from cyxmake_common.protocol.messages import (
     Status,
     StatusGet,
 )
+
+Watch = Callable[[JobOutput | JobProgress], None]
+"""Told of a running operation: where it runs, and what a compound action prints."""
 
 JobAnswer = JobComplete | JobFailed | JobReject
 """How an operation can end."""
@@ -64,6 +68,7 @@ class ClusterClient:
         self._control = control
         self._build = BuildId(uuid.uuid4().hex)
         self._jobs: dict[str, asyncio.Future[JobAnswer]] = {}
+        self._watches: dict[str, Watch] = {}
         self._counter = 0
         self._bulk: list[Connection] = []
         self._lost: ConnectionLost | None = None
@@ -125,7 +130,9 @@ class ClusterClient:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._control.close(Goodbye(reason="build ended", retry=False))
 
-    async def execute(self, action: Digest, *, skip_cache: bool = False) -> JobAnswer:
+    async def execute(
+        self, action: Digest, *, skip_cache: bool = False, watch: Watch | None = None
+    ) -> JobAnswer:
         """Have an action done; its blobs are uploaded. Cancelling cancels the remote command."""
         if self._lost:
             raise self._lost
@@ -133,6 +140,8 @@ class ClusterClient:
         operation = f"{self._build[:12]}-{self._counter}"
         future: asyncio.Future[JobAnswer] = asyncio.get_running_loop().create_future()
         self._jobs[operation] = future
+        if watch is not None:
+            self._watches[operation] = watch
         try:
             await self._control.send(
                 JobRequest(
@@ -146,6 +155,7 @@ class ClusterClient:
             raise
         finally:
             del self._jobs[operation]
+            self._watches.pop(operation, None)
 
     async def entries(self, key: Digest) -> tuple[CacheEntry, ...]:
         """Return the action cache's entries under a reduced key, newest first."""
@@ -210,7 +220,11 @@ class ClusterClient:
                 case Goodbye() | Error():
                     text = message.reason if isinstance(message, Goodbye) else message.message
                     reason = text or reason
-                case JobAccept() | JobProgress() | Heartbeat():
+                case JobProgress() | JobOutput():
+                    watch = self._watches.get(message.operation)
+                    if watch is not None:
+                        watch(message)
+                case JobAccept() | Heartbeat():
                     pass
         self._fail_waiting(self._control.close_reason or reason)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cyxmake_common.errors import ExitStatus
+from cyxmake_common.errors import ExitStatus, UsageError
 
 
 @click.command(
@@ -19,8 +19,8 @@ from cyxmake_common.errors import ExitStatus
     help="The project (default: the current directory).",
 )  # fmt: skip
 @click.option(
-    "--strategy", type=click.Choice(["compile-units"]), default="compile-units",
-    show_default=True, help="How the build is cut into actions.",
+    "--strategy", type=click.Choice(["compile-units", "whole-project"]),
+    help="How the build is cut into actions (default: compile-units).",
 )  # fmt: skip
 @click.option(
     "--build-dir", type=click.Path(path_type=Path),
@@ -54,10 +54,33 @@ from cyxmake_common.errors import ExitStatus
     "--option", "options", multiple=True, metavar="OPT",
     help="Handed to cmake, meson or configure when the project is configured; may be repeated.",
 )  # fmt: skip
+@click.option(
+    "--test", is_flag=True, help="whole-project: run the project's tests there, too.",
+)  # fmt: skip
+@click.option(
+    "--artifacts", multiple=True, metavar="GLOB",
+    help="whole-project: what to bring home, below the project; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--platform", metavar="CPU-OS",
+    help="whole-project: where to build, as arm64-linux (default: like this machine).",
+)  # fmt: skip
+@click.option(
+    "--network/--no-network", default=None,
+    help="whole-project: whether the build may fetch things (default: as the tool needs it).",
+)  # fmt: skip
+@click.option(
+    "--timeout", type=click.FloatRange(0), default=0.0, metavar="SECONDS",
+    help="whole-project: stop the build after this long (default: the worker's own limit).",
+)  # fmt: skip
+@click.option(
+    "--overwrite", is_flag=True,
+    help="whole-project: write over files that no such build has brought.",
+)  # fmt: skip
 def command(
     targets: tuple[str, ...],
     directory: Path,
-    strategy: str,
+    strategy: str | None,
     build_dir: Path | None,
     jobs: int | None,
     keep_going: int | None,
@@ -72,8 +95,16 @@ def command(
     remap_paths: bool | None,
     summary: Path | None,
     options: tuple[str, ...],
+    test: bool,
+    artifacts: tuple[str, ...],
+    platform: str | None,
+    network: bool | None,
+    timeout: float,
+    overwrite: bool,
 ) -> ExitStatus:
     """Build TARGETS of a CMake, Meson, ninja, autotools or Make project, compiles on the cluster.
+
+    With --strategy whole-project, a project of any known build system on one worker.
 
     The outputs are those of a local build, byte for byte; ninja and make find nothing to do after.
     Without a cluster (CYXMAKE_TOKEN, `cyxmake login`) the build brings its own. What no option says
@@ -93,6 +124,28 @@ def command(
         "cache.remap_paths": remap_paths,
     }
     settings = load(directory, flags=flags).settings
+    if strategy == "whole-project":
+        from cyxmake_cli.whole import WholeRequest, build_whole
+
+        return build_whole(
+            WholeRequest(
+                settings,
+                directory=directory,
+                targets=targets,
+                options=options,
+                test=test,
+                patterns=artifacts,
+                platform=platform,
+                network=network,
+                timeout=timeout,
+                overwrite=overwrite,
+                quiet=quiet,
+                verbose=verbose,
+                dry_run=dry_run,
+                summary=summary,
+            )
+        )
+    _only_whole(test=test, artifacts=artifacts, platform=platform, network=network)
     return build(
         BuildRequest(
             settings,
@@ -106,3 +159,12 @@ def command(
             summary=summary,
         )
     )
+
+
+def _only_whole(**given: object) -> None:
+    """Refuse options that only mean something for a whole project; raises UsageError."""
+    for name, value in given.items():
+        if value not in (None, False, ()):
+            raise UsageError(
+                f"--{name} is for whole projects", next_step="add --strategy whole-project"
+            )
