@@ -332,7 +332,7 @@ def _no_verdict(answer: JobAnswer) -> CyxError:
 async def _tell_rest(client: ClusterClient, result: ActionResult, heard: Heard) -> None:
     """Print what was not heard while it ran."""
     size = sum(digest.size for digest in (result.stdout, result.stderr) if digest is not None)
-    if heard.count == size:
+    if heard.count >= size:
         return
     if heard.count:
         heard.note("cyxmake: some of the output was lost on the way; all of it:")

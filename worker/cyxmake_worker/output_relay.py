@@ -15,6 +15,8 @@ from cyxmake_common.protocol.messages import LeaseOutput, Message
 
 _PAUSE_SECONDS: Final = 0.1
 _MOST_BYTES: Final = 256 << 10
+_ALL_BYTES: Final = 32 << 20
+"""What is told of one lease: nobody reads more, and the result does not hold more."""
 
 
 class OutputRelay:
@@ -25,6 +27,7 @@ class OutputRelay:
         self._tell = tell
         self._chunks: list[bytes] = []
         self._size = 0
+        self._left = _ALL_BYTES
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
@@ -32,6 +35,8 @@ class OutputRelay:
 
     def hear(self, chunk: bytes) -> None:
         """Take what was printed."""
+        chunk = chunk[: self._left]
+        self._left -= len(chunk)
         self._chunks.append(chunk)
         self._size += len(chunk)
         if self._size >= _MOST_BYTES:
