@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cyxmake_common.action import ISA, OS_FAMILY
+from cyxmake_common.compound import ALLOWED, NETWORK, STEPS
 from cyxmake_common.errors import ConfigError
 from cyxmake_common.platform import isa, os_family
 from cyxmake_worker import host
@@ -18,12 +19,15 @@ from cyxmake_worker.probe_cache import ProbeCache
 
 def test_properties_name_system_and_processor_and_no_label_contradicts_them() -> None:
     """A label is an addition, never a lie about the machine."""
-    offered = dict(host.offered_properties("namespace", {"ISA": "other", "gpu": "none"}))
+    offered = dict(
+        host.offered_properties("namespace", {"ISA": "other", "gpu": "none", NETWORK: ALLOWED})
+    )
     assert offered == {
         ISA: isa(),
         OS_FAMILY: os_family(),
         host.SANDBOX: "namespace",
         "gpu": "none",
+        STEPS: ALLOWED,
     }
 
 

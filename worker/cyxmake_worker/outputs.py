@@ -111,13 +111,13 @@ def collect_wanted(
                         walk(inner, file / name, path + "/", depth + 1)
                     finally:
                         os.close(inner)
-            elif not chosen(path) or excluded(path):
+            elif not chosen(path) or excluded(path) or laid.get(path) == stamp(status):
                 continue
             elif stat.S_ISLNK(status.st_mode):
                 target = os.readlink(name, dir_fd=directory)
-                if is_inside(os.path.normpath(f"{prefix}{target}")) and path not in laid:
+                if is_inside(os.path.normpath(f"{prefix}{target}")):
                     found.links.append(OutputSymlink(path, target))
-            elif stat.S_ISREG(status.st_mode) and laid.get(path) != stamp(status):
+            elif stat.S_ISREG(status.st_mode):
                 if wanted.products and not _is_product(name, directory):
                     continue
                 found.files.append(Found(path, file / name, bool(status.st_mode & stat.S_IXUSR)))

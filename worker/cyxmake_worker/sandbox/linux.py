@@ -37,7 +37,8 @@ from cyxmake_worker.sandbox.base import (
     Stamp,
 )
 from cyxmake_worker.sandbox.own_tree import lay_own
-from cyxmake_worker.sandbox.spawner import PACKET, Request, Setup
+from cyxmake_worker.sandbox.requests import Request, Setup
+from cyxmake_worker.sandbox.spawner import PACKET
 from cyxmake_worker.sandbox.steps import APART
 
 if sys.platform != "linux":
@@ -420,8 +421,11 @@ def _ends(steps: Sequence[_Step], apart: Path | None, limit: int) -> tuple[Ended
         if apart is not None and step.status >= 0:
             with contextlib.suppress(OSError), (apart / str(number)).open("rb") as file:
                 text = file.read(limit)
-        code = -1 if step.status < 0 else os.waitstatus_to_exitcode(step.status)
-        found.append(Ended(code if code >= 0 else 128 - code, step.seconds, text.decode("latin-1")))
+        code = -1
+        if step.status >= 0:
+            ended = os.waitstatus_to_exitcode(step.status)
+            code = ended if ended >= 0 else 128 - ended  # as a shell has it
+        found.append(Ended(code, step.seconds, text.decode("latin-1")))
         limit -= len(text)
     return tuple(found)
 

@@ -43,6 +43,7 @@ def lay_own(
             there = f"{target}/{inner}{name}"
             if os.path.islink(path):  # noqa: PTH114
                 _copy_link(path, there, owner)
+                laid[inner + name] = stamp(os.lstat(there))
             else:
                 os.mkdir(there)  # noqa: PTH102
                 _give(there, owner)
@@ -50,6 +51,7 @@ def lay_own(
             path, there = f"{place}/{name}", f"{target}/{inner}{name}"
             if os.path.islink(path):  # noqa: PTH114
                 _copy_link(path, there, owner)
+                laid[inner + name] = stamp(os.lstat(there))
                 continue
             shutil.copyfile(path, there)
             executable = os.stat(path).st_mode & stat.S_IXUSR  # noqa: PTH116

@@ -37,74 +37,20 @@ import resource
 import select
 import signal
 import socket
-import stat
 import struct
 import sys
 import time
-from collections.abc import Callable
-from typing import Final, NoReturn, TypedDict
+from typing import Final, NoReturn
 
 from cyxmake_worker.sandbox import kernel
+from cyxmake_worker.sandbox.requests import Failed, Request, Setup, attempt
+from cyxmake_worker.sandbox.root import lay_root, prepare_devices
 from cyxmake_worker.sandbox.steps import APART, StepEnd, StepRequest, Steps
 
 if sys.platform != "linux":
     raise ImportError("namespaces exist on Linux only")
 
 PACKET: Final = struct.Struct("<cQ")
-
-_DEVICES: Final = ("null", "zero", "full", "random", "urandom")
-
-
-class Setup(TypedDict):
-    """What the spawner is told once, as its argument."""
-
-    user_namespace: bool
-    uid: int
-    gid: int
-    base: str
-    network: bool
-
-
-class Arranged(TypedDict):
-    """What is run in place of `argv`, and what it may see of the host."""
-
-    steps: list[StepRequest]
-    jobs: int
-    keep_going: bool
-    apart: bool
-    network: bool
-    skeleton: str
-    shown: list[str]
-
-
-class Request(TypedDict):
-    """What to run; paths are the host's, except `cwd` and `outputs`, which are the command's."""
-
-    scratch: str
-    layers: list[str]
-    argv: list[str]
-    environment: dict[str, str]
-    cwd: str
-    outputs: list[str]
-    file_bytes: int
-    memory_bytes: int
-    arranged: Arranged | None
-
-
-class _Failed(Exception):
-    """A step before the command's own first instruction failed."""
-
-    def __init__(self, stage: str, error: OSError) -> None:
-        super().__init__(stage)
-        self.stage = stage
-        self.error = error
-
-
-def _step(stage: str, action: Callable[[], object]) -> None:
-    try:
-        action()
-    except OSError as error:
-        raise _Failed(stage, error) from error
 
 
 def _write(path: str, text: str) -> None:
@@ -123,105 +69,16 @@ def _enter_namespaces(setup: Setup) -> None:
     uid, gid = os.getuid(), os.getgid()
     if setup["user_namespace"]:
         flags |= kernel.CLONE_NEWUSER
-    _step("unshare", lambda: kernel.unshare(flags))
+    attempt("unshare", lambda: kernel.unshare(flags))
     if setup["user_namespace"]:
         # One id only, ours: files of the command belong to us, and nobody else's id can be taken.
-        _step("setgroups", lambda: _write("/proc/self/setgroups", "deny"))
-        _step("uid_map", lambda: _write("/proc/self/uid_map", f"{setup['uid']} {uid} 1"))
-        _step("gid_map", lambda: _write("/proc/self/gid_map", f"{setup['gid']} {gid} 1"))
-    _step("bounding set", kernel.empty_bounding_set)
-    _step("private", lambda: kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE))
-    _step("hostname", lambda: socket.sethostname("localhost"))
-    _step("dev", lambda: _prepare_devices(setup["base"] + "/dev"))
-
-
-def _prepare_devices(path: str) -> None:
-    os.makedirs(path, mode=0o755, exist_ok=True)  # noqa: PTH103 - pathlib would slow every fork
-    kernel.mount("tmpfs", path, "tmpfs", kernel.MS_NOSUID | kernel.MS_NOEXEC, "mode=0755,size=64k")
-    for name in _DEVICES:
-        os.close(os.open(f"{path}/{name}", os.O_CREAT | os.O_WRONLY, 0o666))
-        kernel.mount(f"/dev/{name}", f"{path}/{name}", "", kernel.MS_BIND)
-    for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
-        os.symlink("/proc/self/fd" + target, f"{path}/{name}")  # noqa: PTH211
-    os.mkdir(f"{path}/shm")  # noqa: PTH102
-    kernel.mount(
-        "none",
-        path,
-        "",
-        kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NOEXEC,
-    )
-
-
-def _lay_root(setup: Setup, request: Request) -> None:
-    """Mount the overlay and what stands on it, and make it the root of everything we see."""
-    os.chdir(request["scratch"])
-    arranged = request["arranged"]
-    layers = [setup["base"] + "/skeleton", *request["layers"]]
-    if arranged is not None and arranged["skeleton"]:
-        layers.insert(0, arranged["skeleton"])
-    names = [_plain_name(index, layer) for index, layer in enumerate(layers)]
-    _make_plain_parents(request)
-    # `volatile`: else the unmount would flush the whole file system to disk.
-    options = f"lowerdir={':'.join(names)},upperdir=upper,workdir=work,volatile"
-    if setup["user_namespace"]:
-        options += ",userxattr"
-    flags = kernel.MS_NOSUID | kernel.MS_NODEV
-    # Everybody mounts at the same place: each of us sees only its own mounts.
-    root = setup["base"] + "/root"
-    _step("overlay", lambda: kernel.mount("overlay", root, "overlay", flags, options))
-    os.chdir(root)
-    devices, recursive = setup["base"] + "/dev", kernel.MS_BIND | kernel.MS_REC
-    _step("bind dev", lambda: kernel.mount(devices, "dev", "", recursive))
-    _step("shm", lambda: kernel.mount("tmpfs", "dev/shm", "tmpfs", flags, "mode=1777,size=1g"))
-    for path in arranged["shown"] if arranged is not None else ():
-        _step("show", lambda: kernel.mount(path, path[1:], "", recursive))  # noqa: B023
-        _step("seal", lambda: kernel.seal(path[1:]))  # noqa: B023
-    with contextlib.suppress(OSError):
-        # Read-only: kernel settings belong to user 0, which a command of a root worker may be.
-        # Refused inside containers that mask parts of /proc; most tools can do without.
-        kernel.mount("proc", "proc", "proc", flags | kernel.MS_NOEXEC | kernel.MS_RDONLY)
-    _step("pivot", kernel.pivot)
-
-
-def _plain_name(index: int, layer: str) -> str:
-    """Return a name for a layer that means nothing in mount options; our own paths are relative."""
-    if not set(":,\\") & set(layer):
-        return layer
-    name = f"layer{index}"
-    os.symlink(layer, name)  # noqa: PTH211
-    return name
-
-
-def _make_plain_parents(request: Request) -> None:
-    """Make the output directories in the upper layer, as far as no symbolic link is on the way.
-
-    The same could be done inside the overlay, which takes a quarter of a millisecond per level to
-    copy a directory up. What is behind a link is left for `_make_places`, which sees the links.
-    """
-    made: set[str] = set()
-    for output in ["", *(os.path.split(path)[0] for path in request["outputs"])]:
-        prefix = ""
-        for name in f"{request['cwd']}/{output}".split("/"):
-            if name in ("", "."):
-                continue
-            prefix += "/" + name
-            if prefix in made:
-                continue
-            if name == ".." or not _is_plain(prefix, request["layers"]):
-                break
-            with contextlib.suppress(FileExistsError):
-                os.mkdir("upper" + prefix)  # noqa: PTH102
-                # The command may be another user than we are.
-                os.chmod("upper" + prefix, 0o777)  # noqa: PTH101, S103
-            made.add(prefix)
-
-
-def _is_plain(path: str, layers: list[str]) -> bool:
-    """Tell whether a path is a directory in the layers or nothing yet."""
-    for layer in layers:
-        with contextlib.suppress(FileNotFoundError):
-            return stat.S_ISDIR(os.lstat(layer + path).st_mode)
-    return True
+        attempt("setgroups", lambda: _write("/proc/self/setgroups", "deny"))
+        attempt("uid_map", lambda: _write("/proc/self/uid_map", f"{setup['uid']} {uid} 1"))
+        attempt("gid_map", lambda: _write("/proc/self/gid_map", f"{setup['gid']} {gid} 1"))
+    attempt("bounding set", kernel.empty_bounding_set)
+    attempt("private", lambda: kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE))
+    attempt("hostname", lambda: socket.sethostname("localhost"))
+    attempt("dev", lambda: prepare_devices(setup["base"] + "/dev"))
 
 
 def _drop_privileges(setup: Setup) -> None:
@@ -262,7 +119,7 @@ def _execute(setup: Setup, request: Request, streams: tuple[int, int], report: i
     """Become the command."""
     _become_command(setup, request, streams)
     places: dict[str, str] = {}
-    _step("outputs", lambda: places.update(_make_places(request)))
+    attempt("outputs", lambda: places.update(_make_places(request)))
     _tell(report, {"places": places})
     _reset_signals()
     environment = request["environment"]
@@ -270,7 +127,7 @@ def _execute(setup: Setup, request: Request, streams: tuple[int, int], report: i
         program = _program(request["argv"][0], environment.get("PATH", "/usr/bin:/bin"))
         os.execve(program, request["argv"], environment)  # noqa: S606 - what we are for
     except OSError as error:
-        raise _Failed("exec", error) from error
+        raise Failed("exec", error) from error
 
 
 def _execute_step(
@@ -320,7 +177,7 @@ def _make_places_as_command(setup: Setup, request: Request, report: int) -> None
             os.umask(0o022)
             _tell(report, {"places": _make_places(request)})
         except OSError as error:
-            _tell_failure(report, _Failed("outputs", error))
+            _tell_failure(report, Failed("outputs", error))
         finally:
             os._exit(0)
     os.waitpid(pid, 0)
@@ -342,7 +199,7 @@ def _become_command(setup: Setup, request: Request, streams: tuple[int, int]) ->
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     if limit := request["memory_bytes"]:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    _step("privileges", lambda: _drop_privileges(setup))
+    attempt("privileges", lambda: _drop_privileges(setup))
     os.umask(0o022)
 
 
@@ -350,7 +207,7 @@ def _tell(report: int, message: dict[str, object]) -> None:
     os.write(report, json.dumps(message).encode() + b"\n")
 
 
-def _tell_failure(report: int, failure: _Failed) -> None:
+def _tell_failure(report: int, failure: Failed) -> None:
     error = failure.error
     text = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
     _tell(report, {"failed": {"stage": failure.stage, "errno": error.errno or 0, "text": text}})
@@ -366,14 +223,14 @@ def _run_init(setup: Setup, network: int, descriptors: list[int]) -> None:
         request: Request = json.loads(os.pread(request_file, os.fstat(request_file).st_size, 0))
         arranged = request["arranged"]
         if arranged is None or not arranged["network"]:
-            _step("network", lambda: kernel.setns(network, kernel.CLONE_NEWNET))
+            attempt("network", lambda: kernel.setns(network, kernel.CLONE_NEWNET))
         elif not setup["network"]:
-            raise _Failed("network", OSError(1, "is not allowed here"))
-        _step("unshare", lambda: kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC))
+            raise Failed("network", OSError(1, "is not allowed here"))
+        attempt("unshare", lambda: kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC))
         apart = -1
         if arranged is not None and arranged["apart"]:
             apart = os.open(f"{request['scratch']}/{APART}", os.O_RDONLY | os.O_DIRECTORY)
-        _lay_root(setup, request)
+        lay_root(setup, request)
         started = time.monotonic()
         if arranged is not None:
             ended = _run_steps(setup, request, (stdout, stderr), report, apart)
@@ -396,11 +253,11 @@ def _run_init(setup: Setup, network: int, descriptors: list[int]) -> None:
         cpu = usage.ru_utime + usage.ru_stime
         exited = {"status": status, "rss": usage.ru_maxrss, "seconds": seconds, "cpu": cpu}
         _tell(report, {"exited": exited})
-    except _Failed as failure:
+    except Failed as failure:
         _tell_failure(report, failure)
     except (OSError, ValueError, KeyError) as error:
         wrapped = error if isinstance(error, OSError) else OSError(0, repr(error))
-        _tell_failure(report, _Failed("init", wrapped))
+        _tell_failure(report, Failed("init", wrapped))
 
 
 def _receive_packet(channel: socket.socket) -> tuple[bytes, list[int]]:
@@ -499,7 +356,7 @@ class Spawner:
                 self._become_init(network, descriptors)
             kernel.setns(self._own_pids, kernel.CLONE_NEWPID)
         except OSError as error:
-            _tell_failure(report, _Failed("fork", error))
+            _tell_failure(report, Failed("fork", error))
             return
         pidfd = os.pidfd_open(pid)
         self._running[pidfd] = (number, pid, network, os.dup(descriptors[4]))
@@ -543,11 +400,11 @@ def main() -> None:
         inner = os.fork()
         if inner == 0:
             # Process 1 of a PID namespace: whatever ends us ends every action, also the strayed.
-            _step("pdeathsig", lambda: kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL))
+            attempt("pdeathsig", lambda: kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL))
             channel.send(b"{}")
             Spawner(channel, setup).serve()
             os._exit(0)
-    except _Failed as failure:
+    except Failed as failure:
         _tell_failure(channel.fileno(), failure)
         return
     channel.close()
