@@ -69,6 +69,7 @@ def test_the_network_is_asked_for_where_the_tool_fetches() -> None:
     assert needs_network(SYSTEMS[SystemName.MAVEN], depends=False)
     able = [offer("a", "cargo", "rustc"), offer("b", "cargo", "rustc", network=True)]
     found = requirements(CARGO, (Verb.BUILD,), LINUX, able, network=True)
+    assert not isinstance(found, Refusal)
     assert (NETWORK, ALLOWED) in found
 
 
