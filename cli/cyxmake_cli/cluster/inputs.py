@@ -1,8 +1,7 @@
 """Puts sources and headers of a build into one growing input root.
 
 Knows nothing of connections. All units that miss the cache at about the same time share one root,
-so a worker materialises it once for all of them. Batches double: the first unit need not wait
-until the last one is scanned, and a large build still makes few roots.
+so a worker materialises it once for all of them.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
+from cyxmake_cli.cluster.batches import Asked, Batches
 from cyxmake_cli.cluster.healing import Missed, places
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.strategies.compile_units import CompileUnit
@@ -24,9 +23,6 @@ from cyxmake_common.digest import Digest
 from cyxmake_common.includes.closure import IncludeClosure
 from cyxmake_common.includes.time_macros import may_read_clock, names_time
 from cyxmake_common.toolchain.local import LocalOnly
-
-_FIRST_BATCH: Final = 4
-_LARGEST_BATCH: Final = 512
 
 Source = str | bytes
 """Where the bytes of a blob are: a file's path, or the bytes themselves."""
@@ -48,11 +44,8 @@ class UnitInputs:
     files: tuple[tuple[str, Digest], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    unit: CompileUnit
-    missing: Missed | None
-    future: asyncio.Future[UnitInputs | LocalOnly]
+Wanted = tuple[CompileUnit, Missed | None]
+"""A unit, and what a worker did not find."""
 
 
 class InputRoots:
@@ -67,13 +60,12 @@ class InputRoots:
         self._tree = InputTree()
         self._paths: dict[Digest, Source] = {}
         self._scanner = TreeScanner(self._tree, self._digest)
-        self._waiting: list[_Waiting] = []
-        self._batch = _FIRST_BATCH
+        self._batches: Batches[Wanted, UnitInputs | LocalOnly]
+        self._batches = Batches(self._serve, growing=True)
         self._outdated = False
         self._moment = self._digests.moment()
         self._laid: set[str] = set()
         """What the shared tree got since `_moment`: units of one batch share most files."""
-        self._task: asyncio.Task[None] | None = None
 
     async def prepare(
         self, unit: CompileUnit, missing: Missed | None = None
@@ -83,11 +75,7 @@ class InputRoots:
         `missing` is what a worker did not find: without a file of that name that was not sent
         before there is no answer. Raises OSError for a source that cannot be read.
         """
-        future: asyncio.Future[UnitInputs | LocalOnly] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(unit, missing, future))
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
-        return await future
+        return await self._batches.ask((unit, missing))
 
     def unchanged(self, inputs: UnitInputs) -> bool:
         """Tell whether every file of a unit still is what was sent."""
@@ -103,41 +91,36 @@ class InputRoots:
         """A command of any kind ran: it may have made more than the outputs it promised."""
         self._outdated = True
 
-    async def _run(self) -> None:
-        while self._waiting:
-            await asyncio.sleep(0)  # let every unit that is ready now join
-            self._moment, self._laid = self._digests.moment(), set()
-            if self._outdated:
-                self._closures.refresh()
-                if not self._scanner.is_current():
-                    # What is gone would be found where it stands before what is searched next.
-                    self._tree = InputTree()
-                    self._scanner = TreeScanner(self._tree, self._digest)
-                self._outdated = False
-            batch, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
-            self._batch = min(self._batch * 2, _LARGEST_BATCH)
-            added: list[tuple[asyncio.Future[UnitInputs | LocalOnly], list[tuple[str, Digest]]]]
-            added = []
-            for waiting in batch:
-                future = waiting.future
-                try:
-                    if waiting.missing is not None:
-                        _answer(future, self._heal(waiting.unit, waiting.missing))
-                        continue
-                    files = self._add(waiting.unit, self._tree, self._scanner, self._laid)
-                except Exception as error:  # handed to the unit that it belongs to
-                    _answer(future, error)
+    async def _serve(self, batch: Sequence[Asked[Wanted, UnitInputs | LocalOnly]]) -> None:
+        self._moment, self._laid = self._digests.moment(), set()
+        if self._outdated:
+            self._closures.refresh()
+            if not self._scanner.is_current():
+                # What is gone would be found where it stands before what is searched next.
+                self._tree = InputTree()
+                self._scanner = TreeScanner(self._tree, self._digest)
+            self._outdated = False
+        added = []
+        for asked in batch:
+            unit, missing = asked.question
+            try:
+                if missing is not None:
+                    asked.answer(self._heal(unit, missing))
+                    continue
+                files = self._add(unit, self._tree, self._scanner, self._laid)
+            except Exception as error:  # handed to the unit that it belongs to
+                asked.answer(error)
+            else:
+                if isinstance(files, LocalOnly):
+                    asked.answer(files)
                 else:
-                    if isinstance(files, LocalOnly):
-                        _answer(future, files)
-                    else:
-                        added.append((future, files))
-                await asyncio.sleep(0)  # scanning is quick but not free: let messages through
-            if added:
-                digest, directories = self._tree.build()
-                root = InputRoot(digest, {**self._paths, **directories})
-                for future, files in added:
-                    _answer(future, UnitInputs(root, tuple(files)))
+                    added.append((asked, files))
+            await asyncio.sleep(0)  # scanning is quick but not free: let messages through
+        if added:
+            digest, directories = self._tree.build()
+            root = InputRoot(digest, {**self._paths, **directories})
+            for asked, files in added:
+                asked.answer(UnitInputs(root, tuple(files)))
 
     def _heal(self, unit: CompileUnit, missing: Missed) -> UnitInputs | LocalOnly:
         """Return a root for one unit alone, with what it asked for in vain.
@@ -230,14 +213,3 @@ class InputRoots:
         digest = self._digests.digest(path, self._moment)
         self._paths[digest] = path
         return digest
-
-
-def _answer(
-    future: asyncio.Future[UnitInputs | LocalOnly], answer: UnitInputs | LocalOnly | Exception
-) -> None:
-    if future.done():  # its unit was cancelled
-        return
-    if isinstance(answer, Exception):
-        future.set_exception(answer)
-    else:
-        future.set_result(answer)
