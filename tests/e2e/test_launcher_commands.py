@@ -136,3 +136,33 @@ def test_messages_for_a_terminal_are_coloured(user: User, tmp_path: Path) -> Non
     assert b"wide" in piped.stderr
     assert b"\x1b" not in piped.stderr
     assert user.served() == (2, 1, 0)
+
+
+def test_explain_knows_what_make_built(user: User, tmp_path: Path) -> None:
+    """Right after make and again after the agent has ended; what stayed here says why."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "one.h").write_text("#define ONE 1\n")
+    (project / "one.c").write_text(f'/* {tmp_path} */\n#include "one.h"\nint one = ONE;\n')
+    (project / "Makefile").write_text(
+        ".PHONY: all\nall: one.o here.o\none.o here.o: one.c one.h\n\tgcc $(FLAGS) -c one.c -o $@\n"
+        "here.o: FLAGS = -Xassembler -W\n"
+    )
+    user.cyxmake("launcher", "install")
+    user.cyxmake("launcher", "start")
+    assert user.make(project).returncode == 0
+    told = user.cyxmake("explain", "miss", "one.o", "-C", str(project)).stdout
+    assert "it was not built here before" in told
+    told = user.cyxmake("explain", "placement", "here.o", "-C", str(project)).stdout
+    assert "local" in told and "passes options on unread" in told
+    user.stop()
+    user.cyxmake("launcher", "start")
+    (project / "one.h").write_text("#define ONE 2\n")
+    assert user.make(project, "FLAGS=-O1").returncode == 0
+    told = user.cyxmake("explain", "miss", "one.o", "-C", str(project)).stdout
+    assert "arguments: now with -O1" in told
+    (project / "one.h").write_text("#define ONE 3\n")
+    assert user.make(project, "FLAGS=-O1").returncode == 0
+    user.stop()
+    told = user.cyxmake("explain", "miss", "one.o", "-C", str(project)).stdout
+    assert "one.h changed" in told

@@ -131,6 +131,12 @@ class History:
         except OSError:
             temporary.unlink(missing_ok=True)
 
+    def turn(self) -> None:
+        """Save, and take what was noted until now for the last build's: another one begins."""
+        self.save()
+        self._before = None
+        self._files, self._units, self._toolchains = {}, {}, {}
+
     # ── afterwards ──────────────────────────────────────────────────────────────────────────────
 
     def units(self) -> dict[str, UnitRecord]:

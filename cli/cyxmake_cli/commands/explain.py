@@ -12,6 +12,8 @@ import click
 from cyxmake_common.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cyxmake_cli.analysis.detectors import Project
     from cyxmake_cli.cluster.history import History
 
@@ -61,17 +63,16 @@ def _rebuild(build: Path, path: str) -> None:
 
 
 def _last_build(project: Project, path: str, *, placement: bool) -> None:
-    from cyxmake_cli import config
-    from cyxmake_cli.build import shared_root
-    from cyxmake_cli.cluster.history import NOT_BUILT_BEFORE, History
+    from cyxmake_cli.cluster.history import NOT_BUILT_BEFORE
     from cyxmake_cli.cluster.lookup import HOLDS_PATH
 
-    root = shared_root(project)
-    history = History(config.cache_directory() / "history", root, str(project.source))
-    units = history.units()
     named = os.path.abspath(path)  # noqa: PTH100 - symlinks stay as they are spelled
-    tail = named[len(root) :] if named.startswith(root + "/") else path
-    found = {name: record for name, record in units.items() if path in name or tail in name}
+    for history in _histories(project):
+        root = history.root
+        tail = named[len(root) :] if named.startswith(root + "/") else path
+        found = {n: record for n, record in history.units().items() if path in n or tail in n}
+        if found:
+            break
     if not found:
         raise UsageError(
             f"no build of this project here made anything named {path}",
@@ -90,6 +91,22 @@ def _last_build(project: Project, path: str, *, placement: bool) -> None:
                 click.echo("  debug information does: with `cache.remap_paths` checkouts share it")
         if not placement and record.why == [NOT_BUILT_BEFORE]:
             _nearest(history, name, json.loads(record.preimage))
+
+
+def _histories(project: Project) -> Iterator[History]:
+    """Yield what may know of the last build: of `dbuild`, then of make with the launcher."""
+    from cyxmake_cli import config
+    from cyxmake_cli.build import shared_root
+    from cyxmake_cli.cluster.history import History
+    from cyxmake_cli.launcher import builds
+    from cyxmake_cli.launcher.home import Home
+    from cyxmake_cli.launcher.rooms import project_root
+
+    kept, root = config.cache_directory() / "history", shared_root(project)
+    builds.save(Home.of_user())
+    yield History(kept, root, str(project.source))
+    for place in dict.fromkeys((root, project_root(str(project.build), os.environ))):
+        yield History(kept, place, place)
 
 
 def _nearest(history: History, name: str, fields: dict[str, Any]) -> None:

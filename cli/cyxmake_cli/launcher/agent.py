@@ -89,6 +89,7 @@ class Agent:
                 task.cancel()
             await asyncio.gather(*self._handlers, return_exceptions=True)
             await self._links.close()
+            self._rooms.save()
             with contextlib.suppress(OSError):
                 self._digests.save()
             _log.info("ended")
@@ -219,6 +220,9 @@ class Agent:
             match asked["ask"]:
                 case "status":
                     return self._status()
+                case "save":
+                    self._rooms.save()
+                    return {}
                 case "stop":
                     self._stop.set()
                     return {"pid": os.getpid()}

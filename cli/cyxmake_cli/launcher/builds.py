@@ -104,6 +104,12 @@ def status(home: Home) -> AgentStatus | None:
     return answer
 
 
+def save(home: Home) -> None:
+    """Have the agent, if one runs, write down what explains misses."""
+    with contextlib.suppress(OSError):
+        control(home, b'{"ask": "save"}', _END_SECONDS)
+
+
 def end_agent(home: Home) -> bool:
     """End the agent and wait until it is gone; tells whether there was one."""
     from time import sleep

@@ -6,7 +6,9 @@ between any two requests. Whatever is not sure is answered with LocalOnly.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import posixpath
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from cyxmake_cli.cluster.history import History
 from cyxmake_cli.cluster.joined import Joined
 from cyxmake_cli.cluster.native import Native
 from cyxmake_cli.cluster.near import Near
@@ -33,6 +36,7 @@ from cyxmake_common.toolchain.identity import VARIABLES, Toolchain
 from cyxmake_common.toolchain.local import LocalOnly
 
 _ROOMS_KEPT: Final = 32
+_PAUSE_SECONDS: Final = 5.0
 _COLOUR_ON: Final = "-fdiagnostics-color=always"
 _ESCAPES: Final = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]|\x1b\]8;[^\x07\x1b]*(?:\x07|\x1b\\)")
 
@@ -65,8 +69,17 @@ class Room:
         self._native = Native(variables)
         self._known: dict[str, _Known] = {}
         inputs = FreshInputs(digests, self._new_toolchains)
+        self.history = History(cache_dir / "history", root, root)
+        self._running = 0
+        self._pause: asyncio.TimerHandle | None = None
         self._remote = RemoteCompiler(
-            joined.client, inputs, digests, root=root, use_cache=use_cache, near=near
+            joined.client,
+            inputs,
+            digests,
+            root=root,
+            use_cache=use_cache,
+            near=near,
+            history=self.history,
         )
 
     async def compile(
@@ -76,6 +89,32 @@ class Room:
 
         `options` are added to the command.
         """
+        if self._pause is not None:
+            self._pause.cancel()
+        self._running += 1
+        try:
+            result = await self._compile(request, options)
+        finally:
+            self._running -= 1
+            if not self._running:
+                # Nobody says when a build ends: a pause does.
+                loop = asyncio.get_running_loop()
+                self._pause = loop.call_later(_PAUSE_SECONDS, self.history.turn)
+        self._note(request, result)
+        return result
+
+    def _note(self, request: CompileRequest, result: RemoteResult | LocalOnly) -> None:
+        output = _output(request)
+        if not output:
+            return
+        if isinstance(result, LocalOnly):
+            self.history.note(output, "local", "", result.reason)
+        else:
+            self.history.note(output, "remote" if result.worker else "cache", result.worker, "")
+
+    async def _compile(
+        self, request: CompileRequest, options: Sequence[str]
+    ) -> RemoteResult | LocalOnly:
         toolchain = await self._toolchain(request.compiler)
         if isinstance(toolchain, LocalOnly):
             return toolchain
@@ -144,6 +183,11 @@ class Rooms:
     def __repr__(self) -> str:
         return f"<Rooms {len(self._rooms)}>"
 
+    def save(self) -> None:
+        """Keep what explains misses."""
+        for room in self._rooms.values():
+            room.history.save()
+
     def get(self, request: CompileRequest, joined: Joined, near: Near, *, use_cache: bool) -> Room:
         """Return the room of a request."""
         environ = request.environ
@@ -156,7 +200,7 @@ class Rooms:
                 joined, near, self._digests, self._cache_dir, root, variables, use_cache
             )
             if len(self._rooms) > _ROOMS_KEPT:
-                self._rooms.popitem(last=False)
+                self._rooms.popitem(last=False)[1].history.save()
         self._rooms.move_to_end(key)
         return room
 
@@ -208,6 +252,16 @@ def stamp(path: str) -> Stamp | None:
     except OSError:
         return None
     return state.st_mtime_ns, state.st_size, state.st_ino, state.st_ctime_ns
+
+
+def _output(request: CompileRequest) -> str:
+    """Return the file that a command names as its output; empty when it leaves that open."""
+    for number, word in enumerate(request.argv):
+        if word == "-o" and number + 1 < len(request.argv):
+            return posixpath.join(request.directory, request.argv[number + 1])
+        if word.startswith("-o") and word != "-o":
+            return posixpath.join(request.directory, word[2:])
+    return ""
 
 
 def _names_colours(argv: tuple[str, ...]) -> bool:
