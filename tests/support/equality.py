@@ -8,7 +8,9 @@ differs from build to build by itself. Knows nothing of how the table is printed
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -97,7 +99,7 @@ class Cell:
     changing: list[str] = field(default_factory=list)
     """Files in which two plain local builds differ."""
     bound: int = 0
-    """Objects that spell the directory they were made in: no other checkout can have them."""
+    """Objects that spell the directory they were made in, or whose preprocessed text does so."""
     tests: str = ""
     tests_said: str = ""
     commit: str = ""
@@ -112,11 +114,15 @@ class Cell:
         if self.again is not None and self._misses(self.again):
             found.append(f"second build: {self.again.hit_rate:.1f} % hits")
         shares = not holds_paths(self.project, self.configuration)
-        if shares and self.elsewhere is not None and self._misses(self.elsewhere) > self.bound:
+        if shares and self.elsewhere is not None and self.misses_elsewhere() > self.bound:
             found.append(f"second checkout: {self.elsewhere.hit_rate:.1f} % hits")
         if self.tests.startswith("failed"):
             found.append(f"tests {self.tests}")
         return found
+
+    def misses_elsewhere(self) -> int:
+        """Return how many compiles the second checkout did not share."""
+        return self._misses(self.elsewhere) if self.elsewhere is not None else 0
 
     def _misses(self, found: Figures) -> int:
         """Return how many compiles missed, besides those of objects that always change."""
@@ -206,8 +212,25 @@ class Checkout:
 
     def bound(self) -> int:
         """Return how many objects spell the checkout's directory."""
-        spelled = str(self.top).encode()
-        return sum(spelled in path.read_bytes() for path in self.top.rglob("*.o"))
+        return sum(self._spells(path) for path in self.top.rglob("*.o"))
+
+    def bound_by_text(self) -> int:
+        """Return how many objects do, or have code that could: their expanded text spells it.
+
+        Only ninja tells what it compiles.
+        """
+        if self.corpus.system.uses_make:
+            return self.bound()
+        told = json.loads(_call(["ninja", "-t", "compdb"], self.build))
+        made = {self.build / unit["output"]: unit["command"] for unit in told}
+        return sum(
+            self._spells(path) or str(self.top) in _expanded(command, self.build)
+            for path, command in made.items()
+            if path.suffix == ".o" and path.exists()
+        )
+
+    def _spells(self, path: Path) -> bool:
+        return str(self.top).encode() in path.read_bytes()
 
     def run_tests(self) -> str:
         """Run the project's own tests; says how they ended."""
@@ -282,6 +305,8 @@ def run_cells(rows: Sequence[tuple[Cell, User]], scratch: Path) -> None:
             with _noted([cell]):
                 there.restore()
                 cell.elsewhere = there.build_on(user)
+                if cell.misses_elsewhere() > cell.bound:
+                    cell.bound = there.bound_by_text()
                 if compared:
                     other.judge(cell, "second checkout: ", there.written())
     finally:
@@ -340,6 +365,18 @@ def _files(top: Path) -> list[tuple[str, Path]]:
             path = Path(directory, name)
             found.append((path.relative_to(top).as_posix(), path))
     return found
+
+
+def _expanded(command: str, directory: Path) -> str:
+    """Return what the preprocessor makes of a unit."""
+    words = iter(shlex.split(command))
+    kept = []
+    for word in words:
+        if word in ("-o", "-MF", "-MT", "-MQ"):
+            next(words)
+        elif word not in ("-c", "-MD", "-MMD"):
+            kept.append(word)
+    return _call([*kept, "-E", "-P"], directory)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

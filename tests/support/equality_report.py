@@ -112,10 +112,10 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
             f"- {name}: " + (f"`{flags}`" if flags else "the project's own release options")
         )
     parts.append(
-        "\nObjects that name their directory (debug information, `__FILE__` in messages of tests; "
-        "in ninja's, which are built for link-time optimisation, it is compressed) are no other "
-        "checkout's; all others have to be hits there. `-frandom-seed` stands where a compiler "
-        "would put random names or the time into every object.\n"
+        "\nObjects that name their directory, or are made of a text that does (debug information, "
+        "`__FILE__` in messages; in ninja's, which are built for link-time optimisation, it is "
+        "compressed) are no other checkout's; all others have to be hits there. `-frandom-seed` "
+        "stands where a compiler would put random names or the time into every object.\n"
     )
     parts.append("## The projects' own tests, on what the cluster built\n")
     parts.append("| project | version | workers | tests | result |\n|---|---|---|---|---|")
