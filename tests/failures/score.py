@@ -19,7 +19,7 @@ _HERE = Path(__file__).parent
 SETS = {
     "strangers, development": _HERE / "strangers" / "development.toml",
     "strangers, sealed": _HERE / "strangers" / "sealed.toml",
-    "strangers, second sealed": _HERE / "strangers" / "sealed_later.toml",
+    "strangers, opened later": _HERE / "strangers" / "opened.toml",
 }
 
 
