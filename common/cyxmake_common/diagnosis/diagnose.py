@@ -14,8 +14,9 @@ from itertools import accumulate
 from typing import Any, Final
 
 from cyxmake_common.diagnosis.fingerprint import fingerprint
-from cyxmake_common.diagnosis.model import Category, Diagnosis, Facts, LogInput
+from cyxmake_common.diagnosis.model import Category, Diagnosis, Facts, FixIt, LogInput
 from cyxmake_common.diagnosis.rules import Rule, Strength, fact_of, load_rules
+from cyxmake_common.diagnosis.structured import Reading, read
 from cyxmake_common.diagnosis.text import comparable_lines, first_line_kept
 
 _MATCHES_A_RULE: Final = 200
@@ -42,6 +43,9 @@ class _Match:
 def diagnose(log: LogInput, rules: Iterable[Rule] | None = None) -> list[Diagnosis]:
     """Return the causes that the output and the exit status name; empty when none is certain."""
     chosen = tuple(load_rules() if rules is None else rules)
+    reading = read(log.text)
+    if reading is not None:
+        log = replace(log, text=reading.text)
     lines = comparable_lines(log.text)
     matches = _best_by_place(_matches(chosen, lines, log))
     matches = _without_consequences(matches)
@@ -56,7 +60,25 @@ def diagnose(log: LogInput, rules: Iterable[Rule] | None = None) -> list[Diagnos
             )
         else:
             found[diagnosis.fingerprint] = diagnosis
-    return list(found.values())[:_MOST_CAUSES]
+    causes = list(found.values())[:_MOST_CAUSES]
+    return causes if reading is None else _with_fixits(causes, reading)
+
+
+def _with_fixits(causes: list[Diagnosis], reading: Reading) -> list[Diagnosis]:
+    """Add what the tool proposes to the cause at that place, else to the file's first cause.
+
+    Lines of what was no text mean nothing to anyone.
+    """
+    proposed: list[list[FixIt]] = [[] for _ in causes]
+    for (file, line), fixit in reading.fixits:
+        here = [n for n, cause in enumerate(causes) if cause.facts.file == file]
+        exact = [n for n in here if causes[n].facts.line == line]
+        for number in (exact or here)[:1]:
+            proposed[number].append(fixit)
+    return [
+        replace(cause, lines=(), fixits=tuple(fixits))
+        for cause, fixits in zip(causes, proposed, strict=True)
+    ]
 
 
 def _matches(rules: tuple[Rule, ...], lines: list[str], log: LogInput) -> list[_Match]:
@@ -81,7 +103,8 @@ def _in_text(rule: Rule, text: str, starts: list[int], lines: list[str]) -> Iter
             return
         first = bisect_right(starts, match.start()) - 1
         last = bisect_right(starts, max(match.start(), match.end() - 1)) - 1
-        named = {fact_of(k): _bare(v) for k, v in match.groupdict().items() if v}
+        groups = ((fact_of(k), v) for k, v in match.groupdict().items() if v)
+        named = {k: v.rstrip(_TRAILING) if k == "message" else _bare(v) for k, v in groups}
         facts = {**rule.constant, **{k: v for k, v in named.items() if v}}
         evidence = "\n".join(lines[first : last + 1]).strip()
         yield _Match(rule, first, last, _facts(facts), evidence)

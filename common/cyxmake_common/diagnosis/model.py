@@ -6,7 +6,7 @@ Knows nothing of how it was found.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -134,6 +134,19 @@ class LogInput:
 
 
 @dataclass(frozen=True, slots=True)
+class FixIt:
+    """What a tool proposes to write into a file: columns from 1, the end not included."""
+
+    file: str
+    start: tuple[int, int]
+    """Line and column."""
+    end: tuple[int, int]
+    text: str
+    certain: bool = True
+    """The tool says that applying it cannot change what was meant."""
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """One cause, as read from output."""
 
@@ -149,5 +162,5 @@ class Diagnosis:
     phase: Phase | None = None
     count: int = 1
     """How often the output says so."""
-    fixits: tuple[str, ...] = field(default=())
-    """What the tool itself proposes to write instead, in its words."""
+    fixits: tuple[FixIt, ...] = ()
+    """What the tool itself proposes to write at this place."""
