@@ -63,6 +63,14 @@ def read_file(schema: type, path: Path) -> Source:
     return _known(schema, found)
 
 
+def lies_here(path: Path) -> bool:
+    """Tell whether a file that may be there is; one in a directory closed to us is not."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return False
+
+
 def read_environment(
     schema: type, environ: Mapping[str, str], prefix: str, besides: frozenset[str] = frozenset()
 ) -> Source:

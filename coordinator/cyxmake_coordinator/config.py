@@ -13,7 +13,14 @@ from typing import Annotated, Final
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from cyxmake_common.config import Flags, read_environment, read_file, read_flags, validate
+from cyxmake_common.config import (
+    Flags,
+    lies_here,
+    read_environment,
+    read_file,
+    read_flags,
+    validate,
+)
 from cyxmake_coordinator.core.placement import ALGORITHMS, DEFAULT_ALGORITHM
 
 FILE_NAME: Final = "cyxmake-coordinator.toml"
@@ -49,6 +56,13 @@ class CoordinatorConfig(BaseModel):
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     log_json: bool = False
     advertise: Annotated[str, Field(pattern=r"^$|^wss://[^/]+:\d+$")] = ""
+    worker_token_file: Annotated[
+        Path | None, Field(description="a good token for workers is kept in this file")
+    ] = None
+    metrics_token_file: Annotated[
+        Path | None, Field(description="GET /metrics answers who shows this file's text")
+    ] = None
+    announce: Annotated[bool, Field(description="tell the local network by mDNS")] = False
 
     @field_validator("placement")
     @classmethod
@@ -69,7 +83,7 @@ def load_config(
     file = path or Path(FILE_NAME)
     return validate(
         schema,
-        read_file(schema, file) if path is not None or file.is_file() else {},
+        read_file(schema, file) if path is not None or lies_here(file) else {},
         read_environment(schema, environ, ENVIRONMENT_PREFIX),
         read_flags(schema, flags or {}),
     )

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import socket
 import sys
+from pathlib import Path
 from typing import Final
 
 from cyxmake_common.errors import ClusterUnreachable, ConfigError, CyxError
@@ -21,6 +22,7 @@ from cyxmake_coordinator.data_dir import DataDir, write_private
 
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::", "*"})  # noqa: S104 - recognised, not bound
 _ADMIN_LABEL: Final = "command line of this machine"
+_WORKER_LABEL: Final = "workers that read {}"
 
 
 def advertised(config: CoordinatorConfig, port: int) -> str:
@@ -72,15 +74,45 @@ async def issue(
 
 async def keep_admin_token(data: DataDir, tokens: TokenStore, address: str) -> None:
     """Have a good token for the command line of this machine in the data directory."""
-    fingerprint = authority_fingerprint(data.tls)
-    with contextlib.suppress(OSError, CyxError):
-        kept = JoinToken.parse(data.admin_token.read_text("ascii"))
-        states = await tokens.states((kept.token_id,))
-        if kept.ca_fingerprint == fingerprint and states[kept.token_id] is TokenState.ACTIVE:
-            return
     wish = TokenWish(Peer.ADMIN, label=_ADMIN_LABEL)
-    token = await tokens.create(wish, Door(address, fingerprint))
-    write_private(data.admin_token, token.text() + "\n")
+    door = Door(address, authority_fingerprint(data.tls))
+    await _keep_token(data.admin_token, tokens, wish, door)
+
+
+async def keep_worker_token(
+    config: CoordinatorConfig, data: DataDir, tokens: TokenStore, address: str
+) -> None:
+    """Have a good token for workers in the file that the settings name; raises ConfigError.
+
+    A revoked or expired one is replaced at the next start, and so is one for another address.
+    """
+    file = config.worker_token_file
+    if file is None:
+        return
+    wish = TokenWish(Peer.WORKER, label=_WORKER_LABEL.format(file))
+    door = Door(address, authority_fingerprint(data.tls))
+    try:
+        await _keep_token(file, tokens, wish, door, same_address=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the workers' token cannot be written: {error}",
+            next_step="make its directory writable for the coordinator, or unset worker_token_file",
+        ) from error
+
+
+async def _keep_token(
+    file: Path, tokens: TokenStore, wish: TokenWish, door: Door, *, same_address: bool = False
+) -> None:
+    with contextlib.suppress(OSError, CyxError):
+        kept = JoinToken.parse(file.read_text("ascii"))
+        states = await tokens.states((kept.token_id,))
+        fits = kept.ca_fingerprint == door.ca_fingerprint and kept.role is wish.role
+        if same_address and kept.address != door.address:
+            fits = False
+        if fits and states[kept.token_id] is TokenState.ACTIVE:
+            return
+    token = await tokens.create(wish, door)
+    write_private(file, token.text() + "\n")
 
 
 def admin_token(data: DataDir) -> JoinToken:

@@ -29,7 +29,13 @@ from cyxmake_coordinator.config import CoordinatorConfig
 from cyxmake_coordinator.core.scheduler import Scheduler
 from cyxmake_coordinator.core.settings import Settings
 from cyxmake_coordinator.data_dir import DataDir
-from cyxmake_coordinator.door import advertised, host_names, keep_admin_token, open_tokens
+from cyxmake_coordinator.door import (
+    advertised,
+    host_names,
+    keep_admin_token,
+    keep_worker_token,
+    open_tokens,
+)
 from cyxmake_coordinator.gateways import http
 from cyxmake_coordinator.gateways.house import House
 from cyxmake_coordinator.gateways.peers import PeerGateway
@@ -114,10 +120,11 @@ async def _serve_locked(
         # An embedded cluster does not come back; any other may just be restarted.
         goodbye = Goodbye(reason="the coordinator stops", retry=not embed)
         server = await stack.enter_async_context(
-            _listening(config, data, gateway, stopping, goodbye)
+            _listening(config, data, (gateway, _pages(config, house)), stopping, goodbye)
         )
         address = advertised(config, server.port)
         await keep_admin_token(data, tokens, address)
+        await keep_worker_token(config, data, tokens, address)
         stack.enter_context(data.announce(address))
         work = [house.shell.run(), sessions.watch(), _watch_stop_wish(data, stopping)]
         line = f"cyxmake-coordinator ready at {address}"
@@ -132,6 +139,15 @@ async def _serve_locked(
             announce(line)
             await stopping.event.wait()
             _log.info("stopping", clients=house.shell.clients)
+
+
+def _pages(config: CoordinatorConfig, house: House) -> http.Pages:
+    secret = http.metrics_secret(config.metrics_token_file)
+    if not secret:
+        return http.Pages("", lambda: ("", b""))
+    from cyxmake_coordinator.gateways.metrics import Figures
+
+    return http.Pages(secret, Figures(house))
 
 
 def _build_house(config: CoordinatorConfig, storage: Storage) -> House:
@@ -163,14 +179,15 @@ def _build_house(config: CoordinatorConfig, storage: Storage) -> House:
 async def _listening(
     config: CoordinatorConfig,
     data: DataDir,
-    gateway: PeerGateway,
+    doors: tuple[PeerGateway, http.Pages],
     stopping: Stopping,
     goodbye: Goodbye,
 ) -> AsyncIterator[Server]:
+    gateway, pages = doors
     service = Service(
         authenticate=gateway.authenticate,
         on_connection=gateway.on_connection,
-        http_get=http.answer,
+        http_get=pages.answer,
         authority_pem=authority_pem(data.tls),
     )
     try:

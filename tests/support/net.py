@@ -54,7 +54,7 @@ class Hub:
     limits: Limits = field(default_factory=Limits)
     handshake_seconds: float = 10.0
     authority_pem: bytes = b""
-    http_get: Callable[[str], HttpAnswer | None] = lambda _target: None
+    http_get: Callable[[str, str], HttpAnswer | None] = lambda _target, _authorization: None
     on_control: Callable[[Connection], Awaitable[None]] | None = None
     on_bulk: Callable[[Connection], Awaitable[None]] | None = None
     on_hello: Callable[[Hello], None] = lambda _hello: None

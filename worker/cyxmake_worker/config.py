@@ -16,7 +16,14 @@ from typing import Annotated, Final
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from cyxmake_common.config import Flags, read_environment, read_file, read_flags, validate
+from cyxmake_common.config import (
+    Flags,
+    lies_here,
+    read_environment,
+    read_file,
+    read_flags,
+    validate,
+)
 from cyxmake_common.errors import ConfigError
 from cyxmake_common.net.token import JoinToken
 from cyxmake_common.protocol.messages import Peer
@@ -151,7 +158,7 @@ def load_config(
     environ = os.environ if environment is None else environment
     file = path or Path(FILE_NAME)
     around = {
-        **(read_file(schema, file) if path is not None or file.is_file() else {}),
+        **(read_file(schema, file) if path is not None or lies_here(file) else {}),
         **read_environment(schema, environ, ENVIRONMENT_PREFIX),
     }
     given = read_flags(schema, flags or {})

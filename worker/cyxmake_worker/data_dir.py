@@ -16,6 +16,7 @@ from cyxmake_common.file_lock import FileLock
 from cyxmake_worker.host import disk_free_bytes
 
 DEFAULT_LIMIT: Final = 10 << 30
+LOCK_NAME: Final = "worker.lock"
 _SMALLEST_LIMIT: Final = 256 << 20
 
 
@@ -73,7 +74,7 @@ class DataDir:
 @contextmanager
 def occupied(data: DataDir) -> Iterator[None]:
     """Keep a second worker out of a data directory for the time of a block; raises ConfigError."""
-    lock = FileLock(data.root / "worker.lock")
+    lock = FileLock(data.root / LOCK_NAME)
     if not lock.try_acquire():
         raise ConfigError(
             f"another worker uses the data directory {data.root}",

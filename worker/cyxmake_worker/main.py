@@ -7,8 +7,9 @@ is known to be good.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -18,8 +19,10 @@ from cyxmake_common.program import run_program
 if TYPE_CHECKING:
     from cyxmake_worker.config import WorkerConfig
 
+_F = TypeVar("_F", bound=Callable[..., None])
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.option("--token", help="Join token; better in CYXMAKE_WORKER_TOKEN, where `ps` sees none.")
 @click.option("--token-file", type=click.Path(path_type=Path), help="File that holds the token.")
 @click.option("--name", help="Name of this worker; default: the host's name.")
@@ -45,7 +48,9 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--once", is_flag=True, default=None, help="End when the coordinator goes away.")
 @click.version_option(package_name="cyxmake")
+@click.pass_context
 def cli(
+    context: click.Context,
     token: str | None,
     token_file: Path | None,
     name: str | None,
@@ -66,6 +71,8 @@ def cli(
 
     SIGTERM or Ctrl-C: finish what runs, then leave; twice: leave at once.
     """
+    if context.invoked_subcommand is not None:
+        return
     from cyxmake_worker.config import load_config
 
     flags = {
@@ -85,6 +92,53 @@ def cli(
         "once": once,
     }
     sys.exit(_serve(load_config(config, flags=flags)))
+
+
+def _data_options(function: _F) -> _F:
+    """Add the options that say which worker is meant."""
+    path = click.Path(path_type=Path)
+    function = click.option("--config", type=path, help="Settings file (TOML).")(function)
+    function = click.option("--name", help="Name of the worker; default: the host's.")(function)
+    return click.option("--data-dir", type=path, help="Where its blobs are kept.")(function)
+
+
+def _load(config: Path | None, name: str | None, data_dir: Path | None) -> WorkerConfig:
+    from cyxmake_worker.config import load_config
+
+    given = None if data_dir is None else str(data_dir)
+    return load_config(config, flags={"name": name, "data_dir": given})
+
+
+@cli.command()
+@_data_options
+def status(config: Path | None, name: str | None, data_dir: Path | None) -> None:
+    """Say whether the worker on this machine is in its cluster.
+
+    Ends with 0 when it is, 4 when it has no connection, 3 when it does not run or cannot work.
+    """
+    from cyxmake_common import clock
+    from cyxmake_worker.report import ReportFile
+
+    settings = _load(config, name, data_dir)
+    text, ended = ReportFile(settings.effective_data_dir).read(clock.wall())
+    click.echo(text)
+    sys.exit(ended)
+
+
+@cli.command()
+@_data_options
+def check(config: Path | None, name: str | None, data_dir: Path | None) -> None:
+    """Try the sandbox here, and say what is missing for it.
+
+    Needs no token. Ends with 3 when commands cannot be isolated on this machine.
+    """
+    import asyncio
+
+    from cyxmake_worker.checking import check_sandbox
+
+    text, ended = asyncio.run(check_sandbox(_load(config, name, data_dir)))
+    click.echo(text)
+    sys.exit(ended)
 
 
 def _serve(config: WorkerConfig) -> ExitStatus:

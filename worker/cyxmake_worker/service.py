@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -38,6 +40,7 @@ from cyxmake_worker.host_tools import HostTools, find_host_tools
 from cyxmake_worker.inputs import InputRoots
 from cyxmake_worker.probe_cache import ProbeCache
 from cyxmake_worker.proofs import ToolchainProofs
+from cyxmake_worker.report import ReportFile, WorkerReport
 from cyxmake_worker.sandbox.base import SandboxKind
 from cyxmake_worker.sandbox.probe import Chosen, choose_sandbox
 from cyxmake_worker.shell import Surroundings, WorkerShell
@@ -58,7 +61,10 @@ async def serve(config: WorkerConfig, announce: Callable[[str], None]) -> Exit:
             machine = await _Machine.open(config, data, stack)
             # Whoever starts us with a pipe may still have to make the token: be ready by then.
             token = early or await _in_daemon(config.join_token)
-            shell = await _build(config, data, machine, _Joining(token, announce), stack)
+            report = ReportFile(data.root)
+            report.clear()
+            stack.callback(report.clear)
+            shell = await _build(config, data, machine, _Joining(token, announce, report), stack)
             with _signals(shell.leave):
                 return await shell.run()
 
@@ -93,6 +99,8 @@ class _Machine:
         cache.save()
         if sandbox.kind is SandboxKind.NONE:
             _log.error("no-sandbox", reason="; ".join(sandbox.tried))
+        for step in sandbox.advice:
+            _log.warning("sandbox-advice", next=step)
         shown = None
         if config.host_tools and sandbox.kind is SandboxKind.NAMESPACE:
             shown = find_host_tools(
@@ -123,6 +131,7 @@ class _Joining:
 
     token: JoinToken
     announce: Callable[[str], None]
+    report: ReportFile
 
 
 async def _build(
@@ -178,23 +187,39 @@ async def _build(
         Surroundings(
             connect=control.connect,
             work=work,
-            read_load=functools.partial(host.read_load, data.root),
-            joined=_Welcome(facts, joining),
+            read_load=functools.partial(_beat, joining.report, data.root),
+            joined=_Welcome(facts, machine.sandbox.kind, joining),
             debug=config.log_level == "debug",
         ),
     )
 
 
+def _beat(report: ReportFile, data_dir: Path) -> host.Load:
+    report.beat()
+    return host.read_load(data_dir)
+
+
 class _Welcome:
     """Tells that the worker has joined: on standard output the first time, else in the log."""
 
-    def __init__(self, facts: WorkerFacts, joining: _Joining) -> None:
+    def __init__(self, facts: WorkerFacts, sandbox: SandboxKind, joining: _Joining) -> None:
         self._facts = facts
+        self._sandbox = sandbox
         self._joining = joining
         self._told = False
 
     def __call__(self, connection: Connection) -> None:
         address = self._joining.token.address
+        self._joining.report.joined(
+            WorkerReport(
+                pid=os.getpid(),
+                name=self._facts.name,
+                address=address,
+                slots=self._facts.slots,
+                sandbox=self._sandbox.value,
+                heartbeat_seconds=connection.welcome.heartbeat_seconds,
+            )
+        )
         if not self._told:
             self._told = True
             slots = self._facts.slots

@@ -49,7 +49,11 @@ _MAX_PENALTY: Final = 1.0
 _FIRST_PENALTY: Final = 0.05
 
 
-def _no_pages(_target: str) -> HttpAnswer | None:
+HttpGet = Callable[[str, str], HttpAnswer | None]
+"""Answers a GET by its target (path with query) and its Authorization header; None is a 404."""
+
+
+def _no_pages(_target: str, _authorization: str) -> HttpAnswer | None:
     return None
 
 
@@ -58,13 +62,13 @@ class Service:
     """What a server does with its callers.
 
     `authenticate` decides on a HELLO (raises Denied) and must compare its role with the token's.
-    `on_connection` owns a connection until it returns. `http_get` answers a plain GET by its target
-    (path with query); None is a 404. `authority_pem` is what callers fetch before they connect.
+    `on_connection` owns a connection until it returns. `http_get` answers a plain GET.
+    `authority_pem` is what callers fetch before they connect.
     """
 
     authenticate: Callable[[Hello], Awaitable[Welcome]]
     on_connection: Callable[[Connection], Awaitable[None]]
-    http_get: Callable[[str], HttpAnswer | None] = _no_pages
+    http_get: HttpGet = _no_pages
     authority_pem: bytes = b""
     limits: Limits = field(default_factory=Limits)
     handshake_seconds: float = 10.0

@@ -297,7 +297,9 @@ class Server:
         if request.path == AUTHORITY_PATH and self._service.authority_pem:
             return _response(200, "application/x-pem-file", self._service.authority_pem)
         try:
-            answer = self._service.http_get(request.path)
+            rights = request.headers.get_all("Authorization")
+            # Two of them: one was put there by somebody on the way.
+            answer = self._service.http_get(request.path, rights[0] if len(rights) == 1 else "")
         except Exception:
             log.exception("http-get-failed", path=request.path[:200])
             answer = (500, "text/plain", b"the coordinator failed; its log says why\n")
@@ -321,6 +323,8 @@ def _response(status: int, content_type: str, body: bytes) -> Response:
     headers["Connection"] = "close"
     headers["Cache-Control"] = "no-store"
     headers["X-Content-Type-Options"] = "nosniff"
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:

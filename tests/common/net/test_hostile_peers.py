@@ -97,7 +97,7 @@ async def test_silence_inside_tls(authority: Path) -> None:
 async def test_plain_https(authority: Path) -> None:
     """People and monitors get pages; nothing that they ask for can harm."""
 
-    def pages(target: str) -> HttpAnswer | None:
+    def pages(target: str, _authorization: str) -> HttpAnswer | None:
         if target == "/boom":
             raise RuntimeError("boom")
         return (200, "text/plain", target.encode()) if target.startswith("/ok") else None

@@ -112,6 +112,15 @@ class ProgramNotStarted(SandboxError):
     retryable = False
 
 
+class StageRefused(SandboxError):
+    """The system refused a stage of making the sandbox; advice hangs on which one."""
+
+    def __init__(self, stage: str, number: int, message: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.number = number
+
+
 class Sandbox(Protocol):
     """Runs commands; calls may overlap."""
 

@@ -34,6 +34,7 @@ from cyxmake_worker.sandbox.base import (
     ProgramNotStarted,
     SandboxKind,
     SandboxRun,
+    StageRefused,
     Stamp,
 )
 from cyxmake_worker.sandbox.own_tree import lay_own
@@ -85,6 +86,13 @@ class _Failed(BaseModel):
     stage: str
     errno: int
     text: str
+
+
+_NO_WORD: Final = {"stage": "start", "errno": 0, "text": "no answer"}
+
+
+def _refused(failed: _Failed) -> StageRefused:
+    return StageRefused(failed.stage, failed.errno, f"sandbox: {failed.stage}: {failed.text}")
 
 
 class _Exited(BaseModel):
@@ -191,12 +199,15 @@ class NamespaceSandbox:
             self._channel = ours
             ours.settimeout(_START_SECONDS)
             try:
-                answer = json.loads(await asyncio.to_thread(ours.recv, 4096) or b'{"failed": {}}')
+                answer = json.loads(
+                    await asyncio.to_thread(ours.recv, 4096)
+                    or b'{"failed": {"text": "the spawner ended"}}'
+                )
             except OSError as error:
                 answer = {"failed": {"text": str(error)}}
             if failure := answer.get("failed"):
                 await self.close()
-                raise SandboxError(f"no namespaces here: {failure}")
+                raise _refused(_Failed.model_validate(_NO_WORD | failure))
 
     async def run(
         self,
@@ -321,8 +332,9 @@ class NamespaceSandbox:
         report = _parse(running.report.data)
         if report.failed is not None:
             failed = report.failed
-            kind = ProgramNotStarted if failed.stage == "exec" else SandboxError
-            raise kind(f"sandbox: {failed.stage}: {failed.text}")
+            if failed.stage == "exec":
+                raise ProgramNotStarted(f"sandbox: {failed.stage}: {failed.text}")
+            raise _refused(failed)
         exited, timed_out = report.exited, False
         if exited is None:
             if not running.killed and not oom_killed:

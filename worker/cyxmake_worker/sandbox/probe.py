@@ -15,7 +15,14 @@ from typing import Final
 from cyxmake_common.action import Command
 from cyxmake_common.cas.disk_writer import in_thread
 from cyxmake_common.errors import SandboxError
-from cyxmake_worker.sandbox.base import Limits, ProgramNotStarted, Sandbox, SandboxKind
+from cyxmake_worker.sandbox.advice import Facts, advise, proc_advice, read_facts
+from cyxmake_worker.sandbox.base import (
+    Limits,
+    ProgramNotStarted,
+    Sandbox,
+    SandboxKind,
+    StageRefused,
+)
 from cyxmake_worker.sandbox.mapped import MappedSandbox
 from cyxmake_worker.sandbox.none import NoSandbox
 from cyxmake_worker.sandbox.removal import remove_children, remove_tree
@@ -26,10 +33,14 @@ _SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The best sandbox that works here, started; `tried` says why better ones do not."""
+    """The best sandbox that works here, started.
+
+    `tried` says why better ones do not, `advice` what to change on the machine.
+    """
 
     sandbox: Sandbox
     tried: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
 
     @property
     def kind(self) -> SandboxKind:
@@ -48,15 +59,28 @@ async def choose_sandbox(
     await in_thread(lambda: remove_children(base))
     base.chmod(0o700)
     tried: list[str] = []
+    told: list[str] = []
+    facts = read_facts(base.absolute())
     for sandbox in _candidates(base, allow_mapped, network):
         try:
             await _probe(sandbox, base / "probe")
         except SandboxError as error:
             tried.append(f"{sandbox.kind}: {error}")
+            if isinstance(error, StageRefused):
+                told += advise(error.stage, error.number, facts)
             await sandbox.close()
         else:
-            return Chosen(sandbox, tuple(tried))
-    return Chosen(NoSandbox("; ".join(tried) or f"none exists for {sys.platform}"), tuple(tried))
+            return Chosen(sandbox, tuple(tried), _unique(told, sandbox.kind, facts))
+    reason = "; ".join(tried) or f"none exists for {sys.platform}"
+    return Chosen(NoSandbox(reason), tuple(tried), tuple(dict.fromkeys(told)))
+
+
+def _unique(told: list[str], kind: SandboxKind, facts: Facts) -> tuple[str, ...]:
+    if kind is not SandboxKind.NAMESPACE:
+        return tuple(dict.fromkeys(told))
+    # What kept a better one away is of no interest any more.
+    covered = proc_advice(facts) if os.getuid() else ""
+    return (covered,) if covered else ()
 
 
 def _candidates(base: Path, allow_mapped: bool, network: bool) -> list[Sandbox]:
