@@ -37,6 +37,18 @@ class JournallingScheduler(Scheduler):
                 _log.debug("worker_came", worker=event.worker, held=held)
             case events.WorkerLeft():
                 _log.debug("worker_went", worker=event.worker)
+            case events.OperationSubmitted():
+                _log.debug(
+                    "operation_submitted",
+                    operation=event.operation,
+                    action=event.action.hash,
+                    build=event.build,
+                    user=event.user,
+                )
+            case events.LeaseStarted():
+                _log.debug(
+                    "lease_started", worker=event.worker, lease=event.lease, epoch=event.epoch
+                )
             case events.LeaseRejected():
                 _log.debug(
                     "lease_refused",

@@ -43,6 +43,7 @@ class Site:
     """Mebibytes of the hosts that keep their data on a small disk."""
     programs: dict[str, Program] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
+    builds: list[subprocess.Popen[str]] = field(default_factory=list)
     joined: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict)
     """Slots and environment of each worker, for when it is started again."""
 
@@ -116,33 +117,36 @@ class Site:
             CCACHE_DISABLE="1",
         )
         argv = python("cyxmake_cli.main", "dbuild", "-C", str(directory), *arguments)
-        return subprocess.Popen(
+        build = subprocess.Popen(
             [*self.network[USER].prefix(), *argv],
             stdout=output or subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env,
         )  # fmt: skip
+        self.builds.append(build)
+        return build
 
     def stop(self) -> None:
         """End everything that still runs, frozen or not."""
-        for program in self.programs.values():
-            program.kill()
+        for name in self.programs:
+            self.kill(name)
+        for build in self.builds:
+            build.kill()
+            build.communicate()
 
     # ── faults ──────────────────────────────────────────────────────────────────────────────────
 
     def kill(self, name: str) -> None:
-        """End a program at once, as a power cut would."""
+        """End a program at once; what it has started has to end by itself, as it would unfrozen."""
+        family = _family(self.programs[name].pid)
         self.programs[name].kill()
+        _send(family, signal.SIGCONT)
 
     def freeze(self, name: str) -> None:
         """Stop a program and everything it has started."""
-        for process in _family(self.programs[name].pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGSTOP)
+        _send(_family(self.programs[name].pid), signal.SIGSTOP)
 
     def thaw(self, name: str) -> None:
         """Let a frozen program go on."""
-        for process in _family(self.programs[name].pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGCONT)
+        _send(_family(self.programs[name].pid), signal.SIGCONT)
 
     def fill(self, name: str) -> None:
         """Leave no byte free on a host's small disk."""
@@ -212,6 +216,12 @@ def skewed(offset: str) -> dict[str, str]:
         "FAKETIME": offset,
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
+
+
+def _send(processes: list[int], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 def _family(top: int) -> list[int]:

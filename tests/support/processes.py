@@ -189,12 +189,17 @@ def dbuild(home: Path, directory: Path, *arguments: str, **env: str) -> BuildRun
 
 @contextlib.contextmanager
 def cluster(
-    home: Path, *, workers: int = 2, slots: int = 2, root: BareRoot | None = None
+    home: Path,
+    *,
+    workers: int = 2,
+    slots: int = 2,
+    root: BareRoot | None = None,
+    serve: tuple[str, ...] = (),
 ) -> Iterator[Cluster]:
-    """Run a coordinator and workers for the length of a with block."""
+    """Run a coordinator, with more options to `serve`, and workers for a with block."""
     argv = python(
         "cyxmake_coordinator.main", "serve", "--port", "0",
-        "--data-dir", str(home / "coordinator"),
+        "--data-dir", str(home / "coordinator"), *serve,
     )  # fmt: skip
     coordinator = start(argv, home / "coordinator.log", environment())
     made = Cluster(home, coordinator, int(coordinator.ready.rsplit(":", 1)[1]), root=root)
