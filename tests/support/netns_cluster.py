@@ -126,11 +126,14 @@ class Site:
 
     def stop(self) -> None:
         """End everything that still runs, frozen or not."""
-        for name in self.programs:
-            self.kill(name)
+        for name, program in self.programs.items():
+            if program.process.poll() is None:
+                self.kill(name)
         for build in self.builds:
             build.kill()
-            build.communicate()
+            build.wait()
+            if build.stdout is not None:
+                build.stdout.close()
 
     # ── faults ──────────────────────────────────────────────────────────────────────────────────
 
