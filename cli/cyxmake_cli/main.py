@@ -26,11 +26,13 @@ _COMMANDS: Final = {
     "init": "Find out what a repository is.",
     "install": "Install what a project builds.",
     "launcher": "Send the compiles of any build tool to the cluster.",
+    "doctor": "Check everything that builds rest on.",
     "explain": "Say why something was rebuilt, missed the cache, or ran where it did.",
     "login": "Remember the cluster that a token belongs to.",
     "logs": "Print what a build said.",
     "permissions": "Show what is asked about, and take back answers.",
     "status": "Show the cluster: workers, queue, cache.",
+    "tools": "Show the programs of this machine that builds use.",
     "test": "Run a project's own tests.",
 }
 """Command name (and module name in `commands`) to its line in the help."""

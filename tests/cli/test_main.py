@@ -63,7 +63,8 @@ def test_cache_is_measured_and_cleared_after_asking(tmp_path: Path) -> None:
         (folder / "file").write_bytes(b"x" * 3_000_000)
     env = {"CYXMAKE_CACHE_DIR": str(tmp_path)}
     assert "3.0 MB in      1 files" in cyxmake("cache", "stats", **env).stdout
-    assert cyxmake("cache", "clear", **env).returncode == 130  # no answer is a no
+    env["CYXMAKE_CONFIG_DIR"] = str(tmp_path / "config")
+    assert cyxmake("cache", "clear", **env).returncode == 5  # nobody is there to say yes
     assert mine.exists()
     assert "removed 3.0 MB" in cyxmake("cache", "clear", "--yes", **env).stdout
     assert not mine.exists()

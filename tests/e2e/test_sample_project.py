@@ -276,3 +276,18 @@ def test_build_goes_to_a_configured_cluster(calculator: Path, shared_cluster: Cl
     assert build("--local")["where"] == "local"
     del full["CYXMAKE_TOKEN"]
     assert build()["where"] == "local"
+
+
+def test_the_doctor_compiles_on_a_worker(tmp_path: Path, shared_cluster: Cluster) -> None:
+    """With a cluster the doctor asks the coordinator and has a worker compile something new."""
+    full = environment(
+        CYXMAKE_CACHE_DIR=str(shared_cluster.home / "cache"),
+        CYXMAKE_CONFIG_DIR=str(shared_cluster.home / "config"),
+        CYXMAKE_TOKEN=shared_cluster.token("client"),
+    )
+    argv = python("cyxmake_cli.main", "doctor", "-C", str(tmp_path), "--json")
+    done = subprocess.run(argv, env=full, capture_output=True, text=True, check=False)
+    found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert found["workers"]["detail"].startswith("2 take work")
+    assert found["compile on a worker"]["detail"].startswith("done by w")
+    assert done.returncode == 0, done.stdout

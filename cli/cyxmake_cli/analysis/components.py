@@ -62,7 +62,7 @@ def _is_reached(
                 return True
             if {detection.system, one.system} <= _NODE and _node_workspace(files, parent):
                 return True
-            if detection.system is Name.MAKE and one.system is not Name.PYTHON:
+            if detection.system is Name.MAKE:
                 return True  # helpers of something larger
     return False
 

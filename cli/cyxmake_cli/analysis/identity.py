@@ -129,6 +129,13 @@ def _setup_cfg(text: str, _: Files) -> Identity:
     return Identity(fields.get("name", ""), _plain(version), fields.get("description", ""))
 
 
+def _pkg_info(text: str, _: Files) -> Identity:
+    """Read what stands in a source distribution."""
+    head = text.partition("\n\n")[0]
+    fields = dict(re.findall(r"^(Name|Version|Summary): (.+)$", head, re.MULTILINE))
+    return Identity(fields.get("Name", ""), fields.get("Version", ""), fields.get("Summary", ""))
+
+
 def _go(text: str, _: Files) -> Identity:
     match = _MODULE.search(text)
     return Identity(re.sub(r"/v\d+$", "", match[1]).rpartition("/")[2] if match else "")
@@ -169,6 +176,7 @@ _READERS: Final[dict[str, Callable[[str, Files], Identity]]] = {
     "pyproject.toml": _pyproject,
     "setup.cfg": _setup_cfg,
     "setup.py": _setup,
+    "PKG-INFO": _pkg_info,
     "package.json": _npm,
     "MODULE.bazel": _bazel,
 }
@@ -176,6 +184,6 @@ _MANIFESTS: Final = {
     "cmake": ("CMakeLists.txt",), "meson": ("meson.build",),
     "autotools": ("configure.ac", "configure.in"), "cargo": ("Cargo.toml",), "go": ("go.mod",),
     "maven": ("pom.xml",), "gradle": ("settings.gradle", "settings.gradle.kts"),
-    "python": ("pyproject.toml", "setup.cfg", "setup.py"), "npm": ("package.json",),
+    "python": ("pyproject.toml", "PKG-INFO", "setup.cfg", "setup.py"), "npm": ("package.json",),
     "yarn": ("package.json",), "pnpm": ("package.json",), "bazel": ("MODULE.bazel",),
 }  # fmt: skip

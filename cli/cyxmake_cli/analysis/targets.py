@@ -27,8 +27,8 @@ _MESON: Final = {
 _MAKE_RULE: Final = re.compile(r"^([A-Za-z][\w.-]*)\s*:(?![=:])", re.MULTILINE)
 _BAZEL_RULE: Final = re.compile(r"^(\w+_(?:binary|library|test))\(\s*name\s*=\s*\"([^\"]+)\"", re.M)
 _AUTOMAKE: Final = re.compile(
-    r"^(?:bin|sbin|noinst|check|lib|libexec|pkglib)_(PROGRAMS|LIBRARIES|LTLIBRARIES)\s*\+?=\s*"
-    r"((?:[^\n\\]|\\\n)*)",
+    r"^(?:bin|sbin|noinst|check|lib|libexec|pkglib)_(PROGRAMS|LIBRARIES|LTLIBRARIES)[ \t]*\+?="
+    r"[ \t]*((?:[^\n\\]|\\\n)*)",
     re.MULTILINE,
 )
 _SCONS: Final = re.compile(

@@ -61,6 +61,8 @@ def run(prepared: Prepared) -> ExitStatus:
     from cyxmake_cli.building.auto import FewerJobs, build_until
     from cyxmake_cli.building.perform import Report, Task, cpus
 
+    _get_missing_tools(prepared)
+
     def attempt(task: Task) -> Report:
         return replace(prepared, task=task).run()
 
@@ -68,3 +70,16 @@ def run(prepared: Prepared) -> ExitStatus:
     if not prepared.gate.dry_run:
         prepared.screen.document(report.as_json() | {"repairs": applied})
     return report.status
+
+
+def _get_missing_tools(prepared: Prepared) -> None:
+    """Install what the build system needs and is not here; whatever is refused stays missing."""
+    from cyxmake_cli.tools.installing import available, install, ways_to_get
+    from cyxmake_cli.tools.packages import MANAGERS
+
+    project = prepared.project
+    for group in project.missing():
+        ways = [(way, name) for name in group for way in ways_to_get(name, available())]
+        for (manager, package), name in ways[:1]:
+            prepared.screen.say(f"cyxmake: {project.spec.title} needs {name}, which is not here")
+            install(MANAGERS[manager], (package,), prepared.gate, project.source)

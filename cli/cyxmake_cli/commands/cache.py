@@ -69,14 +69,23 @@ def verify() -> ExitStatus:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def clear(yes: bool) -> None:
     """Remove everything that builds keep on this machine; the next build starts cold."""
+    from cyxmake_cli.commands.options import Common
+    from cyxmake_cli.safety.permissions import Act, ActKind
+
     base = config.cache_directory()
     if (base / "embedded" / "coordinator" / "embedded.json").exists():
         raise ConfigError(
             "a build uses the embedded cluster right now", next_step="try again when it has ended"
         )
     size = sum(_measure(base / part)[1] for part in _PARTS)
-    if not yes:
-        click.confirm(f"remove {size / 1e6:.1f} MB below {base}?", abort=True)
+    screen = Common(yes=yes).screen()
+    act = Act(
+        ActKind.CLEAN,
+        f"remove {size / 1e6:.1f} MB below {base}",
+        removes=tuple(str(base.absolute() / part) for part in _PARTS),
+    )
+    if not Common(yes=yes).gate(screen, str(base)).permit(act):
+        return
     for part in _PARTS:
         shutil.rmtree(base / part, ignore_errors=True)
     left = [part for part in _PARTS if (base / part).exists()]

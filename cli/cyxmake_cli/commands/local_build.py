@@ -110,7 +110,7 @@ def _cluster(
                 "cluster.enabled": True,
             },
         ).settings
-        with _stdout_to_stderr(common.as_json), tempfile.TemporaryDirectory() as folder:
+        with stdout_to_stderr(common.as_json), tempfile.TemporaryDirectory() as folder:
             summary = Path(folder, "summary.json")
             status = build(
                 BuildRequest(
@@ -129,7 +129,7 @@ def _cluster(
 
 
 @contextmanager
-def _stdout_to_stderr(wanted: bool) -> Iterator[None]:
+def stdout_to_stderr(wanted: bool) -> Iterator[None]:
     """Send what this process and its children write to stdout to stderr meanwhile."""
     if not wanted:
         yield

@@ -126,7 +126,8 @@ _MANIFESTS: dict[str, tuple[str, str]] = {
     ),
     "go.mod": (
         "module m\n\ngo 1.22\n\nrequire golang.org/x/text v0.14.0\n\nrequire (\n"
-        "\tgithub.com/A/b v1.0.0\n\tgithub.com/c/d v2.0.0 // indirect\n)\n\nreplace (\n\tgithub.com/q/r v1.0.0 => ./r\n)\n",
+        "\tgithub.com/A/b v1.0.0\n"
+        "\tgithub.com/c/d v2.0.0 // indirect\n)\n\nreplace (\n\tgithub.com/q/r v1.0.0 => ./r\n)\n",
         "golang.org/x/text v0.14.0 run 5|github.com/A/b v1.0.0 run 8",
     ),
     "pom.xml": (
@@ -201,7 +202,8 @@ _MONOREPO = {
     "README.md": "Text with make in it.\n\n```sh\n$ cmake -S . -B build \\\n    -G Ninja\nls\n```\n"
     "    make -j4\n",
     ".github/workflows/ci.yml": "on: push\njobs:\n  b:\n    steps:\n"
-    "      - run: cmake --build build\n      - run: |\n          sudo apt-get install -y zlib1g-dev\n          echo hi\n"
+    "      - run: cmake --build build\n"
+    "      - run: |\n          sudo apt-get install -y zlib1g-dev\n          echo hi\n"
     "          ctest\n",
 }  # fmt: skip
 

@@ -1,0 +1,96 @@
+"""Installs packages through the gate: names are checked to exist first, and a person is asked.
+
+Knows the table of package managers, and whether one is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from cyxmake_cli.safety.gate import Gate
+from cyxmake_cli.safety.permissions import Act, ActKind
+from cyxmake_cli.tools.packages import MANAGERS, PackageManager, argvs, checked, says_it_exists
+from cyxmake_cli.tools.table import TOOLS
+from cyxmake_common.errors import ProjectError
+from cyxmake_common.execution.process import ProcessRequest, ProcessResult, run_process
+
+Runner = Callable[[tuple[str, ...], Path], ProcessResult]
+
+
+def available(which: Callable[[str], str | None] = shutil.which) -> tuple[PackageManager, ...]:
+    """Return the package managers of this machine, its system's own first."""
+    return tuple(m for m in MANAGERS.values() if sys.platform in m.platforms and which(m.program))
+
+
+def package_of(tool: str, manager: str) -> str:
+    """Return how a manager calls the package of a tool."""
+    known = TOOLS.get(tool)
+    return known.packages.get(manager, tool) if known else tool
+
+
+def ways_to_get(tool: str, managers: Iterable[PackageManager]) -> tuple[tuple[str, str], ...]:
+    """Return managers of this machine with the package that brings a tool, the best first."""
+    known = TOOLS.get(tool)
+    named = known.packages if known else {}
+    found = [(m.name, named.get(m.name, tool)) for m in managers if m.system or m.name in named]
+    return tuple(sorted(found, key=lambda way: way[0] not in named))
+
+
+def run_here(argv: tuple[str, ...], cwd: Path) -> ProcessResult:
+    """Run a command of a package manager to its end."""
+    environ = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        return asyncio.run(
+            run_process(ProcessRequest(argv, cwd=cwd, environment=environ, timeout=600, merge=True))
+        )
+    except OSError as error:
+        raise ProjectError(f"{argv[0]} cannot be run: {error.strerror}") from error
+
+
+def exists(manager: PackageManager, name: str, cwd: Path, run: Runner = run_here) -> bool:
+    """Ask a manager whether it knows a package; raises CyxError."""
+    done = run(argvs(manager.exists, (checked(name),))[0], cwd)
+    return says_it_exists(manager, name, done.stdout.decode("utf-8", "replace"), done.exit_code)
+
+
+def install(
+    manager: PackageManager,
+    names: Sequence[str],
+    gate: Gate,
+    cwd: Path,
+    run: Runner = run_here,
+) -> bool:
+    """Install packages; False: not allowed. Raises CyxError for what is not there, or fails."""
+    wanted = tuple(map(checked, names))
+    if missing := [name for name in wanted if not exists(manager, name, cwd, run)]:
+        raise ProjectError(
+            f"{manager.name} knows no package {', '.join(missing)}",
+            next_step="update its list of packages, or look for another name",
+        )
+    for argv in argvs(_as_root(manager, manager.install), wanted):
+        act = Act(
+            ActKind.INSTALL_PACKAGE,
+            f"install {', '.join(wanted)} with {manager.name}",
+            argv,
+            detail=(" ".join(argv),),
+        )
+        if not gate.permit(act):
+            return False
+        done = run(argv, cwd)
+        if not done.succeeded:
+            said = done.stdout.decode("utf-8", "replace").strip().splitlines()[-3:]
+            raise ProjectError(
+                f"{manager.name} could not install {', '.join(wanted)}: {' / '.join(said)}",
+                next_step=f"run `{' '.join(argv)}` yourself",
+            )
+    return True
+
+
+def _as_root(manager: PackageManager, words: tuple[str, ...]) -> tuple[str, ...]:
+    needs = manager.system and hasattr(os, "geteuid") and os.geteuid() != 0
+    return ("sudo", "-n", *words) if needs else words
