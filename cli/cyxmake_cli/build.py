@@ -199,6 +199,7 @@ def _run(
             note=progress.note,
             settings=request.settings,
             away=away,
+            fresh=not graph.build_log.entries,
         ) as session:
             if away.files() and (lost := await session.home.lost()):
                 raise FilesLost(lost)
@@ -213,6 +214,9 @@ def _run(
                 )
             finally:
                 tally.bytes_up, tally.bytes_down = session.traffic()
+                races = session.lanes.racing.totals
+                tally.won_here, tally.won_there = races.won_here, races.won_there
+                tally.regret = races.regret
 
     try:
         asyncio.run(main())

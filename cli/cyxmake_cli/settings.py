@@ -39,6 +39,13 @@ _NO_SETTINGS: Final = frozenset((config.CACHE_VARIABLE,))
 _LOGIN: Final = "a token is a secret and stands in no settings: `cyxmake login TOKEN` keeps it"
 
 
+class Place(StrEnum):
+    """Where a build's actions run."""
+
+    AUTO = "auto"
+    CLUSTER = "cluster"
+
+
 class Download(StrEnum):
     """Which outputs a build brings home."""
 
@@ -57,6 +64,8 @@ class BuildSettings:
     """How many commands may fail before no other is started; 0 is no limit."""
     download: Download = Download.ALL
     """Outputs to bring home: all, those of the targets, or only what a command here reads."""
+    place: Place = Place.AUTO
+    """Where actions run: wherever they are done first, or in the cluster whatever it costs."""
     directory: Annotated[str, MinLen(1)] | None = None
     """Where the project builds; in a project's file relative to that file."""
     type: BuildType | None = None
@@ -73,6 +82,8 @@ class ClusterSettings:
     """Whether builds use a cluster at all."""
     coordinator: Annotated[str, MinLen(1)] | None = None
     """Address of the coordinator, instead of the token's own."""
+    reconnect_seconds: Annotated[float, Ge(0), Le(3600)] = 20.0
+    """How long a build waits for a coordinator that it has lost; meanwhile it goes on here."""
 
 
 @dataclass(frozen=True, slots=True)

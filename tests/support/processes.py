@@ -34,7 +34,8 @@ def environment(**more: str) -> dict[str, str]:
     env["PYTHONPATH"] = os.pathsep.join(str(REPOSITORY / root) for root in ROOTS)
     env["PYTHONWARNINGS"] = "default"
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would compile us again
-    return env | more
+    # Workers of tests share this machine's cores: left to itself a build would do all of it here.
+    return env | {"CYXMAKE_BUILD_PLACE": "cluster"} | more
 
 
 def python(module: str, *arguments: str) -> list[str]:
@@ -211,12 +212,13 @@ def cluster(
         made.stop()
 
 
-def begin(made: Cluster, directory: Path, *arguments: str) -> subprocess.Popen[str]:
+def begin(made: Cluster, directory: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
     """Start a build that the test can interfere with."""
     full = environment(
         CYXMAKE_CACHE_DIR=str(made.home / "cache"),
         CYXMAKE_CONFIG_DIR=str(made.home / "config"),
         CYXMAKE_TOKEN=made.token("client"),
+        **env,
     )
     return subprocess.Popen(
         python("cyxmake_cli.main", "dbuild", "-C", str(directory), *arguments),

@@ -21,7 +21,7 @@ from typing import Final
 from cyxmake_common.action import ISA, OS_FAMILY, Properties
 from cyxmake_common.compound import ALLOWED, NETWORK, STEPS, TOOL
 from cyxmake_common.execution.process import ProcessRequest, run_process
-from cyxmake_common.platform import isa, os_family
+from cyxmake_common.platform import isa, machine, os_family
 from cyxmake_common.protocol.messages import MAX_NAME, ToolchainFacts, WorkerFacts
 from cyxmake_worker.probe_cache import ProbeCache
 
@@ -179,4 +179,5 @@ def worker_facts(
         cpu_model=cpu_model(),
         memory_bytes=memory_bytes(),
         disk_free_bytes=disk_free_bytes(data_dir),
+        machine=machine(),
     )

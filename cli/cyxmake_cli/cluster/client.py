@@ -1,7 +1,8 @@
 """One client's connections to a coordinator, as calls: look up, upload, execute, status.
 
-Knows nothing of compilers or build graphs. When the control connection is lost, everything that
-waits gets ConnectionLost; the caller then runs its edges locally.
+Knows nothing of compilers or build graphs. While the coordinator is away, calls wait for it; what
+was asked of it is asked again when it is back. When it is lost for good, everything that waits gets
+ConnectionLost; the caller then runs its edges locally.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from cyxmake_cli.cluster.coalesce import Coalescer
+from cyxmake_cli.cluster.cost_model import Link
+from cyxmake_cli.cluster.lifeline import Lifeline
+from cyxmake_cli.cluster.way import FREE, Way
+from cyxmake_common.clock import monotonic
 from cyxmake_common.digest import Digest
-from cyxmake_common.errors import ConnectionLost, CyxError, ProtocolError
+from cyxmake_common.errors import ConnectionLost, ProtocolError
 from cyxmake_common.ids import BuildId
 from cyxmake_common.net.blobs import BlobClient
 from cyxmake_common.net.token import JoinToken
@@ -27,11 +33,9 @@ from cyxmake_common.protocol.messages import (
     CacheEntry,
     Channel,
     EntryTimes,
-    Error,
     FindMissing,
     Goodbye,
     Heartbeat,
-    JobAccept,
     JobCancel,
     JobComplete,
     JobFailed,
@@ -39,6 +43,7 @@ from cyxmake_common.protocol.messages import (
     JobProgress,
     JobReject,
     JobRequest,
+    Message,
     Missing,
     Status,
     StatusGet,
@@ -51,27 +56,53 @@ JobAnswer = JobComplete | JobFailed | JobReject
 """How an operation can end."""
 
 _PROGRAM = "cyxmake"
-_SILENCE_SECONDS = 8.0
-"""How long a coordinator may say nothing before builds go on without it."""
-
 _CLOSE_SECONDS = 1.0
+_WORKERS_SECONDS = 4.0
+"""How long the workers of a coordinator that is back may take to come back as well."""
+
+_WORKERS_PAUSE = 0.1
 KEYS_PER_REQUEST = 200
 DIGESTS_PER_REQUEST = 5_000
+
+
+class Connected(StrEnum):
+    """What became of the coordinator."""
+
+    AWAY = "away"
+    BACK = "back"
+    GONE = "gone"
+
+
+class _Job:
+    """An operation that has not ended."""
+
+    def __init__(self, request: JobRequest, way: Way, watch: Watch | None) -> None:
+        self.request = request
+        self.way = way
+        self.watch = watch
+        self.answer: asyncio.Future[JobAnswer] = asyncio.get_running_loop().create_future()
 
 
 class ClusterClient:
     """A live session with a coordinator; an async context manager that says goodbye."""
 
-    def __init__(self, token: JoinToken, cache_dir: Path, control: Connection) -> None:
+    def __init__(
+        self, token: JoinToken, cache_dir: Path, control: Connection, patience: float = 0.0
+    ) -> None:
         self._token = token
         self._cache_dir = cache_dir
-        self._control = control
+        self._lifeline = Lifeline(control, self._connect_control, self, patience)
         self._build = BuildId(uuid.uuid4().hex)
-        self._jobs: dict[str, asyncio.Future[JobAnswer]] = {}
-        self._watches: dict[str, Watch] = {}
+        self._jobs: dict[str, _Job] = {}
+        self._unsent: dict[str, None] = {}
+        """Operations that the coordinator we have now has not heard of."""
+        self._workers: frozenset[str] = frozenset()
         self._counter = 0
+        self.link = Link()
+        """What is known of the line; whoever transfers something measures it."""
+        self.hears: Callable[[Connected], None] = lambda _state: None
+        """Is told when the coordinator is lost, back, or gone for good."""
         self._bulk: list[Connection] = []
-        self._lost: ConnectionLost | None = None
         self.blobs = BlobClient(self._connect_bulk)
         self._entries: Coalescer[Digest, tuple[CacheEntry, ...]] = Coalescer(
             self._ask_entries, most=KEYS_PER_REQUEST
@@ -79,15 +110,20 @@ class ClusterClient:
         self._missing: Coalescer[Digest, bool] = Coalescer(
             self._ask_missing, most=DIGESTS_PER_REQUEST
         )
-        self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._beat())]
+        self._holding = asyncio.create_task(self._lifeline.hold())
 
     @classmethod
-    async def connect(cls, token: JoinToken, cache_dir: Path) -> ClusterClient:
-        """Open the control connection; raises ClusterUnreachable, Denied, VersionMismatch."""
+    async def connect(
+        cls, token: JoinToken, cache_dir: Path, patience: float = 0.0
+    ) -> ClusterClient:
+        """Open the control connection; raises ClusterUnreachable, Denied, VersionMismatch.
+
+        A coordinator that is lost later may come back within `patience` seconds.
+        """
         control = await connect(
             token, Introduction(Channel.CONTROL, program=_PROGRAM), authority_cache=cache_dir
         )
-        return cls(token, cache_dir, control)
+        return cls(token, cache_dir, control, patience)
 
     async def __aenter__(self) -> Self:
         return self
@@ -108,54 +144,69 @@ class ClusterClient:
     @property
     def lost(self) -> ConnectionLost | None:
         """Return why the cluster is gone, or None while it is there."""
-        return self._lost
+        return self._lifeline.lost
 
     def traffic(self) -> tuple[int, int]:
         """Return the bytes sent and received so far, on all connections."""
-        connections = [self._control, *self._bulk]
+        connections = [*self._lifeline.all, *self._bulk]
         sent = sum(connection.bytes_sent for connection in connections)
         return sent, sum(connection.bytes_received for connection in connections)
 
     async def close(self) -> None:
         """Say goodbye and close both connections; never raises."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._fail_waiting("the client closed")
+        self._holding.cancel()
+        await asyncio.gather(self._holding, return_exceptions=True)
+        self.hears = lambda _state: None
+        self._lifeline.give_up("the client closed")
         # The peer may be gone or hang; nothing is left to save, and nobody should wait for it.
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.blobs.close()
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._control.close(Goodbye(reason="build ended", retry=False))
+                await self._lifeline.latest.close(Goodbye(reason="build ended", retry=False))
 
     async def execute(
-        self, action: Digest, *, skip_cache: bool = False, watch: Watch | None = None
+        self,
+        action: Digest,
+        *,
+        skip_cache: bool = False,
+        way: Way = FREE,
+        watch: Watch | None = None,
     ) -> JobAnswer:
         """Have an action done; its blobs are uploaded. Cancelling cancels the remote command."""
-        if self._lost:
-            raise self._lost
+        if self.lost:
+            raise self.lost
         self._counter += 1
         operation = f"{self._build[:12]}-{self._counter}"
-        future: asyncio.Future[JobAnswer] = asyncio.get_running_loop().create_future()
-        self._jobs[operation] = future
-        if watch is not None:
-            self._watches[operation] = watch
+        request = JobRequest(
+            operation=operation,
+            build=self._build,
+            action=action,
+            skip_cache=skip_cache,
+            rank_seconds=way.rank,
+        )
+        job = self._jobs[operation] = _Job(request, way, watch)
+        self._unsent[operation] = None
         try:
-            await self._control.send(
-                JobRequest(
-                    operation=operation, build=self._build, action=action, skip_cache=skip_cache
-                )
-            )
-            return await future
+            if self._lifeline.is_open:
+                await self._send(job, self._lifeline.latest)
+            return await job.answer  # while the coordinator is away, it is sent when that is back
         except asyncio.CancelledError:
-            if not self._lost:
-                self._control.send_soon(JobCancel(operation=operation))
+            if self._lifeline.is_open:
+                self._lifeline.latest.send_soon(JobCancel(operation=operation))
             raise
         finally:
-            del self._jobs[operation]
-            self._watches.pop(operation, None)
+            self._jobs.pop(operation, None)
+            self._unsent.pop(operation, None)
+
+    async def _send(self, job: _Job, control: Connection) -> None:
+        self._unsent.pop(job.request.operation, None)
+        try:
+            await control.send(job.request)
+        except ConnectionLost:
+            if job.request.operation in self._jobs:
+                self._unsent[job.request.operation] = None
 
     async def entries(self, key: Digest) -> tuple[CacheEntry, ...]:
         """Return the action cache's entries under a reduced key, newest first."""
@@ -163,7 +214,7 @@ class ClusterClient:
 
     async def entries_with_times(self, key: Digest) -> tuple[tuple[CacheEntry, EntryTimes], ...]:
         """Return the same with their times, for a person who asks."""
-        answer = await self._control.request(ActionCacheGet(keys=(key,), times=True))
+        answer = await self._ask(ActionCacheGet(keys=(key,), times=True))
         if not isinstance(answer, ActionCacheEntries):
             raise ProtocolError(f"{answer.type} is no answer to action_cache_get")
         # An older coordinator sends none.
@@ -175,15 +226,32 @@ class ClusterClient:
         answers = await self._missing.get_all(digests)
         return frozenset(d for d, absent in zip(digests, answers, strict=True) if absent)
 
+    async def measure(self) -> None:
+        """Find out how long a question and its answer take."""
+        start = monotonic()
+        await self._ask(Heartbeat())
+        self.link = Link(monotonic() - start)
+
     async def status(self) -> Status:
         """Return a picture of the cluster."""
-        answer = await self._control.request(StatusGet())
+        answer = await self._ask(StatusGet())
         if not isinstance(answer, Status):
             raise ProtocolError(f"{answer.type} is no answer to status_get")
+        self._workers = frozenset(worker.name for worker in answer.workers)
         return answer
 
+    async def _ask(self, question: Message) -> Message:
+        """Return the answer, asking again when the coordinator was away; raises CyxError."""
+        while True:
+            control = await self._lifeline.ready()
+            try:
+                return await control.request(question)
+            except ConnectionLost:
+                if not control.closed.is_set():
+                    raise
+
     async def _ask_entries(self, keys: Sequence[Digest]) -> Mapping[Digest, tuple[CacheEntry, ...]]:
-        answer = await self._control.request(ActionCacheGet(keys=tuple(keys)))
+        answer = await self._ask(ActionCacheGet(keys=tuple(keys)))
         if not isinstance(answer, ActionCacheEntries):
             raise ProtocolError(f"{answer.type} is no answer to action_cache_get")
         found: dict[Digest, list[CacheEntry]] = {key: [] for key in keys}
@@ -193,54 +261,72 @@ class ClusterClient:
         return {key: tuple(entries) for key, entries in found.items()}
 
     async def _ask_missing(self, digests: Sequence[Digest]) -> Mapping[Digest, bool]:
-        answer = await self._control.request(FindMissing(digests=tuple(digests)))
+        answer = await self._ask(FindMissing(digests=tuple(digests)))
         if not isinstance(answer, Missing):
             raise ProtocolError(f"{answer.type} is no answer to find_missing")
         absent = set(answer.digests)
         return {digest: digest in absent for digest in digests}
 
+    # ── the connections ─────────────────────────────────────────────────────────────────────────
+
+    async def _connect_control(self) -> Connection:
+        introduction = Introduction(Channel.CONTROL, program=_PROGRAM)
+        return await connect(self._token, introduction, authority_cache=self._cache_dir)
+
     async def _connect_bulk(self) -> Connection:
+        control = await self._lifeline.ready()
         connection = await connect(
             self._token,
-            Introduction(Channel.BULK, session=self._control.session, program=_PROGRAM),
+            Introduction(Channel.BULK, session=control.session, program=_PROGRAM),
             authority_cache=self._cache_dir,
         )
         self._bulk.append(connection)
         return connection
 
-    async def _pump(self) -> None:
-        reason = "the coordinator closed the connection"
-        async for envelope in self._control.messages():
-            message = envelope.message
-            match message:
-                case JobComplete() | JobFailed() | JobReject():
-                    future = self._jobs.get(message.operation)
-                    if future and not future.done():
-                        future.set_result(message)
-                case Goodbye() | Error():
-                    text = message.reason if isinstance(message, Goodbye) else message.message
-                    reason = text or reason
-                case JobProgress() | JobOutput():
-                    watch = self._watches.get(message.operation)
-                    if watch is not None:
-                        watch(message)
-                case JobAccept() | Heartbeat():
-                    pass
-        self._fail_waiting(self._control.close_reason or reason)
+    def take(self, message: Message) -> None:
+        """Take what the coordinator says by itself."""
+        match message:
+            case JobComplete() | JobFailed() | JobReject():
+                job = self._jobs.get(message.operation)
+                if job is not None and not job.answer.done():
+                    job.answer.set_result(message)
+            case JobProgress() | JobOutput():
+                job = self._jobs.get(message.operation)
+                if job is None:
+                    return
+                if isinstance(message, JobProgress) and message.worker:
+                    job.way.executing(message.worker)
+                if job.watch is not None:
+                    job.watch(message)
+            case _:
+                pass
 
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(self._control.welcome.heartbeat_seconds)
-            try:
-                await self._control.request(Heartbeat(), timeout=_SILENCE_SECONDS)
-            except CyxError as error:
-                # Closing ends the pump, which tells everyone who waits.
-                self._fail_waiting(f"no sign of life in {_SILENCE_SECONDS:.0f} s ({error.code})")
-                await self._control.close()
-                return
+    def away(self, reason: str) -> None:
+        """Take note that the coordinator is lost for now."""
+        self.hears(Connected.AWAY)
 
-    def _fail_waiting(self, reason: str) -> None:
-        self._lost = self._lost or ConnectionLost(f"lost the coordinator: {reason}")
-        for future in self._jobs.values():
-            if not future.done():
-                future.set_exception(self._lost)
+    async def back(self, control: Connection) -> None:
+        """Ask a coordinator that was started anew for what is still wanted.
+
+        Its workers come back, too, each with what it runs and has run meanwhile: they are waited
+        for, so that none of that is begun anew.
+        """
+        self._unsent.update(dict.fromkeys(self._jobs))
+        deadline = monotonic() + _WORKERS_SECONDS
+        while monotonic() < deadline:
+            status = await control.request(StatusGet())
+            if isinstance(status, Status) and self._workers <= {w.name for w in status.workers}:
+                break
+            await asyncio.sleep(_WORKERS_PAUSE)
+        while self._unsent:
+            await self._send(self._jobs[next(iter(self._unsent))], control)
+            if control.closed.is_set():
+                raise ConnectionLost(control.close_reason)
+        self.hears(Connected.BACK)
+
+    def lost_for_good(self, error: ConnectionLost) -> None:
+        """Fail everything that waits."""
+        for job in self._jobs.values():
+            if not job.answer.done():
+                job.answer.set_exception(error)
+        self.hears(Connected.GONE)

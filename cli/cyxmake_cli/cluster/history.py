@@ -38,6 +38,8 @@ class UnitRecord:
     place: str = ""
     worker: str = ""
     why: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    """What its command took, wherever that was; 0 when it is not known."""
 
 
 class History:
@@ -78,16 +80,26 @@ class History:
         """Note what a person calls a toolchain."""
         self._toolchains[toolchain] = name
 
-    def note(self, output: str, place: str, worker: str, reason: str) -> None:
-        """Note where an edge ran at last, and why it was not on the cluster."""
+    def note(self, output: str, place: str, worker: str, reason: str, seconds: float = 0.0) -> None:
+        """Note where an edge ran at last, for how long, and why it was not on the cluster."""
         record = self._units.setdefault(self.name(output), UnitRecord("{}"))
-        record.place, record.worker = place, worker
+        record.place, record.worker, record.seconds = place, worker, seconds
         if reason:
             record.why = [*record.why, reason]
 
     def saw(self, files: Iterable[tuple[str, str]]) -> None:
         """Note digests of files that units of this build read, by path token."""
         self._files.update(files)
+
+    def seconds(self, output: str) -> float | None:
+        """Return what the command that makes an output took in the last build."""
+        record = self.units().get(self.name(output))
+        return None if record is None else record.seconds or None
+
+    def hits(self) -> bool:
+        """Tell whether most of what was built last came from the cache."""
+        units = self.units().values()
+        return sum(record.place == "cache" for record in units) * 2 > len(units) > 0
 
     def changed_inputs(self, output: str, inputs: KeyInputs) -> list[str]:
         """Say how a unit's key differs from the last build's."""
@@ -118,7 +130,8 @@ class History:
                 "toolchains": {**self.toolchains(), **self._toolchains},
                 "files": {**self.files(), **self._files},
                 "units": {
-                    name: (r.preimage, r.place, r.worker, r.why) for name, r in units.items()
+                    name: (r.preimage, r.place, r.worker, r.why, r.seconds)
+                    for name, r in units.items()
                 },
             },
             unicode_errors="surrogateescape",

@@ -11,23 +11,29 @@ from pathlib import Path
 from cyxmake_cli.cluster.client import ClusterClient
 from cyxmake_cli.cluster.embedded import EmbeddedCluster
 from cyxmake_common.net.token import JoinToken
-from cyxmake_common.protocol.messages import Status
+from cyxmake_common.protocol.messages import WorkerStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A live connection; `slots` is how many actions the cluster ran at a time when we joined."""
+    """A live connection to `workers`, as they were when we joined; draining ones left out."""
 
     client: ClusterClient
-    slots: int
+    workers: tuple[WorkerStatus, ...]
     embedded: EmbeddedCluster | None = None
 
+    @property
+    def slots(self) -> int:
+        """Return how many actions the cluster runs at a time."""
+        return sum(worker.slots for worker in self.workers)
+
     @classmethod
-    async def with_token(cls, token: JoinToken, cache_dir: Path) -> Joined:
-        """Connect to a token's cluster; raises CyxError."""
-        client = await ClusterClient.connect(token, cache_dir)
+    async def with_token(cls, token: JoinToken, cache_dir: Path, patience: float = 0.0) -> Joined:
+        """Connect to a token's cluster; it may be lost for `patience` seconds. Raises CyxError."""
+        client = await ClusterClient.connect(token, cache_dir, patience)
         try:
-            return cls(client, _slots(await client.status()))
+            await client.measure()
+            return cls(client, await _workers(client))
         except BaseException:
             await client.close()
             raise
@@ -37,7 +43,9 @@ class Joined:
         """Start an embedded cluster, or join the one that is there; raises CyxError."""
         embedded = await EmbeddedCluster.start(cache_dir, slots)
         try:
-            return cls(await ClusterClient.connect(embedded.token, cache_dir), slots, embedded)
+            client = await ClusterClient.connect(embedded.token, cache_dir)
+            await client.measure()
+            return cls(client, await _workers(client), embedded)
         except BaseException:
             await embedded.stop()
             raise
@@ -49,5 +57,6 @@ class Joined:
             await self.embedded.stop()
 
 
-def _slots(status: Status) -> int:
-    return sum(worker.slots for worker in status.workers if not worker.draining)
+async def _workers(client: ClusterClient) -> tuple[WorkerStatus, ...]:
+    status = await client.status()
+    return tuple(worker for worker in status.workers if not worker.draining)

@@ -14,7 +14,7 @@ from cyxmake_cli.cluster.placing import Placing
 from cyxmake_cli.cluster.response_files import reader_in
 from cyxmake_cli.cluster.results import RemoteResult
 from cyxmake_cli.cluster.toolchains import Toolchains
-from cyxmake_cli.ninja.driver import Turn
+from cyxmake_cli.cluster.way import Way
 from cyxmake_cli.ninja.graph import Edge
 from cyxmake_cli.strategies.compile_units import EdgeFacts
 from cyxmake_cli.strategies.link_units import LinkUnit, parse_linking, plan_link, split_link
@@ -41,7 +41,7 @@ class LinkRunner:
         self._tools = tools
         self._cluster = cluster
 
-    async def run(self, edge: Edge, placing: Placing, turn: Turn) -> RemoteResult | LocalOnly:
+    async def run(self, edge: Edge, placing: Placing, way: Way) -> RemoteResult | LocalOnly:
         """Do an edge's link on the cluster, or say why it has to run here."""
         outputs = tuple(node.path for node in edge.outputs)
         commands = split_link(EdgeFacts(edge.command(), outputs, edge.use_console))
@@ -52,7 +52,7 @@ class LinkRunner:
             return remote
         unit = await self._plan(commands, outputs)
         if not isinstance(unit, LocalOnly):
-            done = await remote.link(unit, placing, turn.take)
+            done = await remote.link(unit, placing, way)
             if not isinstance(done, LocalOnly):
                 return done
             unit = done

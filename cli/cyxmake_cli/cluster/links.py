@@ -20,10 +20,10 @@ from cyxmake_cli.away import AwayFiles
 from cyxmake_cli.cluster.client import ClusterClient
 from cyxmake_cli.cluster.inputs import InputRoot, Source
 from cyxmake_cli.cluster.placing import Placing
-from cyxmake_cli.cluster.remote import TakeTurn
 from cyxmake_cli.cluster.results import Expected, RemoteResult, Results
 from cyxmake_cli.cluster.submit import Submitter, Work, why_not
 from cyxmake_cli.cluster.uploads import Uploads
+from cyxmake_cli.cluster.way import Way
 from cyxmake_cli.strategies.link_units import LinkUnit
 from cyxmake_cli.strategies.places import refuse_own_places
 from cyxmake_common.action import ActionResult
@@ -134,15 +134,13 @@ class RemoteLinker:
         self._there: dict[Digest, bool] = {}
         self._lock = asyncio.Lock()
 
-    async def link(
-        self, unit: LinkUnit, placing: Placing, turn: TakeTurn
-    ) -> RemoteResult | LocalOnly:
+    async def link(self, unit: LinkUnit, placing: Placing, way: Way) -> RemoteResult | LocalOnly:
         """Do one unit; after a verdict of 0 its outputs stand where they belong.
 
-        `turn` returns when the unit may be submitted.
+        `way` hears how far it is, and says when it may be sent.
         """
         try:
-            return await self._link(unit, placing, turn)
+            return await self._link(unit, placing, way)
         except CyxError as error:
             return LocalOnly(
                 f"{error.code}: {error.message}" if not error.retryable else error.code
@@ -152,9 +150,7 @@ class RemoteLinker:
         except ValueError as error:
             return LocalOnly(f"its inputs cannot be sent: {error}")
 
-    async def _link(
-        self, unit: LinkUnit, placing: Placing, turn: TakeTurn
-    ) -> RemoteResult | LocalOnly:
+    async def _link(self, unit: LinkUnit, placing: Placing, way: Way) -> RemoteResult | LocalOnly:
         inputs = await self._inputs(unit)
         if isinstance(inputs, LocalOnly):
             return inputs
@@ -174,18 +170,21 @@ class RemoteLinker:
         if self._use_cache:
             for entry in await self._cluster.entries(work.action(self._project)[0]):
                 stored = ActionResult.from_bytes(entry.result)
-                if stored.exit_code == 0 and (found := await self._results.fetch(expected, stored)):
+                if stored.exit_code == 0 and (
+                    found := await self._results.fetch(expected, stored, way=way)
+                ):
                     return found
         if (reason := await self._why_here(unit, made)) is not None:
             return reason
-        await turn()
-        answer = await self._submitter.submit(work)
+        await way.missed(unit.tools)
+        await way.begin()
+        answer = await self._submitter.submit(work, way)
         if not isinstance(answer, JobComplete):
             return LocalOnly(why_not(answer))
         if not self._digests.unchanged(made.files.items()):
             return LocalOnly("an input changed while it was linked")
         result = ActionResult.from_bytes(answer.result)
-        fetched = await self._results.fetch(expected, result, answer.worker)
+        fetched = await self._results.fetch(expected, result, answer.worker, way=way)
         return fetched or LocalOnly("the result's blobs are lost")
 
     # ── inputs ──────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from cyxmake_cli.cluster.client import ClusterClient
 from cyxmake_cli.cluster.history import History
 from cyxmake_cli.cluster.near import Near
 from cyxmake_cli.strategies.compile_units import CompileUnit
+from cyxmake_common.action import ActionResult
 from cyxmake_common.cache.key import KeyInputs, expand, line, tokenise, unpack_paths
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.digest import Digest
@@ -76,6 +77,8 @@ class Lookup:
         self._near = near or Near()
         self._history = history
         self._tree = Tree(root, digests, exists, history)
+        self.took: dict[str, float] = {}
+        """What a unit that was not found took with other inputs, by its main output."""
 
     def inputs(self, unit: CompileUnit) -> KeyInputs:
         """Return what a unit's reduced key is made of; raises OSError for a lost source."""
@@ -111,6 +114,7 @@ class Lookup:
             if misfit is None:
                 return entry
             misfits.append(misfit)
+            self.took[unit.main_output] = ActionResult.from_bytes(entry.result).seconds
         if record is not None and self._history is not None:
             record.why = (
                 misfits[0] if misfits else self._history.changed_inputs(unit.main_output, inputs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -23,6 +23,7 @@ from cyxmake_cli.cluster.placing import AS_A_COMPILER, Placing
 from cyxmake_cli.cluster.results import Expected, RemoteResult, Results
 from cyxmake_cli.cluster.submit import PLATFORM, Submitter, Work, why_not
 from cyxmake_cli.cluster.uploads import Uploads
+from cyxmake_cli.cluster.way import FREE, Way
 from cyxmake_cli.strategies.compile_units import CompileUnit
 from cyxmake_common.action import ActionResult
 from cyxmake_common.cache.key import tokenise
@@ -35,13 +36,6 @@ from cyxmake_common.toolchain.local import LocalOnly
 
 _TIMED: Final = re.compile(rb"has been modified since the precompiled header '([^'\n]+)' was built")
 _HOLDS_TIMES: Final = LocalOnly("its precompiled header holds the times of files")
-
-TakeTurn = Callable[[], Awaitable[None]]
-"""Returns when one more command may run."""
-
-
-async def at_once() -> None:
-    """Let a command run without waiting."""
 
 
 class Inputs(Protocol):
@@ -76,6 +70,7 @@ class RemoteCompiler:
         history: History | None = None,
         exists: Callable[[str], bool] = os.path.lexists,
         away: AwayFiles | None = None,
+        uploads: Uploads | None = None,
     ) -> None:
         self._inputs = inputs
         self._root = root
@@ -83,19 +78,19 @@ class RemoteCompiler:
         near = near or Near()
         self._timed: set[tuple[str, Digest]] = set()
         self._history = history
-        self._submitter = Submitter(cluster, Uploads(cluster), root, use_cache=use_cache)
+        self._submitter = Submitter(cluster, uploads or Uploads(cluster), root, use_cache=use_cache)
         self._results = Results(cluster, root, near, away)
         self._lookup = Lookup(cluster, digests, root, PLATFORM, near, history, exists)
 
     async def compile(
-        self, unit: CompileUnit, placing: Placing = AS_A_COMPILER, *, turn: TakeTurn = at_once
+        self, unit: CompileUnit, placing: Placing = AS_A_COMPILER, *, way: Way = FREE
     ) -> RemoteResult | LocalOnly:
         """Do one unit; after a verdict of 0 its outputs stand in the build directory.
 
-        `turn` returns when the unit may be submitted.
+        `way` hears how far it is, and says when it may be sent.
         """
         try:
-            return await self._compile(unit, placing, turn)
+            return await self._compile(unit, placing, way)
         except CyxError as error:
             return LocalOnly(
                 f"{error.code}: {error.message}" if not error.retryable else error.code
@@ -106,28 +101,30 @@ class RemoteCompiler:
             return LocalOnly(f"the cache holds nonsense: {error}")
 
     async def _compile(
-        self, unit: CompileUnit, placing: Placing, turn: TakeTurn
+        self, unit: CompileUnit, placing: Placing, way: Way
     ) -> RemoteResult | LocalOnly:
         if self._use_cache:
             entry = await self._lookup.find(unit)
             if entry is not None:
                 result = ActionResult.from_bytes(entry.result)
-                fetched = await self._results.fetch(_expected(unit, placing), result, entry=entry)
+                expected = _expected(unit, placing)
+                fetched = await self._results.fetch(expected, result, entry=entry, way=way)
                 if fetched is not None:
                     return fetched
-        compiled = await self._execute(unit, placing, turn)
+        await way.missed(unit.toolchain, self._lookup.took.pop(unit.main_output, None))
+        compiled = await self._execute(unit, placing, way)
         if isinstance(compiled, LocalOnly) or compiled.exit_code == 0:
             return compiled
         missing = missed(compiled.output)
         if missing is None:
             return compiled
-        healed = await self._execute(unit, placing, turn, missing)
+        healed = await self._execute(unit, placing, way, missing)
         if isinstance(healed, LocalOnly) or healed.exit_code != 0:
             return compiled
         return replace(healed, healed=missing.name)
 
     async def _execute(
-        self, unit: CompileUnit, placing: Placing, turn: TakeTurn, missing: Missed | None = None
+        self, unit: CompileUnit, placing: Placing, way: Way, missing: Missed | None = None
     ) -> RemoteResult | LocalOnly:
         inputs = await self._inputs.prepare(unit, missing)
         if isinstance(inputs, LocalOnly):
@@ -136,7 +133,7 @@ class RemoteCompiler:
             return _HOLDS_TIMES
         if self._history is not None:
             self._history.saw((tokenise(p, self._root), d.hash) for p, d in inputs.files)
-        await turn()
+        await way.begin()
         # What no scan can see no cache entry can name.
         answer = await self._submitter.submit(
             Work(
@@ -147,14 +144,16 @@ class RemoteCompiler:
                 tools=unit.toolchain,
                 root=inputs.root,
                 keep=missing is None,
-            )
+            ),
+            way,
         )
         if not isinstance(answer, JobComplete):
             return LocalOnly(why_not(answer))
         if not self._inputs.unchanged(inputs):
             return LocalOnly("an input changed while it was compiled")
         result = ActionResult.from_bytes(answer.result)
-        compiled = await self._results.fetch(_expected(unit, placing), result, answer.worker)
+        expected = _expected(unit, placing)
+        compiled = await self._results.fetch(expected, result, answer.worker, way=way)
         if compiled is not None and (match := _TIMED.search(compiled.output)):
             form = absolute(os.fsdecode(match[1]), unit.directory)
             self._timed.update(file for file in inputs.files if file[0] == form)

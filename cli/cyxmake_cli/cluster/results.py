@@ -6,7 +6,7 @@ Knows nothing of how a result came to be. Outputs that may stay away leave a not
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,10 @@ from cyxmake_cli.away import AwayFiles
 from cyxmake_cli.cluster.client import ClusterClient
 from cyxmake_cli.cluster.near import Near
 from cyxmake_cli.cluster.placing import AS_A_COMPILER, Placing, place
+from cyxmake_cli.cluster.way import FREE, Way
 from cyxmake_common.action import ActionResult, OutputFile
+from cyxmake_common.clock import monotonic
+from cyxmake_common.digest import Digest
 from cyxmake_common.includes.depfile_layout import Layout, fill
 from cyxmake_common.protocol.messages import CacheEntry
 
@@ -73,6 +76,7 @@ class Results:
         result: ActionResult,
         worker: str = "",
         entry: CacheEntry | None = None,
+        way: Way = FREE,
     ) -> RemoteResult | None:
         """Put a result's files in place; None, with nothing placed, when it is not whole."""
         texts = [digest for digest in (result.stdout, result.stderr) if digest is not None]
@@ -80,8 +84,10 @@ class Results:
         staying = self._staying(expected, outputs)
         wanted = {*(o.digest for o in outputs if o.path not in staying), *texts}
         blobs = self._near.blobs(wanted)
-        if absent := wanted - blobs.keys():
-            fetched = await self._cluster.blobs.get_many_bytes(absent)
+        absent = wanted - blobs.keys()
+        way.coming(sum(d.size for d in absent), result.seconds, hit=not worker)
+        if absent:
+            fetched = await self._fetch(absent)
             self._near.keep_blobs(fetched)
             blobs.update(fetched)
         if not wanted <= blobs.keys():
@@ -95,12 +101,22 @@ class Results:
                 if filled is None:
                     return None
                 files[entry.depfile] = filled
+            await way.claim()
             self._place(expected, outputs, files)
         stdout, stderr = (
             blobs[digest] if digest is not None else b""
             for digest in (result.stdout, result.stderr)
         )
         return RemoteResult(result.exit_code, stdout, stderr, result.seconds, worker)
+
+    async def _fetch(self, absent: Collection[Digest]) -> dict[Digest, bytes]:
+        line = self._cluster.link.down
+        line.begin(monotonic())
+        try:
+            return await self._cluster.blobs.get_many_bytes(absent)
+        finally:
+            size = sum(digest.size for digest in absent)
+            line.end(monotonic(), size, waited=self._cluster.link.round_trip)
 
     def _staying(self, expected: Expected, outputs: Sequence[OutputFile]) -> frozenset[str]:
         """Return the outputs that need not come home."""

@@ -1,18 +1,21 @@
-"""Runs the edges of a build: compiles and links on the cluster where that is sure, the rest here.
+"""Runs the edges of a build: compiles and links wherever they are done first, the rest here.
 
-Knows nothing of plans and screens. The cluster may appear while the build already runs, and may go
-away at any time: an edge that cannot be done there runs locally, and its result says why. Only the
-compiler's own verdict fails an edge: a failure seen on the cluster is confirmed by a local run.
+Knows nothing of plans and screens, nor of what is faster (racing). The cluster may appear while the
+build already runs, and may go away at any time: an edge that cannot be done there runs locally, and
+its result says why. Only the compiler's own verdict fails an edge: a failure seen on the cluster is
+confirmed by a local run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from cyxmake_cli.cluster.homecoming import Homecoming
+from cyxmake_cli.cluster.lanes import Lanes
 from cyxmake_cli.cluster.link_runner import LinkRunner
 from cyxmake_cli.cluster.native import Native
 from cyxmake_cli.cluster.path_maps import PathMaps
@@ -21,6 +24,7 @@ from cyxmake_cli.cluster.remote import RemoteCompiler
 from cyxmake_cli.cluster.response_files import reader_in
 from cyxmake_cli.cluster.results import RemoteResult
 from cyxmake_cli.cluster.toolchains import Toolchains
+from cyxmake_cli.cluster.way import Way
 from cyxmake_cli.cluster.working_directory import SearchLinks, with_believed_directory
 from cyxmake_cli.cluster.wrappers import Wrappers
 from cyxmake_cli.ninja.driver import EdgeResult, Turn, Where
@@ -35,10 +39,13 @@ from cyxmake_cli.strategies.compile_units import (
 from cyxmake_common.execution.process import ProcessRequest, run_process
 from cyxmake_common.toolchain.local import LocalOnly
 
+CONFIRMED_HERE: Final = LocalOnly("a failure is confirmed here")
+
 
 class EdgeRunner:
-    """The Runner of one build in `directory`, with `local_jobs` processes of its own at a time.
+    """The Runner of one build in `directory`; `lanes` decides what runs where, and when.
 
+    `expected` returns what an edge took before, None when that is not known.
     `cluster` resolves to a compiler on the cluster, or to the reason why there is none. `linking`
     takes the links; `home` brings what was left in the cluster before something here reads it.
     `maps` adds an option to compiles, wherever they run.
@@ -52,8 +59,9 @@ class EdgeRunner:
         cluster: asyncio.Future[RemoteCompiler | LocalOnly],
         linking: LinkRunner,
         home: Homecoming,
+        lanes: Lanes,
         *,
-        local_jobs: int,
+        expected: Callable[[Edge], float | None],
         maps: PathMaps | None = None,
     ) -> None:
         self._directory = directory
@@ -66,7 +74,8 @@ class EdgeRunner:
         self._maps = maps
         self._linking = linking
         self._home = home
-        self._slots = asyncio.Semaphore(local_jobs)
+        self._lanes = lanes
+        self._expected = expected
 
     async def run(self, edge: Edge, turn: Turn) -> EdgeResult:
         """Run one edge to its end, wherever that is."""
@@ -78,31 +87,44 @@ class EdgeRunner:
                 argv, command = mapped, shlex.join(mapped)
         # Without restat ninja goes by times: an equal output has to be as new as any other.
         placing = Placing(keep_equal=edge.flag("restat"))
-        compiled = await self._remotely(edge, argv, placing, turn)
-        if isinstance(compiled, LocalOnly):
-            return await self._run_here(edge, turn, command, compiled.reason)
-        if compiled.exit_code != 0:
-            here = await self._run_here(edge, turn, command, "a failure is confirmed here")
-            if here.exit_code == 0:
-                return EdgeResult(
-                    0, here.output, Where.LOCAL, here.seconds, reason="failed on the cluster only"
-                )
-            return here
-        where = Where.REMOTE if compiled.worker else Where.CACHE
-        why = f"sent again with {compiled.healed}" if compiled.healed else ""
-        return EdgeResult(0, compiled.output, where, compiled.seconds, compiled.worker, why)
+
+        async def here(reason: str) -> EdgeResult:
+            return await self._run_here(edge, turn, command, reason)
+
+        rank, seconds = edge.urgency / 1000, self._expected(edge)
+        # What restat compares must be written once.
+        lane = self._lanes.enter(str(edge.id), turn, rank, seconds, not placing.keep_equal)
+        if isinstance(argv, LocalOnly) and argv != NOT_A_COMPILE:
+            return await lane.run_only_here(argv.reason, here)
+        return await lane.run(self._there(edge, argv, placing, lane), here)
+
+    async def _there(
+        self, edge: Edge, argv: list[str] | LocalOnly, placing: Placing, way: Way
+    ) -> EdgeResult | LocalOnly:
+        """Do an edge in the cluster, to success, or say why it has to run here."""
+        done = await self._remotely(edge, argv, placing, way)
+        if isinstance(done, LocalOnly):
+            return done
+        if done.exit_code != 0:
+            return CONFIRMED_HERE
+        where = Where.REMOTE if done.worker else Where.CACHE
+        why = f"sent again with {done.healed}" if done.healed else ""
+        return EdgeResult(0, done.output, where, done.seconds, done.worker, why)
 
     async def _remotely(
-        self, edge: Edge, argv: list[str] | LocalOnly, placing: Placing, turn: Turn
+        self, edge: Edge, argv: list[str] | LocalOnly, placing: Placing, way: Way
     ) -> RemoteResult | LocalOnly:
-        """Do an edge on the cluster, or say why it has to run here."""
-        if argv == NOT_A_COMPILE:
-            return await self._linking.run(edge, placing, turn)
-        unit = argv if isinstance(argv, LocalOnly) else await self._plan(edge, argv)
+        """Do an edge in the cluster, or say why it has to run here."""
+        if isinstance(argv, LocalOnly):
+            return await self._linking.run(edge, placing, way)
+        unit = await self._plan(edge, argv)
         if isinstance(unit, LocalOnly):
             return unit
         await self._home.for_compile(edge)
-        return await self._compile(unit, placing, turn)
+        remote = await asyncio.shield(self._cluster)
+        if isinstance(remote, LocalOnly):
+            return remote
+        return await remote.compile(unit, placing, way=way)
 
     def _split(self, edge: Edge) -> list[str] | LocalOnly:
         outputs = tuple(str(node.path) for node in edge.outputs)
@@ -130,30 +152,20 @@ class EdgeRunner:
         )
         return unit if isinstance(unit, LocalOnly) else self._links.noted(unit)
 
-    async def _compile(
-        self, unit: CompileUnit, placing: Placing, turn: Turn
-    ) -> RemoteResult | LocalOnly:
-        remote = await asyncio.shield(self._cluster)
-        if isinstance(remote, LocalOnly):
-            return remote
-        return await remote.compile(unit, placing, turn=turn.take)
-
     async def _run_here(self, edge: Edge, turn: Turn, command: str, reason: str) -> EdgeResult:
         await self._home.for_command(edge)
         await turn.take()
-        async with self._slots:
-            try:
-                result = await run_process(
-                    ProcessRequest(
-                        command,
-                        cwd=Path(self._directory),
-                        merge=True,
-                        console=edge.use_console,
-                    )
+        try:
+            result = await run_process(
+                ProcessRequest(
+                    command, cwd=Path(self._directory), merge=True, console=edge.use_console
                 )
-            except OSError as error:
-                return EdgeResult(127, f"{error.strerror}: {error.filename}\n".encode())
+            )
+        except OSError as error:
+            return EdgeResult(127, f"{error.strerror}: {error.filename}\n".encode())
         self._links.clear()
         # A command that a signal ended counts as failed; 128 + n is how shells report it.
         code = result.exit_code if result.signal == 0 else 128 + result.signal
+        if code == 0 and reason == CONFIRMED_HERE.reason:
+            reason = "failed on the cluster only"
         return EdgeResult(code, result.stdout, Where.LOCAL, result.seconds, reason=reason)

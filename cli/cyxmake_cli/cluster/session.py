@@ -10,45 +10,51 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
 from cyxmake_cli import config
 from cyxmake_cli.away import AwayFiles
-from cyxmake_cli.cluster.client import ClusterClient
+from cyxmake_cli.cluster import race_events
+from cyxmake_cli.cluster.client import ClusterClient, Connected
 from cyxmake_cli.cluster.history import History
 from cyxmake_cli.cluster.homecoming import Homecoming
 from cyxmake_cli.cluster.inputs import InputRoots
 from cyxmake_cli.cluster.joined import Joined
+from cyxmake_cli.cluster.lanes import Lanes
 from cyxmake_cli.cluster.link_runner import LinkRunner
 from cyxmake_cli.cluster.link_tools import LinkTools
 from cyxmake_cli.cluster.links import RemoteLinker
 from cyxmake_cli.cluster.lookup import Absences
 from cyxmake_cli.cluster.path_maps import PathMaps
+from cyxmake_cli.cluster.race_events import Rules
+from cyxmake_cli.cluster.racing import Racing
 from cyxmake_cli.cluster.remote import RemoteCompiler
 from cyxmake_cli.cluster.runner import EdgeRunner
+from cyxmake_cli.cluster.shipping import Shipper
 from cyxmake_cli.cluster.toolchains import Toolchains
+from cyxmake_cli.cluster.uploads import Uploads
 from cyxmake_cli.cluster.working_directory import with_believed_directory
 from cyxmake_cli.ninja.driver import EdgeResult, Where
 from cyxmake_cli.ninja.graph import Edge
-from cyxmake_cli.settings import Download, Settings
+from cyxmake_cli.settings import Download, Place, Settings
 from cyxmake_cli.strategies.compile_units import looks_like_compile
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.errors import ConfigError, CyxError
 from cyxmake_common.includes.closure import IncludeClosure, RealFileSystem
 from cyxmake_common.net.token import JoinToken
+from cyxmake_common.platform import machine, processors, share_processors
 from cyxmake_common.toolchain.local import LocalOnly
 
-_EDGES_PER_SLOT: Final = 2
-"""Edges under way for each slot of the cluster: one runs, one is looked up, sent or fetched."""
-
 _MOST_JOBS: Final = 1_000
+"""Edges under way when nobody has said how many; each waits for what decides about it."""
 
 
 class BuildSession:
     """An async context manager around one build in `directory` of the project at `source`.
 
-    `root` holds both.
+    `root` holds both. `fresh`: nothing has been built there yet.
     """
 
     def __init__(
@@ -60,11 +66,13 @@ class BuildSession:
         note: Callable[[str], None],
         settings: Settings,
         away: AwayFiles,
+        fresh: bool = False,
     ) -> None:
         self._directory = directory
         self._root = root
         self._note = note
         self._settings = settings
+        self._fresh = fresh
         self._wanted_jobs = settings.build.jobs
         self._cache_dir = config.cache_directory()
         self._digests = FileDigests()
@@ -77,8 +85,9 @@ class BuildSession:
         self.home = Homecoming(away, self._client)
         self._joined: Joined | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self._cpus = os.cpu_count() or 1
-        self.jobs = self._wanted_jobs or self._cpus * _EDGES_PER_SLOT
+        cpus = len(processors())
+        self._cores = min(cpus, self._wanted_jobs or cpus)
+        self.jobs = self._wanted_jobs or _MOST_JOBS
 
     async def __aenter__(self) -> Self:
         self._remote: asyncio.Future[RemoteCompiler | LocalOnly]
@@ -89,7 +98,17 @@ class BuildSession:
         self._linker: asyncio.Future[RemoteLinker | LocalOnly]
         self._linker = asyncio.get_running_loop().create_future()
         environ = dict(os.environ)
-        local_jobs = min(self._cpus, self._wanted_jobs or self._cpus)
+        token = None
+        if self._settings.cluster.enabled:
+            token = client_token(self._settings.cluster.coordinator)
+        build = self._settings.build
+        rules = Rules(
+            self._cores,
+            eager=build.place is Place.CLUSTER or build.download is not Download.ALL,
+            await_own=self._fresh and self._settings.cluster.enabled and token is None,
+            expect_hits=self._history.hits(),
+        )
+        self.lanes = Lanes(Racing(rules))
         self.runner = EdgeRunner(
             self._directory,
             environ,
@@ -103,18 +122,15 @@ class BuildSession:
                 self._linker,
             ),
             self.home,
-            local_jobs=local_jobs,
+            self.lanes,
+            expected=self._expected,
             maps=maps,
         )
         if not self._settings.cluster.enabled:
             self._none(LocalOnly("no cluster is used"))
             return self
-        token = client_token(self._settings.cluster.coordinator)
-        if token is None:
-            self.jobs = self._wanted_jobs or self._cpus * (_EDGES_PER_SLOT + 1)
-            self._connecting = asyncio.create_task(self._connect_embedded())
-        else:
-            await self._connect(token)  # first, because its slots decide how many edges to start
+        # The build does not wait for its cluster: until that is there, work is done here.
+        self._connecting = asyncio.create_task(self._connect(token))
         return self
 
     async def __aexit__(
@@ -127,6 +143,7 @@ class BuildSession:
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
+        await self.lanes.close()
         if self._joined is not None:
             await self._joined.close()
 
@@ -141,37 +158,48 @@ class BuildSession:
             if not looks_like_compile(edge.command()):
                 self._inputs.refresh()
         if paths:
-            self._history.note(paths[0], result.where.value, result.worker, result.reason)
+            why = f"{result.reason} ({result.detail})" if result.detail else result.reason
+            self._history.note(paths[0], result.where.value, result.worker, why, result.seconds)
 
     def traffic(self) -> tuple[int, int]:
         """Return the bytes sent to and received from the cluster."""
         return self._joined.client.traffic() if self._joined is not None else (0, 0)
 
-    async def _connect(self, token: JoinToken) -> None:
+    def _expected(self, edge: Edge) -> float | None:
+        """Return what an edge's command took when it last ran, wherever that was."""
+        return self._history.seconds(os.path.join(self._directory, edge.outputs[0].path))  # noqa: PTH118 - as spelled
+
+    async def _connect(self, token: JoinToken | None) -> None:
         try:
-            self._joined = await Joined.with_token(token, self._cache_dir)
+            if token is None:
+                joined = await Joined.with_embedded(self._cache_dir, self._cores)
+            else:
+                patience = self._settings.cluster.reconnect_seconds
+                joined = await Joined.with_token(token, self._cache_dir, patience)
         except CyxError as error:
             self._go_local(error)
             return
-        slots = self._joined.slots
-        if slots == 0:
+        self._joined = joined
+        if joined.slots == 0:
             self._note("warning: the cluster has no workers; building locally")
             self._none(LocalOnly("the cluster has no workers"))
             return
-        self.jobs = self._wanted_jobs or min(_MOST_JOBS, slots * _EDGES_PER_SLOT + self._cpus)
-        self._ready(self._joined.client)
+        self._ready(joined)
 
-    async def _connect_embedded(self) -> None:
-        try:
-            self._joined = await Joined.with_embedded(
-                self._cache_dir, min(self._cpus, self._wanted_jobs or self._cpus)
-            )
-        except CyxError as error:
-            self._go_local(error)
-            return
-        self._ready(self._joined.client)
-
-    def _ready(self, client: ClusterClient) -> None:
+    def _ready(self, joined: Joined) -> None:
+        client, uploads = joined.client, Uploads(joined.client)
+        here = machine()
+        near = [w for w in joined.workers if joined.embedded or share_processors(here, w.machine)]
+        near_slots = sum(worker.slots for worker in near)
+        there = {facts.id for worker in joined.workers for facts in worker.toolchains}
+        there_now = race_events.Joined(
+            client.link,
+            joined.slots - near_slots,
+            near_slots,
+            frozenset(worker.name for worker in near),
+        )
+        self.lanes.joined(there_now, Shipper(client, uploads, there))
+        client.hears = partial(self._heard, there_now)
         self._remote.set_result(
             RemoteCompiler(
                 client,
@@ -182,6 +210,7 @@ class BuildSession:
                 history=self._history,
                 exists=self._absences,
                 away=self._away,
+                uploads=uploads,
             )
         )
         self._linker.set_result(
@@ -196,12 +225,27 @@ class BuildSession:
             )
         )
 
+    def _heard(self, there: race_events.Joined, state: Connected) -> None:
+        """Let the build go on by what became of its coordinator."""
+        match state:
+            case Connected.AWAY:
+                patience = self._settings.cluster.reconnect_seconds
+                told = f"lost the coordinator; building here, and waiting {patience:g} s for it"
+                self._note(told)
+                self.lanes.feed(race_events.Away())
+            case Connected.BACK:
+                self._note("the coordinator is back")
+                self.lanes.feed(there)
+            case Connected.GONE:
+                self.lanes.feed(race_events.Left())
+
     def _go_local(self, error: CyxError) -> None:
         self._note(f"warning: {error}; building locally")
         self._none(LocalOnly(f"no cluster: {error.code}"))
 
     def _none(self, reason: LocalOnly) -> None:
         """Note that there is no cluster."""
+        self.lanes.feed(race_events.Left())
         self._remote.set_result(reason)
         self._linker.set_result(reason)
 

@@ -6,13 +6,13 @@ blobs; they are sent and the action is submitted again, a few times.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from cyxmake_cli.cluster.client import ClusterClient
 from cyxmake_cli.cluster.inputs import InputRoot, Source
 from cyxmake_cli.cluster.uploads import Uploads
+from cyxmake_cli.cluster.way import FREE, Tools, Way
 from cyxmake_common.action import ISA, OS_FAMILY, ROOT, TOOLCHAIN, Action, Command
 from cyxmake_common.digest import Digest
 from cyxmake_common.outcome import Cause
@@ -26,19 +26,6 @@ _BROKEN: Final = "toolchain-broken"
 """The code of a refusal that only its detail explains."""
 
 PLATFORM: Final = ((ISA, isa()), (OS_FAMILY, os_family()))
-
-
-class Tools(Protocol):
-    """The tree of a toolchain."""
-
-    @property
-    def id(self) -> Digest:
-        """Return the digest of the root Directory."""
-        ...
-
-    def blobs(self) -> Mapping[Digest, Source]:
-        """Return every blob of the tree, with where its bytes are."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +69,12 @@ class Submitter:
         self._project = project
         self._use_cache = use_cache
 
-    async def submit(self, work: Work) -> JobComplete | JobFailed | JobReject:
+    async def submit(self, work: Work, way: Way = FREE) -> JobComplete | JobFailed | JobReject:
         """Upload what is missing and wait for the end; raises CyxError, OSError."""
         digest, sources = work.action(self._project)
-        await self._uploads.ensure(work.root.blobs, within=work.root.digest)
-        await self._uploads.ensure(sources)
-        answer = await self._cluster.execute(digest, skip_cache=not self._use_cache)
+        sent = await self._uploads.ensure(work.root.blobs, within=work.root.digest)
+        way.uploaded(sent + await self._uploads.ensure(sources))
+        answer = await self._cluster.execute(digest, skip_cache=not self._use_cache, way=way)
         for _ in range(_SUBMISSIONS - 1):
             if not isinstance(answer, JobReject) or not answer.missing:
                 break
@@ -97,7 +84,7 @@ class Submitter:
             else:
                 known: dict[Digest, Source] = {**tools.blobs(), **work.root.blobs, **sources}
                 await self._uploads.again(answer.missing, known)
-            answer = await self._cluster.execute(digest, skip_cache=not self._use_cache)
+            answer = await self._cluster.execute(digest, skip_cache=not self._use_cache, way=way)
         return answer
 
 

@@ -44,6 +44,10 @@ from cyxmake_common.errors import ExitStatus, UsageError
     help="Outputs to bring home: all (default), those of the targets, or only what is read here.",
 )  # fmt: skip
 @click.option(
+    "--place", type=click.Choice(["auto", "cluster"]),
+    help="Run actions where they are done first (auto, the default), or always in the cluster.",
+)  # fmt: skip
+@click.option(
     "--remap-paths/--no-remap-paths", default=None,
     help="Name the project by a fixed path in debug information, so that checkouts share it.",
 )  # fmt: skip
@@ -92,6 +96,7 @@ def command(
     cache: bool | None,
     local_only: bool | None,
     download: str | None,
+    place: str | None,
     remap_paths: bool | None,
     summary: Path | None,
     options: tuple[str, ...],
@@ -117,6 +122,7 @@ def command(
         "build.jobs": jobs,
         "build.keep_going": keep_going,
         "build.download": download,
+        "build.place": place,
         "build.directory": None if build_dir is None else str(build_dir),
         "cluster.coordinator": coordinator,
         "cluster.enabled": None if local_only is None else not local_only,

@@ -29,6 +29,7 @@ class EdgeResult:
     """What came of one edge: exit code, merged output, where it ran, why not remotely.
 
     `seconds` is the time of the command itself; for a cache hit, the time it took when it ran.
+    `detail` are the figures behind the reason.
     """
 
     exit_code: int
@@ -37,6 +38,7 @@ class EdgeResult:
     seconds: float = 0.0
     worker: str = ""
     reason: str = ""
+    detail: str = ""
 
 
 class Turn:
@@ -45,14 +47,16 @@ class Turn:
     def __init__(self, slots: asyncio.Semaphore, begun: Callable[[], None]) -> None:
         self._slots = slots
         self._begun = begun
+        self._taking = asyncio.Lock()
         self.taken = False
 
     async def take(self) -> None:
         """Wait until one more command may run; taking it again is free."""
-        if not self.taken:
-            await self._slots.acquire()
-            self.taken = True
-            self._begun()
+        async with self._taking:  # an edge that runs in two places has one turn
+            if not self.taken:
+                await self._slots.acquire()
+                self.taken = True
+                self._begun()
 
     def give_back(self) -> None:
         """Let another edge have the slot, if this one had it."""

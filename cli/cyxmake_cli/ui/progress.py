@@ -97,6 +97,7 @@ class Progress:
         tally, text = self._tally, _describe(edge, verbose=self._verbose)
         place = result.worker if result.where.value == "remote" else result.where.value
         why = f": {result.reason}" if result.reason and self._verbose else ""
+        why += f" ({result.detail})" if result.detail and self._verbose else ""
         self._write(f"[{tally.done}/{tally.total}] {text} [{place}{why}]\n")
 
     def _draw(self, edge: Edge, *, force: bool = False) -> None:

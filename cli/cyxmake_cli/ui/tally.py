@@ -10,6 +10,14 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 
+class Races(TypedDict):
+    """What ran in two places at once: who won, and the seconds of what lost."""
+
+    won_here: int
+    won_there: int
+    regret_seconds: float
+
+
 class Summary(TypedDict):
     """The machine-readable summary (`dbuild --summary FILE`); names stay in later versions."""
 
@@ -27,6 +35,7 @@ class Summary(TypedDict):
     compile_seconds: float
     speedup: float
     exit_code: int
+    races: Races
 
 
 @dataclass
@@ -45,6 +54,9 @@ class Tally:
     bytes_up: int = 0
     bytes_down: int = 0
     seconds: float = 0.0
+    won_here: int = 0
+    won_there: int = 0
+    regret: float = 0.0
     reasons: Counter[str] = field(default_factory=Counter)
     workers: Counter[str] = field(default_factory=Counter)
 
@@ -71,6 +83,11 @@ class Tally:
             compile_seconds=round(self.seconds, 3),
             speedup=round(self.seconds / wall, 2) if wall > 0 else 0.0,
             exit_code=exit_code,
+            races=Races(
+                won_here=self.won_here,
+                won_there=self.won_there,
+                regret_seconds=round(self.regret, 3),
+            ),
         )
 
 
@@ -86,6 +103,13 @@ def render(summary: Summary) -> list[str]:
         lines.append(f"local because: {reasons}")
     if summary["healed"]:
         lines.append(f"sent twice, for a file that the include scan missed: {summary['healed']}")
+    races = summary["races"]
+    if races["won_here"] or races["won_there"]:
+        lines.append(
+            f"begun in two places: {races['won_here']} were done here first, "
+            f"{races['won_there']} in the cluster; "
+            f"{races['regret_seconds']:.1f} s of work were for nothing"
+        )
     if summary["bytes_up"] or summary["bytes_down"]:
         up, down = _size(summary["bytes_up"]), _size(summary["bytes_down"])
         lines.append(f"sent {up}, received {down}")

@@ -45,6 +45,9 @@ Name = Annotated[str, Field(max_length=MAX_NAME)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Inline = Annotated[bytes, Field(max_length=MAX_INLINE)]
 Properties = Annotated[tuple[tuple[Name, Name], ...], Field(max_length=256)]
+Machine = Annotated[
+    Name, Field(description="its kernel and processors: who shares some, competes for them")
+]
 # What msgpack can carry; and what no arithmetic of ours has to be afraid of.
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -107,6 +110,7 @@ class WorkerFacts(BaseModel):
     cpu_model: Name = ""
     memory_bytes: Count = 0
     disk_free_bytes: Count = 0
+    machine: Machine = ""
 
 
 class RunningLease(BaseModel):
@@ -221,6 +225,7 @@ class WorkerStatus(BaseModel):
     load: Amount = 0.0
     condition: Annotated[Name, Field(description="ready, or why it gets no work")] = ""
     speed: Annotated[Amount, Field(description="measured; the cluster's average is 1")] = 0.0
+    machine: Machine = ""
 
 
 class Counter(BaseModel):

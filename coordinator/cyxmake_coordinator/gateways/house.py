@@ -82,4 +82,5 @@ def _worker(snapshot: WorkerSnapshot, session: WorkerSession | None) -> WorkerSt
         load=session.load if session else 0.0,
         condition=snapshot.condition,
         speed=snapshot.speed,
+        machine=facts.machine if facts else "",
     )
