@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.netns import obstacle
-from support.netns_projects import Project, leveldb_sources
+from support.netns_projects import PART, Project, leveldb_sources
 from support.netns_projects import leveldb as leveldb_project
 from support.netns_projects import small as small_project
 
@@ -34,9 +34,21 @@ def small(allowed: None, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="session")
-def leveldb(allowed: None, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """All of LevelDB."""
-    sources = leveldb_sources()
-    if sources is None:
+def sources(allowed: None) -> Path:
+    """LevelDB's sources, which are only read."""
+    found = leveldb_sources()
+    if found is None:
         pytest.skip("CYXMAKE_CORPORA names no folder with leveldb in it")
-    return leveldb_project(sources, tmp_path_factory.mktemp("leveldb") / "leveldb")
+    return found
+
+
+@pytest.fixture(scope="session")
+def leveldb(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """All of LevelDB."""
+    return leveldb_project(sources, tmp_path_factory.mktemp("all") / "leveldb")
+
+
+@pytest.fixture(scope="session")
+def leveldb_part(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A part of LevelDB."""
+    return leveldb_project(sources, tmp_path_factory.mktemp("part") / "leveldb", PART)

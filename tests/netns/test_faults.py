@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import chaos
 from support.journal import loss_of, wrongs
 from support.netns import Delay
 from support.netns_cluster import COORDINATOR, FAKE_CLOCK, USER, Site, site, skewed
@@ -169,3 +170,8 @@ def test_restarted_coordinator(small: Project, tmp_path: Path) -> None:
             made.wait_for("worker_came", count=2, worker=name)
         with building(made, small):
             pass
+
+
+def test_faults_at_random(leveldb_part: Project, tmp_path: Path) -> None:
+    """A run of tests/bench/chaos.py: four faults, among them a frozen coordinator."""
+    assert chaos.run(103, leveldb_part, tmp_path / "run")[1] == []

@@ -85,6 +85,20 @@ def drop_silent(turn: Turn) -> None:
         reason = DisconnectReason.SILENT
         turn.effects.append(DisconnectWorker(worker.name, worker.session, reason))
         _depart(turn, worker, "fell silent")
+    # Half of the way there: what it has may still come, more would only wait with it.
+    late = turn.now - turn.settings.worker_timeout / 2
+    for worker in turn.state.workers.values():
+        if worker.last_heard < late and not worker.hushed:
+            worker.hushed = True
+            refresh(turn, worker)
+
+
+def hear(turn: Turn, worker: Worker) -> None:
+    """Note that a worker lives."""
+    worker.last_heard = turn.now
+    if worker.hushed:
+        worker.hushed = False
+        refresh(turn, worker)
 
 
 def heartbeat(turn: Turn, event: WorkerHeartbeat) -> None:
@@ -92,7 +106,7 @@ def heartbeat(turn: Turn, event: WorkerHeartbeat) -> None:
     worker = turn.state.workers.get(event.worker)
     if worker is None or worker.session != event.session:
         return
-    worker.last_heard = turn.now
+    hear(turn, worker)
     if event.memory_free is not None:
         worker.memory_free = event.memory_free
         refresh(turn, worker)

@@ -130,7 +130,7 @@ def _apply(turn: Turn, event: Event) -> None:
 
 def _apply_lease(turn: Turn, event: LeaseEvent) -> None:
     if (worker := turn.state.workers.get(event.worker)) is not None:
-        worker.last_heard = turn.now
+        reconcile.hear(turn, worker)
     if strays.hear(turn, event):
         return
     lease = find(turn, event)

@@ -121,6 +121,8 @@ class Worker:
     history: Story = field(default_factory=Story)
     away_since: float | None = None
     """Its connection broke; it may come back."""
+    hushed: bool = False
+    """It has missed heartbeats: it gets nothing more until it is heard of."""
     strays: dict[LeaseId, Stray] = field(default_factory=dict)
     health: Health = field(default_factory=Health)
     # What is measured of it.
@@ -150,6 +152,7 @@ class Worker:
             "quarantined": self.health.quarantined,
             "draining": self.draining,
             "away": self.away_since is not None,
+            "silent": self.hushed,
             "failing": self.health.shut_until is not None,
             "probed": self.health.probing,
             "paused": self.paused_until is not None,
@@ -177,6 +180,7 @@ class Worker:
             used >= self.slots + prefetch
             or self.paused_until is not None
             or self.away_since is not None
+            or self.hushed
             or self.kept_for is not None
             or not self.health.takes_work(used)
         ):

@@ -92,6 +92,19 @@ def test_silent_worker_is_let_go() -> None:
     assert core.finish(lease) == []
 
 
+def test_worker_that_misses_heartbeats_gets_nothing_more() -> None:
+    """Half of the time after which it would be gone, until it is heard of."""
+    core = Core()
+    core.join("w1", slots=2)
+    core.run()
+    core.tick(2.5)
+    assert not pick(core.submit("later"), AssignLease)
+    assert core.worker("w1").condition == "silent"
+    (lease,) = core.worker("w1").leases.values()
+    report = HeldLease(lease.id, lease.epoch, lease.execution.action)
+    assert assigned(core.beat("w1", report)).action == digest("later")
+
+
 def test_workers_silent_together_get_nothing_of_each_other() -> None:
     """What one loses does not go to another that is lost in the same moment."""
     core = Core()
