@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "clean": "Remove what builds made, and nothing else.",
     "config": "Show and change settings.",
     "dbuild": "Build a project on the cluster.",
+    "graph": "Show which files need which.",
     "history": "Show the builds of a project.",
     "init": "Find out what a repository is.",
     "install": "Install what a project builds.",
