@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cyxmake_common import clock
@@ -215,6 +216,25 @@ def drain_worker(config: CoordinatorConfig, worker: str, *, on: bool) -> str:
     """Drain a worker, or let it take work again."""
     asyncio.run(_ask(config, Drain(on=on, worker=worker), Done))
     return f"{worker} takes no new work" if on else f"{worker} takes work again"
+
+
+# ── backups ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def back_up(config: CoordinatorConfig, file: Path) -> str:
+    """Write a backup; raises ConfigError."""
+    from cyxmake_coordinator.backup import backup
+
+    report = backup(DataDir(config.data_dir), file)
+    return f"{report.tokens} tokens and {report.keys} files of keys are in {file}"
+
+
+def restore_backup(config: CoordinatorConfig, file: Path) -> str:
+    """Fill an empty data directory; raises ConfigError."""
+    from cyxmake_coordinator.backup import restore
+
+    report = restore(DataDir(config.data_dir), file)
+    return f"{report.tokens} tokens and {report.keys} files of keys are back in {config.data_dir}"
 
 
 # ── the store ───────────────────────────────────────────────────────────────────────────────────

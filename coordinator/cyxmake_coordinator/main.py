@@ -184,6 +184,35 @@ def fsck(data_dir: Path | None, config: Path | None) -> None:
 
 
 @cli.command()
+@_data_options
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def backup(data_dir: Path | None, config: Path | None, file: Path) -> None:
+    """Write tokens and keys to FILE; the coordinator may be running.
+
+    Keep FILE as secret as the data directory: who has it can play the coordinator. Blobs and cached
+    results are not in it.
+    """
+    settings = _load(config, data_dir)
+    from cyxmake_coordinator.admin import back_up
+
+    click.echo(back_up(settings, file))
+
+
+@cli.command()
+@_data_options
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def restore(data_dir: Path | None, config: Path | None, file: Path) -> None:
+    """Fill an empty data directory from a backup.
+
+    Every token in it is good again, also one that was revoked since.
+    """
+    settings = _load(config, data_dir)
+    from cyxmake_coordinator.admin import restore_backup
+
+    click.echo(restore_backup(settings, file))
+
+
+@cli.command()
 @click.option("--workers", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @click.option("--slots", type=click.IntRange(1, 1024), default=16, show_default=True)
 @click.option(
