@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "config": "Show and change settings.",
     "dbuild": "Build a project on the cluster.",
     "graph": "Show which files need which.",
+    "discover": "Look for coordinators on the local network.",
     "history": "Show the builds of a project.",
     "init": "Find out what a repository is.",
     "install": "Install what a project builds.",

@@ -69,6 +69,7 @@ def cli() -> None:
 
 @cli.command()
 @_serve_options
+@click.option("--announce", is_flag=True, default=None, help="Tell the local network, by mDNS.")
 @click.option("--embedded", is_flag=True, help="Live inside a build: end with standard input.")
 def serve(
     host: str | None,
@@ -77,13 +78,15 @@ def serve(
     config: Path | None,
     log_level: str | None,
     log_json: bool | None,
+    announce: bool | None,
     embedded: bool,
 ) -> None:
     """Serve in the foreground.
 
     SIGTERM or Ctrl-C ends it in order, a second one at once.
     """
-    settings = _load(config, data_dir, host=host, port=port, log_level=log_level, log_json=log_json)
+    flags = {"host": host, "port": port, "log_level": log_level, "log_json": log_json}
+    settings = _load(config, data_dir, **flags, announce=announce)
     import asyncio
 
     from cyxmake_common.telemetry.log import LogFormat, configure_logging

@@ -19,7 +19,12 @@ import structlog
 from cyxmake_common import clock
 from cyxmake_common.errors import ConfigError
 from cyxmake_common.file_lock import FileLock
-from cyxmake_common.net.tls import authority_pem, create_authority, server_context
+from cyxmake_common.net.tls import (
+    authority_fingerprint,
+    authority_pem,
+    create_authority,
+    server_context,
+)
 from cyxmake_common.net.wss import Server, Service
 from cyxmake_common.protocol.messages import Goodbye
 from cyxmake_coordinator import embedded
@@ -126,6 +131,11 @@ async def _serve_locked(
         await keep_admin_token(data, tokens, address)
         await keep_worker_token(config, data, tokens, address)
         stack.enter_context(data.announce(address))
+        if config.announce:
+            from cyxmake_common.net.discovery import announced
+
+            fingerprint = authority_fingerprint(data.tls)
+            await stack.enter_async_context(announced(config.host, server.port, fingerprint))
         work = [house.shell.run(), sessions.watch(), _watch_stop_wish(data, stopping)]
         line = f"cyxmake-coordinator ready at {address}"
         if embed:

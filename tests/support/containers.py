@@ -55,6 +55,13 @@ class Engine:
         """Run podman; returns what it printed on both streams."""
         return self._run(["podman", *arguments], check)
 
+    def succeeds(self, *arguments: str) -> bool:
+        """Tell whether a podman command ends with 0."""
+        env = os.environ | self._environment()
+        argv = ["podman", *arguments]
+        done = subprocess.run(argv, env=env, capture_output=True, check=False, timeout=120)
+        return done.returncode == 0
+
     def compose(self, *arguments: str) -> str:
         """Run podman-compose on docker-compose.yml."""
         argv = [self.tool("podman-compose"), "-p", self.project]
@@ -79,17 +86,19 @@ class Engine:
         return [*self.containers(), *volumes, *named]
 
     def _run(self, argv: list[str], check: bool) -> str:
-        env = os.environ | self.settings
-        env |= {
-            "CONTAINERS_CONF": str(self.home / "containers.conf"),
-            "CONTAINERS_STORAGE_CONF": str(self.home / "storage.conf"),
-        }
+        env = os.environ | self._environment()
         done = subprocess.run(
             argv, cwd=REPOSITORY, env=env, text=True, check=False, timeout=900,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert done.returncode == 0 or not check, f"{argv}: {done.stdout[-3000:]}"
         return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        return self.settings | {
+            "CONTAINERS_CONF": str(self.home / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(self.home / "storage.conf"),
+        }
 
 
 def wait_until(what: Callable[[], bool], seconds: float, complaint: Callable[[], str]) -> None:

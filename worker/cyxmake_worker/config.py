@@ -67,6 +67,9 @@ class WorkerConfig(BaseModel):
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     log_json: bool = False
     once: bool = False
+    discover: Annotated[
+        bool, Field(description="where the token's address is silent, look for its coordinator")
+    ] = False
 
     @field_validator("labels", "host_env", mode="before")
     @classmethod

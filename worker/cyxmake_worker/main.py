@@ -46,6 +46,10 @@ _F = TypeVar("_F", bound=Callable[..., None])
     "--allow-network", is_flag=True, default=None,
     help="Let actions that ask for it use this machine's network.",
 )  # fmt: skip
+@click.option(
+    "--discover", is_flag=True, default=None,
+    help="Where the token's address is silent, look for its coordinator by mDNS.",
+)  # fmt: skip
 @click.option("--once", is_flag=True, default=None, help="End when the coordinator goes away.")
 @click.version_option(package_name="cyxmake")
 @click.pass_context
@@ -65,6 +69,7 @@ def cli(
     host_dirs: str | None,
     host_env: str | None,
     allow_network: bool | None,
+    discover: bool | None,
     once: bool | None,
 ) -> None:
     """Let this machine compile for a CyxMake coordinator. The token alone is enough.
@@ -89,6 +94,7 @@ def cli(
         "host_dirs": host_dirs,
         "host_env": host_env,
         "allow_network": allow_network,
+        "discover": discover,
         "once": once,
     }
     sys.exit(_serve(load_config(config, flags=flags)))

@@ -61,6 +61,10 @@ async def serve(config: WorkerConfig, announce: Callable[[str], None]) -> Exit:
             machine = await _Machine.open(config, data, stack)
             # Whoever starts us with a pipe may still have to make the token: be ready by then.
             token = early or await _in_daemon(config.join_token)
+            if config.discover:
+                from cyxmake_common.net.discovery import locate
+
+                token = await locate(token, data.authorities)
             report = ReportFile(data.root)
             report.clear()
             stack.callback(report.clear)
