@@ -147,6 +147,45 @@ def check(config: Path | None, name: str | None, data_dir: Path | None) -> None:
     sys.exit(ended)
 
 
+@cli.group()
+def service() -> None:
+    """Let Windows start the worker at boot.
+
+    On Linux and macOS: deploy/install.sh.
+    """
+
+
+@service.command("install")
+@click.option(
+    "--token-file", type=click.Path(path_type=Path, dir_okay=False), required=True,
+    help="File that holds the worker's token; it will be closed to everybody else.",
+)  # fmt: skip
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where blobs are kept.")
+@click.option("--dry-run", is_flag=True, help="Print the task, and install nothing.")
+def service_install(token_file: Path, data_dir: Path | None, dry_run: bool) -> None:
+    """Install the worker as a task of Windows, and start it."""
+    import os
+    from pathlib import PureWindowsPath
+
+    from cyxmake_worker.windows_service import Task, install
+
+    shared = os.environ.get("PROGRAMDATA", "C:\\ProgramData")
+    task = Task(
+        program=PureWindowsPath(sys.executable).with_name("cyxmake-worker.exe"),
+        token_file=PureWindowsPath(token_file.absolute()),
+        data_dir=PureWindowsPath(data_dir.absolute() if data_dir else f"{shared}\\cyxmake\\worker"),
+    )
+    click.echo(task.xml() if dry_run else install(task))
+
+
+@service.command("remove")
+def service_remove() -> None:
+    """Stop the task and remove it; data and token stay."""
+    from cyxmake_worker.windows_service import remove
+
+    click.echo(remove())
+
+
 def _serve(config: WorkerConfig) -> ExitStatus:
     import asyncio
 
