@@ -58,7 +58,10 @@ JobAnswer = JobComplete | JobFailed | JobReject
 _PROGRAM = "cyxmake"
 _CLOSE_SECONDS = 1.0
 _WORKERS_SECONDS = 4.0
-"""How long the workers of a coordinator that is back may take to come back as well."""
+"""How long all workers of a coordinator that is back may take to come back as well."""
+
+_FIRST_WORKER_SECONDS = 15.0
+"""How long the first of them may take: without any, what is asked for is refused."""
 
 _WORKERS_PAUSE = 0.1
 KEYS_PER_REQUEST = 200
@@ -312,10 +315,11 @@ class ClusterClient:
         for, so that none of that is begun anew.
         """
         self._unsent.update(dict.fromkeys(self._jobs))
-        deadline = monotonic() + _WORKERS_SECONDS
-        while monotonic() < deadline:
+        start = monotonic()
+        while (waited := monotonic() - start) < _FIRST_WORKER_SECONDS:
             status = await control.request(StatusGet())
-            if isinstance(status, Status) and self._workers <= {w.name for w in status.workers}:
+            there = {w.name for w in status.workers} if isinstance(status, Status) else set()
+            if self._workers <= there or (there and waited > _WORKERS_SECONDS):
                 break
             await asyncio.sleep(_WORKERS_PAUSE)
         while self._unsent:
