@@ -173,10 +173,15 @@ class Shell:
         if counted:
             self._counted.add(session)
 
-    def client_left(self, session: SessionId) -> None:
-        """Forget a client's session; all it wanted is cancelled."""
+    def client_left(self, session: SessionId, patience: float = 0.0) -> None:
+        """Forget a client's session; what it wanted is cancelled when nobody wants it by then."""
         self._counted.discard(session)
-        if self._clients.pop(session, None) is not None:
+        if self._clients.pop(session, None) is None:
+            return
+        if patience:
+            loop = asyncio.get_running_loop()
+            loop.call_later(patience, lambda: self.feed(events.ClientLeft(self.now(), session)))
+        else:
             self.feed(events.ClientLeft(self.now(), session))
 
     def worker_joined(self, worker: WorkerSession) -> None:

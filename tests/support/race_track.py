@@ -214,12 +214,12 @@ class Run:
             here = self._down.carry(self.now, size, self._rate) + self.course.round_trip
 
             self.at(here, partial(self._fetched, name))
+            self.at(self._down.free_at, self._fetch)
 
     def _fetched(self, name: str) -> None:
         down = self.racing.model.link.down
         down.end(self.now, self.course.result_bytes, self.course.round_trip)
         self._end(name, False)
-        self._fetch()
 
     def _end(self, name: str, here: bool) -> None:
         if name not in self.ended:

@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 _PIECE = 8 << 10
@@ -35,6 +35,8 @@ class SlowLink:
     port: int
     up: Direction
     down: Direction
+    cut: Callable[[], None]
+    """Breaks every connection; new ones are taken."""
 
 
 @dataclass
@@ -85,9 +87,11 @@ def slow_link(port: int, *, round_trip: float, bits_per_second: float) -> Iterat
     rate = bits_per_second / 8
     up, down = Direction(round_trip / 2, rate), Direction(round_trip / 2, rate)
     loop = asyncio.new_event_loop()
+    ends: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
+        ends.update((writer, there_writer))
         going, coming = _Pipe(up), _Pipe(down)
         jobs = [
             going.fill(reader),
@@ -96,19 +100,23 @@ def slow_link(port: int, *, round_trip: float, bits_per_second: float) -> Iterat
             coming.drain(writer),
         ]
         tasks = [asyncio.ensure_future(job) for job in jobs]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for end in (writer, there_writer):
-            end.close()
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for one in (writer, there_writer):
+                ends.discard(one)
+                one.transport.abort()
 
     async def begin() -> asyncio.Server:
         return await asyncio.start_server(serve, "127.0.0.1", 0)
 
-    server = loop.run_until_complete(begin())
+    # In a thread of its own: the caller may have a loop, or wait for a process.
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
+    server = asyncio.run_coroutine_threadsafe(begin(), loop).result(10)
 
     async def end() -> None:
         server.close()
@@ -116,9 +124,14 @@ def slow_link(port: int, *, round_trip: float, bits_per_second: float) -> Iterat
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # transports end in the loop's next turns
+
+    def cut() -> None:
+        for one in list(ends):
+            loop.call_soon_threadsafe(one.transport.abort)
 
     try:
-        yield SlowLink(server.sockets[0].getsockname()[1], up, down)
+        yield SlowLink(server.sockets[0].getsockname()[1], up, down, cut)
     finally:
         asyncio.run_coroutine_threadsafe(end(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)

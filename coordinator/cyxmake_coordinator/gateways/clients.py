@@ -49,6 +49,7 @@ from cyxmake_coordinator.gateways.house import House
 from cyxmake_coordinator.intake import MissingBlobs
 
 _AT_ONCE: Final = 256
+_RETURNS_SECONDS: Final = 3.0
 _ENTRIES_SHARE: Final = 0.75
 _OUR_FAULT: Final = "the coordinator failed; its log says why"
 _log = structlog.get_logger(__name__)
@@ -71,18 +72,23 @@ class ClientPeer:
         return f"<ClientPeer {self._connection.name} {len(self._tasks)} answers under way>"
 
     async def serve(self) -> None:
-        """Take messages until the connection ends; everything the client wanted ends with it."""
+        """Take messages until the connection ends; everything the client wanted ends with it.
+
+        A connection that breaks is no goodbye: its client may be back in a moment, and ask again.
+        """
+        patience = _RETURNS_SECONDS
         counted = self._connection.peer is Peer.CLIENT
         self._shell.client_joined(self._connection.session, self._connection, counted=counted)
         try:
             async for envelope in self._connection.messages():
                 if isinstance(envelope.message, Goodbye):
+                    patience = 0.0
                     break
                 await self._receive(envelope)
         finally:
             for task in self._tasks:
                 task.cancel()
-            self._shell.client_left(self._connection.session)
+            self._shell.client_left(self._connection.session, patience)
 
     async def _receive(self, envelope: Envelope) -> None:
         match envelope.message:

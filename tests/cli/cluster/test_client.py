@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from cyxmake_common.errors import ConnectionLost
 from cyxmake_common.protocol.messages import JobComplete, LeaseOffer, LeaseResult, Peer
 from support.coordinators import live_coordinator
 from support.peers import FakeWorker, compile_action, succeed, worker_facts
+from support.slow_link import slow_link
 
 
 class Ranked(Way):
@@ -96,6 +98,38 @@ async def test_a_coordinator_started_anew(tmp_path: Path) -> None:
             assert heard == [Connected.AWAY, Connected.BACK]
             assert len(worker.offers) == 1
         await client.close()
+
+
+async def test_a_broken_connection(tmp_path: Path) -> None:
+    """A line that breaks while an action runs: it goes on, and its client gets the result."""
+    heard: list[Connected] = []
+    gate = asyncio.Event()
+
+    async def patiently(worker: FakeWorker, offer: LeaseOffer) -> LeaseResult:
+        await gate.wait()
+        return await succeed(worker, offer)
+
+    digest, blobs = compile_action("one")
+    async with live_coordinator(tmp_path) as coordinator:
+        token = await coordinator.token(Peer.CLIENT)
+        joining = await coordinator.token(Peer.WORKER)
+        port = int(coordinator.address.rpartition(":")[2])
+        with slow_link(port, round_trip=0.001, bits_per_second=1e9) as line:
+            there = replace(token, address=f"wss://127.0.0.1:{line.port}")
+            client = await ClusterClient.connect(there, tmp_path, patience=30)
+            client.hears = heard.append
+            await client.blobs.put_many([(Digest.of(blob), blob) for blob in blobs])
+            async with await FakeWorker.join(joining, patiently) as worker:
+                waiting = asyncio.create_task(client.execute(digest))
+                await asyncio.wait_for(worker.offered.wait(), 10)
+                line.cut()
+                while Connected.BACK not in heard:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(3.5)  # by now the coordinator has given up the old session
+                gate.set()
+                assert isinstance(await asyncio.wait_for(waiting, 10), JobComplete)
+                assert (len(worker.offers), worker.revoked) == (1, [])
+            await client.close()
 
 
 async def test_a_coordinator_that_stays_away(tmp_path: Path) -> None:

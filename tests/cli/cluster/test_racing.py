@@ -131,7 +131,8 @@ def test_never_much_slower_than_alone(
     )  # fmt: skip
     took = Run(course).drive()
     lost = 12 if leaves_at is not None else 0  # ten seconds for the coordinator to come back
-    assert took <= alone(course) * 1.1 + 2 * each + 2.0 + lost
+    caching = 1.6 + each if near else 0  # what results may cost that are only made to be kept
+    assert took <= alone(course) * 1.05 + 0.7 * each + 0.5 + caching + lost
 
 
 def test_a_rate_is_what_was_transferred() -> None:
