@@ -7,12 +7,14 @@ keeps `--help` and a build without work fast.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Final
 
 import click
 
 from cyxmake_common.program import run_program
 
+_COMPLETION: Final = "_CYXMAKE_COMPLETE"
 _COMMANDS: Final = {
     "audit": "Show or export what was done, and who allowed it.",
     "auto": "Build until it works.",
@@ -20,22 +22,23 @@ _COMMANDS: Final = {
     "cache": "Show, verify or clear what this machine keeps for builds.",
     "cc": "Run one compiler on the cluster.",
     "clean": "Remove what builds made, and nothing else.",
+    "completion": "Print what teaches a shell to complete.",
     "config": "Show and change settings.",
     "dbuild": "Build a project on the cluster.",
+    "doctor": "Check everything that builds rest on.",
+    "explain": "Say why something was rebuilt, missed the cache, or ran where it did.",
     "graph": "Show which files need which.",
     "discover": "Look for coordinators on the local network.",
     "history": "Show the builds of a project.",
     "init": "Find out what a repository is.",
     "install": "Install what a project builds.",
     "launcher": "Send the compiles of any build tool to the cluster.",
-    "doctor": "Check everything that builds rest on.",
-    "explain": "Say why something was rebuilt, missed the cache, or ran where it did.",
     "login": "Remember the cluster that a token belongs to.",
     "logs": "Print what a build said.",
     "permissions": "Show what is asked about, and take back answers.",
-    "status": "Show the cluster: workers, queue, cache.",
-    "tools": "Show the programs of this machine that builds use.",
+    "status": "Show the project here, and the cluster.",
     "test": "Run a project's own tests.",
+    "tools": "Show the programs of this machine that builds use.",
 }
 """Command name (and module name in `commands`) to its line in the help."""
 
@@ -69,7 +72,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: cyxmake dbuild -C path/to/project",
+    epilog="Examples: cyxmake init   |   cyxmake build   |   cyxmake dbuild -C path/to/project",
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
@@ -81,6 +84,8 @@ def cyxmake() -> None:
 
 def main() -> None:
     """Run the command line and exit with an ExitStatus."""
+    if _COMPLETION in os.environ:
+        importlib.import_module("cyxmake_cli.completion")  # it knows one more shell than click does
     run_program(cyxmake, "cyxmake")
 
 

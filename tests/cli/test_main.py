@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -32,7 +34,6 @@ def test_help_has_an_example(arguments: tuple[str, ...]) -> None:
         (("nonsense",), 2, "No such command"),
         (("dbuild", "--strategy", "x"), 2, "compile-units"),
         (("dbuild", "-C", "/nowhere"), 1, "not a directory"),
-        (("status",), 3, "no cluster is configured"),
         (("login", "cyx1.garbage"), 3, "token"),
         (("login",), 2, "no token given"),
     ],
@@ -69,3 +70,48 @@ def test_cache_is_measured_and_cleared_after_asking(tmp_path: Path) -> None:
     assert "removed 3.0 MB" in cyxmake("cache", "clear", "--yes", **env).stdout
     assert not mine.exists()
     assert kept.exists()
+
+
+def test_status_tells_of_the_project_and_of_no_cluster(tmp_path: Path) -> None:
+    """Without a cluster the status still says what stands here, and how it was last built."""
+    (tmp_path / "Makefile").write_text("all:\n\t@true\n")
+    env = {"CYXMAKE_CONFIG_DIR": str(tmp_path / "config")}
+    assert cyxmake("build", "-C", str(tmp_path), **env).returncode == 0
+    found = json.loads(cyxmake("status", "-C", str(tmp_path), "--json", **env).stdout)
+    assert found["cluster"] is None
+    assert (found["project"]["system"], found["project"]["last"]["status"]) == ("make", "ok")
+    assert "none is configured" in cyxmake("status", "-C", str(tmp_path), **env).stdout
+
+
+@pytest.mark.parametrize(
+    ("shell", "words", "wanted"),
+    [
+        ("bash", {"COMP_WORDS": "cyxmake bui", "COMP_CWORD": "1"}, "plain,build"),
+        ("zsh", {"COMP_WORDS": "cyxmake build --ty", "COMP_CWORD": "2"}, "--type"),
+        ("fish", {"COMP_WORDS": "cyxmake build --type ", "COMP_CWORD": "rel"}, "plain,release"),
+        ("powershell", {"COMP_WORDS": "cyxmake perm", "COMP_INCOMPLETE": "perm"},
+         "plain\tpermissions"),
+    ],
+)  # fmt: skip
+def test_shells_complete(shell: str, words: dict[str, str], wanted: str) -> None:
+    """Each shell's script asks the program, which answers in the form of that shell."""
+    assert "_CYXMAKE_COMPLETE" in cyxmake("completion", shell).stdout
+    done = cyxmake(_CYXMAKE_COMPLETE=f"{shell}_complete", **words)
+    assert wanted in done.stdout, done.stderr
+
+
+def test_bash_completes_through_its_script() -> None:
+    """The script for bash, evaluated by bash, fills in what may follow."""
+    bash, script = shutil.which("bash"), cyxmake("completion", "bash").stdout
+    if bash is None:
+        pytest.skip("needs bash")
+    program = " ".join(python("cyxmake_cli.main"))
+    asks = (
+        f'cyxmake() {{ {program} "$@"; }}\n{script}\nCOMP_WORDS=(cyxmake hist)\nCOMP_CWORD=1\n'
+        '_cyxmake_completion cyxmake\necho "got ${COMPREPLY[*]}"\n'
+    )
+    # The script calls the program by the first word: here that is a function, in another shell.
+    asks = asks.replace(" $1)", f" {program})")
+    done = subprocess.run([bash, "-c", asks], env=environment(), capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert "got history" in done.stdout, done.stdout + done.stderr

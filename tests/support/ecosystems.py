@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from support.source_packages import SourceUnavailable, source_package
@@ -23,7 +23,8 @@ class Project:
     """A project and its facts: what `init` must say of it, and what `build` must leave behind.
 
     `dependencies` are those to run or build; `none` of a kind is said by an empty tuple. `product`
-    is a glob below the project; `needs` the programs without which it is not built here.
+    is a glob below the project; `needs` the programs without which it is not built here; `rewrites`
+    files of its sources that its own tools write anew.
     """
 
     fetch: Callable[[Path], Path]
@@ -40,7 +41,7 @@ class Project:
     arguments: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     tests: bool = False
-    environment: dict[str, str] = field(default_factory=dict)
+    rewrites: tuple[str, ...] = ()
 
 
 def _debian(package: str) -> Callable[[Path], Path]:
@@ -125,7 +126,8 @@ def _maven_sample(place: Path) -> Path:
         '<project xmlns="http://maven.apache.org/POM/4.0.0">\n'
         "  <modelVersion>4.0.0</modelVersion>\n  <groupId>org.example</groupId>\n"
         "  <artifactId>greeter</artifactId>\n  <version>1.2</version>\n  <properties>\n"
-        "    <maven.compiler.release>17</maven.compiler.release>\n"
+        "    <maven.compiler.source>17</maven.compiler.source>\n"
+        "    <maven.compiler.target>17</maven.compiler.target>\n"
         "    <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>\n"
         "  </properties>\n</project>\n"
     )
@@ -177,6 +179,7 @@ PROJECTS = {
     "python": Project(
         _source_distribution("six", "1.16.0"), "six", "1.16.0", "python", ("setup.py", 46),
         "Python", product="dist/six-1.16.0-*.whl", needs=("python3",),
+        rewrites=("six.egg-info/PKG-INFO",),
     ),
     "maven": Project(
         _maven_sample, "greeter", "1.2", "maven", ("pom.xml", 1), "Java", targets=("greeter",),
