@@ -252,6 +252,8 @@ def _tell(report: Report, screen: Screen) -> None:
     if failed := report.failed:
         screen.release()
         screen.say(f"cyxmake: {' '.join(failed.argv[:3])}: {failed.verdict()}")
+        if cause := _cause(report, failed):
+            screen.say(f"cyxmake: {cause}")
     else:
         screen.forget()
         if report.status is ExitStatus.OK and report.where == "local":
@@ -261,6 +263,14 @@ def _tell(report: Report, screen: Screen) -> None:
                 f"cyxmake: {what} {report.project.source.name} with {report.project.spec.title}"
                 f" in {report.seconds:.1f} s"
             )
+
+
+def _cause(report: Report, failed: CommandReport) -> str | None:
+    from cyxmake_cli.config import cache_directory
+    from cyxmake_cli.knowledge.advice import advice
+
+    output = failed.stdout + b"\n" + failed.stderr
+    return advice(output, failed.exit_code, report.project.source, cache_directory())
 
 
 def _shown(command: PlannedCommand) -> str:

@@ -127,7 +127,7 @@ class LogInput:
 
     text: str
     exit_status: int | None = None
-    """As a shell has it: above 128 a signal killed the command."""
+    """As a shell has it, above 128 for a signal, or minus the signal, as `execution.process`."""
     tool: str = ""
     """Base name of the program, where the caller knows it."""
     phase: Phase | None = None

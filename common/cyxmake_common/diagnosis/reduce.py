@@ -46,7 +46,7 @@ _SECRETS: Final = tuple(
         (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+", "[secret]"),
         (r"(?i)\b((?:authorization|x-api-key|private-token|cookie)\s*[:=]\s*"
          r"(?:bearer |basic |token )?)[^\s'\"]+", r"\1[secret]"),
-        (r"(?i)((?:[\w.-]*(?:passw(?:or)?d|passwd|secret|token|api[_-]?key|access[_-]?key|"
+        (r"(?i)((?:(?:passw(?:or)?d|passwd|secret|token|api[_-]?key|access[_-]?key|"
          r"credentials?|private[_-]?key)[\w.-]*)\s*[=:]\s*)(['\"]?)(?!\[secret\])[^\s'\"]{4,}\2",
          r"\1[secret]"),
         (r"(?i)(--(?:password|token|secret|api-key)[ =])\S+", r"\1[secret]"),

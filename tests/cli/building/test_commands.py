@@ -185,6 +185,19 @@ def test_a_missing_tool_is_named(project: Project, tmp_path: Path) -> None:
     assert "next:" in done.stderr
 
 
+def test_a_failure_names_its_cause(project: Project) -> None:
+    """Below a tool's output stands why it failed, from `build` and from `dbuild`."""
+    project.at("CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.16)\nproject(app C)\nadd_executable(one one.c)\n"
+    )
+    project.at("one.c").write_text(
+        "#include <cyxmake_test/never.h>\nint main(void) { return 0; }\n"
+    )
+    said = "cyxmake: the header cyxmake_test/never.h is missing"
+    assert said in project.run("build", status=1).stdout
+    assert said in project.run("dbuild", "--local", status=1).stdout
+
+
 def test_a_plan_of_a_person_is_followed(project: Project) -> None:
     """Commands in .cyxmake/plan.json replace those of the system; mistakes are named."""
     project.at("Makefile").write_text("all:\n\techo wrong\n")
