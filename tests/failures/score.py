@@ -20,6 +20,7 @@ SETS = {
     "strangers, development": _HERE / "strangers" / "development.toml",
     "strangers, sealed": _HERE / "strangers" / "sealed.toml",
     "strangers, opened later": _HERE / "strangers" / "opened.toml",
+    "strangers, opened last": _HERE / "strangers" / "opened_second.toml",
 }
 
 

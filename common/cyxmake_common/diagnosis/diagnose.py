@@ -136,6 +136,9 @@ def _bare(value: str) -> str:
 
 def _facts(named: dict[str, str]) -> Facts:
     values: dict[str, Any] = {name: " ".join(value.split()) for name, value in named.items()}
+    library = values.get("library", "")
+    if library.startswith("lib") and "." not in library:
+        values["library"] = library.removeprefix("lib")  # as after -l
     if "line" in values:
         values["line"] = int(values["line"])
     return Facts(**values)
