@@ -43,12 +43,16 @@ def engine() -> Iterator[Engine]:
     made.compose("up", "--detach")
     yield made
     made.compose("down", "--volumes")
+    # The workers' own volumes have no name; podman-compose leaves those, docker compose does not.
+    made.podman("volume", "prune", "--force")
     assert made.leftovers() == []
 
 
 def _healthy(engine: Engine, container: str) -> bool:
     """Run a container's own health check, which the engine itself does only below systemd."""
-    return engine.succeeds("healthcheck", "run", container)
+    kind, *command = engine.inspect(container)["Config"]["Healthcheck"]["Test"]
+    assert kind == "CMD"
+    return engine.succeeds("exec", container, *command)
 
 
 def _environment_of(process: int) -> bytes:

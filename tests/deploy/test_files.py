@@ -83,6 +83,19 @@ def test_every_setting_named_in_a_file_exists() -> None:
     assert used - known == set()
 
 
+def test_every_setting_is_explained() -> None:
+    """OPERATIONS.md has a row for each setting of coordinator and worker, and for none besides."""
+    from cyxmake_coordinator.config import CoordinatorConfig
+    from cyxmake_worker.config import WorkerConfig
+
+    text = (REPOSITORY / "docs/OPERATIONS.md").read_text("utf-8")
+    for title, model in (("coordinator", CoordinatorConfig), ("worker", WorkerConfig)):
+        section = text.partition(f"## Settings of the {title}\n")[2].partition("\n## ")[0]
+        rows = [row.split("|")[1] for row in section.splitlines() if row.startswith("| `")]
+        listed = {key for row in rows for key in re.findall(r"`(\w+)`", row)}
+        assert listed == set(model.model_fields)
+
+
 def test_launchd_lists_start_the_programs() -> None:
     """Both are property lists, start what is installed, and keep secrets out of the arguments."""
     lists = sorted((DEPLOY / "launchd").glob("*.plist"))
