@@ -19,6 +19,7 @@ _HERE = Path(__file__).parent
 SETS = {
     "strangers, development": _HERE / "strangers" / "development.toml",
     "strangers, sealed": _HERE / "strangers" / "sealed.toml",
+    "strangers, sealed last": _HERE / "strangers" / "sealed_last.toml",
     "strangers, opened later": _HERE / "strangers" / "opened.toml",
     "strangers, opened last": _HERE / "strangers" / "opened_second.toml",
 }
@@ -26,7 +27,7 @@ SETS = {
 
 @dataclass
 class Case:
-    """One recorded failure, and what a person says of it."""
+    """One recorded failure, and the label it was given by reading it."""
 
     source: str
     category: str
