@@ -17,7 +17,7 @@ from cyxmake_cli.analysis.detectors import BuildSystem, Project, detect
 from cyxmake_cli.away import AwayFiles, allowed
 from cyxmake_cli.ninja.disk import RealDisk
 from cyxmake_cli.ninja.session import BuildGraph, Keep, Options
-from cyxmake_cli.settings import ClusterSettings, Download, Settings
+from cyxmake_cli.settings import ClusterSettings, Download, Settings, Strategy
 from cyxmake_common.errors import ExitStatus, ProjectError, UsageError
 
 if TYPE_CHECKING:
@@ -185,6 +185,7 @@ def _run(
     from cyxmake_cli.cluster.homecoming import FilesLost
     from cyxmake_cli.cluster.session import BuildSession
     from cyxmake_cli.ninja.driver import drive
+    from cyxmake_cli.strategies.targets import Group, plan_groups
     from cyxmake_cli.ui.progress import Progress
     from cyxmake_cli.ui.tally import Tally
 
@@ -194,6 +195,9 @@ def _run(
         progress.note(f"warning: {warning}")
 
     listeners = _Listeners(progress, graph, away)
+    groups: tuple[Group, ...] = ()
+    if request.settings.build.strategy in (Strategy.TARGETS, Strategy.HYBRID):
+        groups = plan_groups(graph.wanted())
 
     async def main() -> None:
         async with BuildSession(
@@ -204,6 +208,7 @@ def _run(
             settings=request.settings,
             away=away,
             fresh=not graph.build_log.entries,
+            groups=groups,
         ) as session:
             listeners.session = session
             if away.files() and (lost := await session.home.lost()):

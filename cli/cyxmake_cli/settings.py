@@ -54,9 +54,21 @@ class Download(StrEnum):
     MINIMAL = "minimal"
 
 
+class Strategy(StrEnum):
+    """How a build is cut into actions."""
+
+    COMPILE_UNITS = "compile-units"
+    TARGETS = "targets"
+    WHOLE_PROJECT = "whole-project"
+    HYBRID = "hybrid"
+
+
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
     """How a build is done."""
+
+    strategy: Strategy = Strategy.COMPILE_UNITS
+    """How a build is cut into actions."""
 
     jobs: Annotated[int, Ge(0), Le(10_000)] = 0
     """Edges under way at a time; 0 follows from the slots of the cluster."""

@@ -77,6 +77,19 @@ class InputRoots:
         """
         return await self._batches.ask((unit, missing))
 
+    def exact(self, units: Sequence[CompileUnit]) -> InputRoot | None:
+        """Return a root for these units and nothing else: always the same for the same files.
+
+        None where that is unsure. Raises OSError and ValueError.
+        """
+        tree, laid = InputTree(), set[str]()
+        self._moment = self._digests.moment()
+        scanner = TreeScanner(tree, self._digest)
+        if any(isinstance(self._add(u, tree, scanner, laid), LocalOnly) for u in units):
+            return None
+        digest, directories = tree.build()
+        return InputRoot(digest, {**self._paths, **directories})
+
     def unchanged(self, inputs: UnitInputs) -> bool:
         """Tell whether every file of a unit still is what was sent."""
         return self._digests.unchanged(inputs.files)

@@ -13,6 +13,7 @@ from cyxmake_cli.cluster.links import RemoteLinker
 from cyxmake_cli.cluster.placing import Placing
 from cyxmake_cli.cluster.response_files import reader_in
 from cyxmake_cli.cluster.results import RemoteResult
+from cyxmake_cli.cluster.target_batches import LinkPart, MadeLink
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.cluster.way import Way
 from cyxmake_cli.ninja.graph import Edge
@@ -41,8 +42,25 @@ class LinkRunner:
         self._tools = tools
         self._cluster = cluster
 
-    async def run(self, edge: Edge, placing: Placing, way: Way) -> RemoteResult | LocalOnly:
-        """Do an edge's link on the cluster, or say why it has to run here."""
+    async def part(self, edge: Edge, made: frozenset[str]) -> LinkPart | None:
+        """Return a link's part in an action that makes these objects; None where it is unsure."""
+        remote = await asyncio.shield(self._cluster)
+        if isinstance(remote, LocalOnly):
+            return None
+        outputs = tuple(node.path for node in edge.outputs)
+        commands = split_link(EdgeFacts(edge.command(), outputs, edge.use_console))
+        if isinstance(commands, LocalOnly):
+            return None
+        unit = await self._plan(commands, outputs)
+        return None if isinstance(unit, LocalOnly) else await remote.part(unit, made)
+
+    async def run(
+        self, edge: Edge, placing: Placing, way: Way, made: MadeLink | None = None
+    ) -> RemoteResult | LocalOnly:
+        """Do an edge's link on the cluster, or say why it has to run here.
+
+        `made` is what came of it when its target was done.
+        """
         outputs = tuple(node.path for node in edge.outputs)
         commands = split_link(EdgeFacts(edge.command(), outputs, edge.use_console))
         if isinstance(commands, LocalOnly):
@@ -50,6 +68,10 @@ class LinkRunner:
         remote = await asyncio.shield(self._cluster)
         if isinstance(remote, LocalOnly):
             return remote
+        if made is not None:
+            placed = await remote.place_made(made, placing, way)
+            if not isinstance(placed, LocalOnly):
+                return placed
         unit = await self._plan(commands, outputs)
         if not isinstance(unit, LocalOnly):
             done = await remote.link(unit, placing, way)

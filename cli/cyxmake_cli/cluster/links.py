@@ -22,6 +22,7 @@ from cyxmake_cli.cluster.inputs import InputRoot, Source
 from cyxmake_cli.cluster.placing import Placing
 from cyxmake_cli.cluster.results import Expected, RemoteResult, Results
 from cyxmake_cli.cluster.submit import Submitter, Work, why_not
+from cyxmake_cli.cluster.target_batches import LinkPart, MadeLink
 from cyxmake_cli.cluster.uploads import Uploads
 from cyxmake_cli.cluster.way import Way
 from cyxmake_cli.strategies.link_units import LinkUnit
@@ -58,17 +59,27 @@ class NotHere(Exception):
 
 
 class LinkFiles:
-    """This machine's files and those that are away, as one; raises NotHere and OSError."""
+    """This machine's files and those that are away, as one; raises NotHere and OSError.
 
-    def __init__(self, away: AwayFiles | None) -> None:
+    `made` are objects that will be there when the link is run.
+    """
+
+    def __init__(self, away: AwayFiles | None, made: frozenset[str] = frozenset()) -> None:
         self._away = away
+        self._made = made
 
     def is_file(self, path: str) -> bool:
         """Tell whether a file, or a link to one, is there."""
-        return os.path.isfile(path) or self.away(path) is not None  # noqa: PTH113 - a string
+        return (
+            os.path.isfile(path)  # noqa: PTH113 - a string
+            or os.path.normpath(path) in self._made
+            or self.away(path) is not None
+        )
 
     def head(self, path: str) -> bytes:
         """Return a file's first 20 bytes; of an object that is not here, what it begins with."""
+        if os.path.normpath(path) in self._made:
+            return _OBJECT_HEAD
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - a string
                 return file.read(20)
@@ -82,6 +93,8 @@ class LinkFiles:
 
     def at_home(self, path: str) -> str:
         """Return a path at which the whole file can be read now."""
+        if os.path.normpath(path) in self._made:
+            raise FileNotFoundError(2, "is still to be made", path)
         if not os.path.isfile(path) and (away := self.away(path)) is not None:  # noqa: PTH113
             raise NotHere(away[0])
         return path
@@ -127,6 +140,7 @@ class RemoteLinker:
         self._project = project
         self._use_cache = use_cache
         self._outputs_stay = outputs_stay
+        self._away = away
         self._files = LinkFiles(away)
         self._uploads = Uploads(cluster)
         self._submitter = Submitter(cluster, self._uploads, project, use_cache=use_cache)
@@ -187,26 +201,60 @@ class RemoteLinker:
         fetched = await self._results.fetch(expected, result, answer.worker, way=way)
         return fetched or LocalOnly("the result's blobs are lost")
 
+    async def part(self, unit: LinkUnit, objects: frozenset[str]) -> LinkPart | None:
+        """Return a link's part in an action that makes these objects; None where it is unsure."""
+        files = LinkFiles(self._away, objects)
+        try:
+            inputs = await asyncio.to_thread(self._find, unit, files)
+            if isinstance(inputs, LocalOnly) or refuse_own_places(inputs.files) is not None:
+                return None
+            async with self._lock:
+                made = await asyncio.to_thread(self._root, unit, inputs, objects)
+        except (NotHere, OSError, ValueError):
+            return None
+        return LinkPart(unit, made.root, made.files)
+
+    async def place_made(
+        self, made: MadeLink, placing: Placing, way: Way
+    ) -> RemoteResult | LocalOnly:
+        """Bring a link home that was done with its target, if all that it read is still so."""
+        unit = made.part.unit
+        away = {path: at[1] for path in made.objects if (at := self._files.away(path))}
+        here = {p: d for p, d in made.objects.items() if p not in away}
+        if any(made.objects[path] != digest for path, digest in away.items()) or not (
+            self._digests.unchanged((*here.items(), *made.part.files.items()))
+        ):
+            return LocalOnly("an input changed while it was linked")
+        await way.begin()
+        expected = Expected(unit.directory, unit.outputs, placing, unit.at_home)
+        try:
+            found = await self._results.fetch(expected, made.result, made.worker, way=way)
+        except CyxError as error:
+            return LocalOnly(error.code)
+        return found or LocalOnly("the result's blobs are lost")
+
     # ── inputs ──────────────────────────────────────────────────────────────────────────────────
 
     async def _inputs(self, unit: LinkUnit) -> LinkInputs | LocalOnly:
         """Find what a link reads; what has to be read for that comes home first."""
         while True:
             try:
-                return await asyncio.to_thread(self._find, unit)
+                return await asyncio.to_thread(self._find, unit, self._files)
             except NotHere as needed:
                 await self._bring(needed.path)
 
-    def _find(self, unit: LinkUnit) -> LinkInputs | LocalOnly:
+    def _find(self, unit: LinkUnit, files: LinkFiles) -> LinkInputs | LocalOnly:
         command = unit.command
         if not isinstance(command, LinkCommand):
-            return archive_inputs(command, unit.directory, self._files)
+            return archive_inputs(command, unit.directory, files)
         captured = unit.tools.captured
         linker = Linker(captured.search, captured.needed_search, unit.tools.own)
-        return link_inputs(command, unit.directory, linker, self._files)
+        return link_inputs(command, unit.directory, linker, files)
 
-    def _root(self, unit: LinkUnit, inputs: LinkInputs) -> _Root:
-        """Put the inputs into a tree of their own; raises OSError and ValueError."""
+    def _root(
+        self, unit: LinkUnit, inputs: LinkInputs, made: frozenset[str] = frozenset()
+    ) -> _Root:
+        """Put the inputs, but for what is `made`, into a tree; raises OSError and ValueError."""
         tree = InputTree()
         files: dict[str, Digest] = {}
 
@@ -222,7 +270,7 @@ class RemoteLinker:
             place = os.path.join(unit.directory, output)  # noqa: PTH118 - as spelled
             scanner.add_directory(os.path.dirname(place))  # noqa: PTH120
         for path in inputs.files:
-            if scanner.add_path(path):
+            if os.path.normpath(path) in made or scanner.add_path(path):
                 continue
             away = self._files.away(path)
             if away is None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final, Protocol
 
 from cyxmake_cli.away import AwayFiles
-from cyxmake_cli.cluster.client import ClusterClient
+from cyxmake_cli.cluster.client import ClusterClient, JobAnswer
 from cyxmake_cli.cluster.healing import Missed, missed
 from cyxmake_cli.cluster.history import History
 from cyxmake_cli.cluster.inputs import UnitInputs
@@ -36,6 +36,10 @@ from cyxmake_common.toolchain.local import LocalOnly
 
 _TIMED: Final = re.compile(rb"has been modified since the precompiled header '([^'\n]+)' was built")
 _HOLDS_TIMES: Final = LocalOnly("its precompiled header holds the times of files")
+
+
+Submit = Callable[[Work, Way], Awaitable[JobAnswer]]
+"""Has one command done."""
 
 
 class Inputs(Protocol):
@@ -82,15 +86,25 @@ class RemoteCompiler:
         self._results = Results(cluster, root, near, away)
         self._lookup = Lookup(cluster, digests, root, PLATFORM, near, history, exists)
 
+    @property
+    def submitter(self) -> Submitter:
+        """Return what has single commands done."""
+        return self._submitter
+
     async def compile(
-        self, unit: CompileUnit, placing: Placing = AS_A_COMPILER, *, way: Way = FREE
+        self,
+        unit: CompileUnit,
+        placing: Placing = AS_A_COMPILER,
+        *,
+        way: Way = FREE,
+        submit: Submit | None = None,
     ) -> RemoteResult | LocalOnly:
         """Do one unit; after a verdict of 0 its outputs stand in the build directory.
 
-        `way` hears how far it is, and says when it may be sent.
+        `way` hears how far it is, and says when it may be sent; `submit` does it with others.
         """
         try:
-            return await self._compile(unit, placing, way)
+            return await self._compile(unit, placing, way, submit or self._submitter.submit)
         except CyxError as error:
             return LocalOnly(
                 f"{error.code}: {error.message}" if not error.retryable else error.code
@@ -101,7 +115,7 @@ class RemoteCompiler:
             return LocalOnly(f"the cache holds nonsense: {error}")
 
     async def _compile(
-        self, unit: CompileUnit, placing: Placing, way: Way
+        self, unit: CompileUnit, placing: Placing, way: Way, submit: Submit
     ) -> RemoteResult | LocalOnly:
         if self._use_cache:
             entry = await self._lookup.find(unit)
@@ -112,19 +126,25 @@ class RemoteCompiler:
                 if fetched is not None:
                     return fetched
         await way.missed(unit.toolchain, self._lookup.took.pop(unit.main_output, None))
-        compiled = await self._execute(unit, placing, way)
+        compiled = await self._execute(unit, placing, way, submit)
         if isinstance(compiled, LocalOnly) or compiled.exit_code == 0:
             return compiled
         missing = missed(compiled.output)
         if missing is None:
             return compiled
-        healed = await self._execute(unit, placing, way, missing)
+        alone = self._submitter.submit
+        healed = await self._execute(unit, placing, way, alone, missing)
         if isinstance(healed, LocalOnly) or healed.exit_code != 0:
             return compiled
         return replace(healed, healed=missing.name)
 
     async def _execute(
-        self, unit: CompileUnit, placing: Placing, way: Way, missing: Missed | None = None
+        self,
+        unit: CompileUnit,
+        placing: Placing,
+        way: Way,
+        submit: Submit,
+        missing: Missed | None = None,
     ) -> RemoteResult | LocalOnly:
         inputs = await self._inputs.prepare(unit, missing)
         if isinstance(inputs, LocalOnly):
@@ -135,7 +155,7 @@ class RemoteCompiler:
             self._history.saw((tokenise(p, self._root), d.hash) for p, d in inputs.files)
         await way.begin()
         # What no scan can see no cache entry can name.
-        answer = await self._submitter.submit(
+        answer = await submit(
             Work(
                 argv=unit.command.argv,
                 environment=unit.environment,
@@ -144,6 +164,7 @@ class RemoteCompiler:
                 tools=unit.toolchain,
                 root=inputs.root,
                 keep=missing is None,
+                unit=unit,
             ),
             way,
         )

@@ -23,6 +23,7 @@ from cyxmake_cli.cluster.placing import Placing
 from cyxmake_cli.cluster.remote import RemoteCompiler
 from cyxmake_cli.cluster.response_files import reader_in
 from cyxmake_cli.cluster.results import RemoteResult
+from cyxmake_cli.cluster.target_batches import TargetBatches, Together
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.cluster.way import Way
 from cyxmake_cli.cluster.working_directory import SearchLinks, with_believed_directory
@@ -48,7 +49,7 @@ class EdgeRunner:
     `expected` returns what an edge took before, None when that is not known.
     `cluster` resolves to a compiler on the cluster, or to the reason why there is none. `linking`
     takes the links; `home` brings what was left in the cluster before something here reads it.
-    `maps` adds an option to compiles, wherever they run.
+    `maps` adds an option to compiles, wherever they run. `targets` does some edges together.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class EdgeRunner:
         *,
         expected: Callable[[Edge], float | None],
         maps: PathMaps | None = None,
+        targets: TargetBatches | None = None,
     ) -> None:
         self._directory = directory
         self._read = reader_in(directory)
@@ -72,6 +74,7 @@ class EdgeRunner:
         self._native = Native(environ)
         self._cluster = cluster
         self._maps = maps
+        self._targets = targets
         self._linking = linking
         self._home = home
         self._lanes = lanes
@@ -102,7 +105,11 @@ class EdgeRunner:
         self, edge: Edge, argv: list[str] | LocalOnly, placing: Placing, way: Way
     ) -> EdgeResult | LocalOnly:
         """Do an edge in the cluster, to success, or say why it has to run here."""
-        done = await self._remotely(edge, argv, placing, way)
+        try:
+            done = await self._remotely(edge, argv, placing, way)
+        finally:
+            if self._targets is not None:
+                self._targets.ended(edge)
         if isinstance(done, LocalOnly):
             return done
         if done.exit_code != 0:
@@ -116,7 +123,8 @@ class EdgeRunner:
     ) -> RemoteResult | LocalOnly:
         """Do an edge in the cluster, or say why it has to run here."""
         if isinstance(argv, LocalOnly):
-            return await self._linking.run(edge, placing, way)
+            made = None if self._targets is None else self._targets.made(edge)
+            return await self._linking.run(edge, placing, way, made)
         unit = await self._plan(edge, argv)
         if isinstance(unit, LocalOnly):
             return unit
@@ -124,7 +132,10 @@ class EdgeRunner:
         remote = await asyncio.shield(self._cluster)
         if isinstance(remote, LocalOnly):
             return remote
-        return await remote.compile(unit, placing, way=way)
+        submit = None if self._targets is None else self._targets.submitter(edge)
+        if submit is not None:
+            way = Together(way)
+        return await remote.compile(unit, placing, way=way, submit=submit)
 
     def _split(self, edge: Edge) -> list[str] | LocalOnly:
         outputs = tuple(str(node.path) for node in edge.outputs)

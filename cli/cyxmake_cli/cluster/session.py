@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -33,19 +33,25 @@ from cyxmake_cli.cluster.racing import Racing
 from cyxmake_cli.cluster.remote import RemoteCompiler
 from cyxmake_cli.cluster.runner import EdgeRunner
 from cyxmake_cli.cluster.shipping import Shipper
+from cyxmake_cli.cluster.target_batches import Surroundings, TargetBatches
 from cyxmake_cli.cluster.toolchains import Toolchains
 from cyxmake_cli.cluster.uploads import Uploads
 from cyxmake_cli.cluster.working_directory import with_believed_directory
 from cyxmake_cli.ninja.driver import EdgeResult, Where
 from cyxmake_cli.ninja.graph import Edge
-from cyxmake_cli.settings import Download, Place, Settings
+from cyxmake_cli.settings import Download, Place, Settings, Strategy
 from cyxmake_cli.strategies.compile_units import looks_like_compile
+from cyxmake_cli.strategies.hybrid import choose, cluster_size
+from cyxmake_cli.strategies.targets import Group
 from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.errors import ConfigError, CyxError
 from cyxmake_common.includes.closure import IncludeClosure, RealFileSystem
 from cyxmake_common.net.token import JoinToken
 from cyxmake_common.platform import machine, processors, share_processors
 from cyxmake_common.toolchain.local import LocalOnly
+
+_NO_LIMIT: Final = 100_000
+"""A target waits for all of its compiles: none may be kept from coming."""
 
 _MOST_JOBS: Final = 1_000
 """Edges under way when nobody has said how many; each waits for what decides about it."""
@@ -67,7 +73,10 @@ class BuildSession:
         settings: Settings,
         away: AwayFiles,
         fresh: bool = False,
+        groups: Sequence[Group] = (),
     ) -> None:
+        self._groups = groups
+        self._targets: TargetBatches | None = None
         self._directory = directory
         self._root = root
         self._note = note
@@ -104,27 +113,34 @@ class BuildSession:
         build = self._settings.build
         rules = Rules(
             self._cores,
-            eager=build.place is Place.CLUSTER or build.download is not Download.ALL,
+            eager=build.place is Place.CLUSTER
+            or build.download is not Download.ALL
+            or build.strategy is Strategy.TARGETS,
             await_own=self._fresh and self._settings.cluster.enabled and token is None,
             expect_hits=self._history.hits(),
         )
         self.lanes = Lanes(Racing(rules))
+        linking = LinkRunner(
+            self._directory,
+            with_believed_directory(environ, self._directory),
+            self._toolchains,
+            LinkTools(self._cache_dir, environ),
+            self._linker,
+        )
+        if self._groups:
+            self._targets = TargetBatches(self._groups, linking)
+            self.jobs = _NO_LIMIT
         self.runner = EdgeRunner(
             self._directory,
             environ,
             self._toolchains,
             self._remote,
-            LinkRunner(
-                self._directory,
-                with_believed_directory(environ, self._directory),
-                self._toolchains,
-                LinkTools(self._cache_dir, environ),
-                self._linker,
-            ),
+            linking,
             self.home,
             self.lanes,
             expected=self._expected,
             maps=maps,
+            targets=self._targets,
         )
         if not self._settings.cluster.enabled:
             self._none(LocalOnly("no cluster is used"))
@@ -143,6 +159,8 @@ class BuildSession:
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
+        if self._targets is not None:
+            await self._targets.close()
         await self.lanes.close()
         if self._joined is not None:
             await self._joined.close()
@@ -200,19 +218,31 @@ class BuildSession:
         )
         self.lanes.joined(there_now, Shipper(client, uploads, there))
         client.hears = partial(self._heard, there_now)
-        self._remote.set_result(
-            RemoteCompiler(
-                client,
-                self._inputs,
-                self._digests,
-                root=self._root,
-                use_cache=self._settings.cache.enabled,
-                history=self._history,
-                exists=self._absences,
-                away=self._away,
-                uploads=uploads,
-            )
+        use_cache = self._settings.cache.enabled
+        compiler = RemoteCompiler(
+            client,
+            self._inputs,
+            self._digests,
+            root=self._root,
+            use_cache=use_cache,
+            history=self._history,
+            exists=self._absences,
+            away=self._away,
+            uploads=uploads,
         )
+        if self._targets is not None:
+            self._targets.use(
+                Surroundings(
+                    client,
+                    compiler.submitter,
+                    uploads,
+                    self._inputs.exact,
+                    self._root,
+                    use_cache,
+                ),
+                self._together(joined),
+            )
+        self._remote.set_result(compiler)
         self._linker.set_result(
             RemoteLinker(
                 client,
@@ -224,6 +254,14 @@ class BuildSession:
                 away=self._away,
             )
         )
+
+    def _together(self, joined: Joined) -> frozenset[Edge]:
+        """Return the links of the targets that are done as one action each."""
+        if self._settings.build.strategy is Strategy.TARGETS:
+            return frozenset(group.link for group in self._groups)
+        size = cluster_size(worker.slots for worker in joined.workers)
+        decisions = choose(self._groups, self._expected, size)
+        return frozenset(d.group.link for d in decisions if d.strategy is Strategy.TARGETS)
 
     def _heard(self, there: race_events.Joined, state: Connected) -> None:
         """Let the build go on by what became of its coordinator."""

@@ -13,6 +13,7 @@ from cyxmake_cli.cluster.client import ClusterClient
 from cyxmake_cli.cluster.inputs import InputRoot, Source
 from cyxmake_cli.cluster.uploads import Uploads
 from cyxmake_cli.cluster.way import FREE, Tools, Way
+from cyxmake_cli.strategies.compile_units import CompileUnit
 from cyxmake_common.action import ISA, OS_FAMILY, ROOT, TOOLCHAIN, Action, Command
 from cyxmake_common.digest import Digest
 from cyxmake_common.outcome import Cause
@@ -30,7 +31,10 @@ PLATFORM: Final = ((ISA, isa()), (OS_FAMILY, os_family()))
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One command to run in `directory`: `keep` allows the cluster to remember the result."""
+    """One command to run in `directory`: `keep` allows the cluster to remember the result.
+
+    `unit` is the compile that it is, if it is one.
+    """
 
     argv: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
@@ -39,6 +43,7 @@ class Work:
     tools: Tools
     root: InputRoot
     keep: bool = True
+    unit: CompileUnit | None = None
 
     def action(self, project: str) -> tuple[Digest, dict[Digest, Source]]:
         """Return the action's digest, and the blobs of Action and Command."""

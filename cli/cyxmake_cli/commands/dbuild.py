@@ -19,7 +19,7 @@ from cyxmake_common.errors import ExitStatus, UsageError
     help="The project (default: the current directory).",
 )  # fmt: skip
 @click.option(
-    "--strategy", type=click.Choice(["compile-units", "whole-project"]),
+    "--strategy", type=click.Choice(["compile-units", "targets", "whole-project", "hybrid"]),
     help="How the build is cut into actions (default: compile-units).",
 )  # fmt: skip
 @click.option(
@@ -116,9 +116,10 @@ def command(
     is looked up in the environment, the project's cyxmake.toml and your own (`cyxmake config`).
     """
     from cyxmake_cli.build import BuildRequest, build
-    from cyxmake_cli.settings import load
+    from cyxmake_cli.settings import Strategy, load
 
     flags = {
+        "build.strategy": strategy,
         "build.jobs": jobs,
         "build.keep_going": keep_going,
         "build.download": download,
@@ -130,7 +131,15 @@ def command(
         "cache.remap_paths": remap_paths,
     }
     settings = load(directory, flags=flags).settings
-    if strategy == "whole-project":
+    whole = settings.build.strategy is Strategy.WHOLE_PROJECT
+    if settings.build.strategy is Strategy.HYBRID:
+        from cyxmake_cli.explain_strategy import whole_project_reason
+
+        reason = whole_project_reason(directory, elsewhere=platform is not None)
+        whole = bool(reason)
+        if whole and not quiet:
+            click.echo(f"cyxmake: built as a whole: {reason}")
+    if whole:
         from cyxmake_cli.whole import WholeRequest, build_whole
 
         return build_whole(

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @click.command("explain", epilog="Example: cyxmake explain miss src/main.c.o")
-@click.argument("question", type=click.Choice(["miss", "rebuild", "placement"]))
-@click.argument("path")
+@click.argument("question", type=click.Choice(["miss", "rebuild", "placement", "strategy"]))
+@click.argument("path", default="")
 @click.option(
     "-C", "directory", type=click.Path(path_type=Path), default=Path(),
     help="The project (default: the current directory).",
@@ -33,13 +33,22 @@ def command(question: str, path: str, directory: Path, build_dir: Path | None) -
     """Say why an output was compiled anew (miss), would be now (rebuild), or ran where it did.
 
     PATH is an output, or a part of its name; `miss` and `placement` speak of the last build.
+    `strategy` says of each target of the next build how --strategy hybrid would do it, and why.
     """
+    if not path and question != "strategy":
+        raise UsageError(f"`explain {question}` needs an output", next_step="name one, as main.o")
     from cyxmake_cli.analysis.detectors import detect
     from cyxmake_cli.settings import load
 
     flags = {"build.directory": None if build_dir is None else str(build_dir)}
     settings = load(directory, flags=flags).settings
     named = settings.build.directory
+    if question == "strategy":
+        from cyxmake_cli.explain_strategy import explain
+
+        for line in explain(directory, settings):
+            click.echo(line)
+        return
     project = detect(directory, None if named is None else Path(named))
     if question == "rebuild":
         _rebuild(project.build, path)

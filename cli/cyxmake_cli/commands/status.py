@@ -9,6 +9,7 @@ import click
 
 from cyxmake_cli import config
 from cyxmake_cli.commands.options import Common, with_options
+from cyxmake_common.compound import TOOL
 from cyxmake_common.errors import CyxError
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ def _show_cluster(status: Status | None, screen: Screen) -> None:
     )
     for worker in status.workers:
         flag = " draining" if worker.draining else ""
-        platform = " ".join(f"{name}={value}" for name, value in worker.properties)
+        platform = " ".join(f"{name}={value}" for name, value in worker.properties if name != TOOL)
+        if tools := sum(name == TOOL for name, _ in worker.properties):
+            platform += f" {tools} tools"
         screen.say(
             f"  {worker.name}: {worker.running}/{worker.slots} running, "
             f"{worker.completed} completed{flag} {platform}"
