@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from support.containers import Engine, EngineUnavailable
+from support.containers import BASE_IMAGE, Engine, EngineUnavailable
 from support.processes import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy"
@@ -163,6 +163,34 @@ def test_install_upgrade_uninstall(tmp_path: Path) -> None:
     subprocess.run([*script, "--uninstall"], env=env, check=True)
     left = [path for path in home.rglob("*") if not path.is_dir() and ".cache" not in path.parts]
     assert [path.name for path in left] == ["cyxmake-worker"]
+
+
+_SYSTEM = """
+set -e
+mkdir /tree && cd /src
+cp -r pyproject.toml README.md LICENSE common coordinator worker cli deploy /tree
+/tree/deploy/install.sh --system --service coordinator --service worker
+cyxmake-worker --version && cyxmake-coordinator --version && cyxmake --version
+id cyxmake && test -d /etc/cyxmake && test -f /etc/systemd/system/cyxmake-worker.service
+/tree/deploy/install.sh --system --uninstall
+test ! -e /opt/cyxmake && ! ls /etc/systemd/system/cyxmake-* /usr/local/bin/cyxmake*
+test -d /etc/cyxmake && echo all is well
+"""
+
+
+@pytest.mark.deploy
+@pytest.mark.timeout(900)
+def test_install_for_a_whole_machine() -> None:
+    """On a fresh Debian: user, units and programs are there, then gone; settings stay."""
+    try:
+        engine = Engine.prepare("cyxtest")
+    except EngineUnavailable as missing:
+        pytest.skip(str(missing))
+    said = engine.podman(
+        "run", "--rm", "--network", "host", "--volume", f"{REPOSITORY}:/src:ro", BASE_IMAGE,
+        "sh", "-c", _SYSTEM,
+    )  # fmt: skip
+    assert said.splitlines()[-1] == "all is well"
 
 
 @pytest.mark.deploy
