@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "launcher": "Send the compiles of any build tool to the cluster.",
     "login": "Remember the cluster that a token belongs to.",
     "logs": "Print what a build said.",
+    "packages": "Use the package managers of this machine.",
     "permissions": "Show what is asked about, and take back answers.",
     "status": "Show the project here, and the cluster.",
     "test": "Run a project's own tests.",

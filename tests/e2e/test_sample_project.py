@@ -46,6 +46,11 @@ def test_embedded_cluster_builds_the_sample(calculator: Path, tmp_path: Path) ->
     second = dbuild(tmp_path, calculator)
     assert second.summary["cache_hits"] == EXPECT["compile_actions"], second.output
     assert products(calculator / "build") == before
+    # The first build's files were removed by hand, the second's are known.
+    argv = python("cyxmake_cli.main", "clean", "-C", str(calculator), "--yes")
+    subprocess.run(argv, env=environment(CYXMAKE_CONFIG_DIR=str(tmp_path / "config")), check=True)
+    assert not (calculator / "build").exists()
+    assert (calculator / "src/main.cpp").exists()
 
 
 def test_same_bytes_as_ninja(calculator: Path, shared_cluster: Cluster) -> None:

@@ -360,6 +360,7 @@ def _kinds(files: dict[str, str]) -> dict[str, int]:
 def _files(top: Path) -> list[tuple[str, Path]]:
     found = []
     for directory, folders, names in os.walk(top):
+        folders[:] = [name for name in folders if name != ".cyxmake"]  # what we remember of it
         links = [name for name in folders if Path(directory, name).is_symlink()]
         for name in (*names, *links):
             path = Path(directory, name)

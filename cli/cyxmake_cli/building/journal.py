@@ -8,7 +8,8 @@ theirs. Symbolic links are never followed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -128,3 +129,19 @@ class Journal:
     def _short(self, path: str) -> str:
         prefix = self._source + os.sep
         return path.removeprefix(prefix)
+
+
+@contextmanager
+def made_here(own: OwnFolder, roots: Iterable[str]) -> Iterator[None]:
+    """Write down what is made below some roots meanwhile, so that `clean` can take it away."""
+    roots = tuple(roots)
+    journal = Journal.load(own)
+    journal.forget_touched()
+    known = len(journal.files), len(journal.folders)
+    before = names_below(roots)
+    try:
+        yield
+    finally:
+        journal.add(before, names_below(roots))
+        if journal.files or known != (0, 0):
+            journal.save()

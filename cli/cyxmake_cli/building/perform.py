@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from cyxmake_cli.building import history
-from cyxmake_cli.building.journal import Journal, names_below
+from cyxmake_cli.building.journal import made_here
 from cyxmake_cli.building.project import LocalProject
 from cyxmake_cli.building.runner import CommandReport, run_commands
 from cyxmake_cli.building.screen import Screen
 from cyxmake_cli.safety.gate import Gate
 from cyxmake_cli.safety.permissions import Act, ActKind
-from cyxmake_cli.systems.model import BuildType, Verb
+from cyxmake_cli.systems.model import BuildType, SystemName, Verb
 from cyxmake_cli.systems.plan import PlannedCommand, Wish, commands
 from cyxmake_common.errors import ExitStatus, ProjectError
 
@@ -32,6 +31,8 @@ _KINDS: Final = {
     Verb.CLEAN: ActKind.CLEAN,
     Verb.INSTALL: ActKind.INSTALL_PROJECT,
 }
+
+_OUT_OF_TREE: Final = (SystemName.CMAKE, SystemName.MESON)
 
 ClusterBuild = Callable[[], tuple[ExitStatus, dict[str, Any]]]
 """Builds on the cluster what has been configured; returns the status and figures of it."""
@@ -111,7 +112,7 @@ def perform(
         )
     record = history.begin(project.own)
     try:
-        with made_here(project):
+        with made_here(project.own, _written_to(project, _verbs(project, task))):
             _run(report, gate, screen, cluster, record)
     except KeyboardInterrupt:
         report.status = ExitStatus.CANCELLED
@@ -202,20 +203,11 @@ def _remember_configuration(project: LocalProject, task: Task) -> None:
     project.own.write(_CONFIGURATIONS, found)
 
 
-@contextmanager
-def made_here(project: LocalProject) -> Iterator[None]:
-    """Write down what is made in the project meanwhile, so that `clean` can take it away again."""
-    roots = (str(project.source), str(project.build))
-    journal = Journal.load(project.own)
-    journal.forget_touched()
-    known = len(journal.files), len(journal.folders)
-    before = names_below(roots)
-    try:
-        yield
-    finally:
-        journal.add(before, names_below(roots))
-        if journal.files or known != (0, 0):
-            journal.save()
+def _written_to(project: LocalProject, verbs: list[Verb]) -> tuple[str, ...]:
+    """Return where a build may leave something: without configuring, seldom among the sources."""
+    if project.spec.name in _OUT_OF_TREE and Verb.CONFIGURE not in verbs:
+        return (str(project.build),)
+    return (str(project.source), str(project.build))
 
 
 def _act(project: LocalProject, command: PlannedCommand) -> Act:

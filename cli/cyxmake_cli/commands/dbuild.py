@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cyxmake_cli.commands.recorded import recorded
 from cyxmake_common.errors import ExitStatus, UsageError
 
 
@@ -81,6 +82,7 @@ from cyxmake_common.errors import ExitStatus, UsageError
     "--overwrite", is_flag=True,
     help="whole-project: write over files that no such build has brought.",
 )  # fmt: skip
+@recorded
 def command(
     targets: tuple[str, ...],
     directory: Path,

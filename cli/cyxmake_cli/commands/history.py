@@ -25,8 +25,9 @@ def command(common: Common, last: int) -> None:
         screen.say("nothing has been built here yet: `cyxmake build`")
     for build in found:
         facts = build.facts
+        with_ = f"with {facts['system']}" if "system" in facts else "done"
         where = " on the cluster" if facts.get("where") == "cluster" else ""
         screen.say(
             f"{build.id}  {facts.get('status', '?'):<12} {facts.get('command', '?')} "
-            f"with {facts.get('system', '?')}{where}, {float(facts.get('seconds', 0)):.1f} s"
+            f"{with_}{where}, {float(facts.get('seconds', 0)):.1f} s"
         )

@@ -72,20 +72,44 @@ def install(
             f"{manager.name} knows no package {', '.join(missing)}",
             next_step="update its list of packages, or look for another name",
         )
-    for argv in argvs(_as_root(manager, manager.install), wanted):
-        act = Act(
-            ActKind.INSTALL_PACKAGE,
-            f"install {', '.join(wanted)} with {manager.name}",
-            argv,
-            detail=(" ".join(argv),),
-        )
-        if not gate.permit(act):
+    return _act(
+        ActKind.INSTALL_PACKAGE, "install", manager, manager.install, wanted, gate, cwd, run
+    )
+
+
+def remove(
+    manager: PackageManager,
+    names: Sequence[str],
+    gate: Gate,
+    cwd: Path,
+    run: Runner = run_here,
+) -> bool:
+    """Remove packages; False: not allowed. Raises CyxError where that fails, or cannot be done."""
+    if manager.remove is None:
+        raise ProjectError(f"{manager.name} has no way to remove a package")
+    wanted = tuple(map(checked, names))
+    return _act(ActKind.REMOVE_PACKAGE, "remove", manager, manager.remove, wanted, gate, cwd, run)
+
+
+def _act(
+    kind: ActKind,
+    verb: str,
+    manager: PackageManager,
+    words: tuple[str, ...],
+    names: tuple[str, ...],
+    gate: Gate,
+    cwd: Path,
+    run: Runner,
+) -> bool:
+    what = f"{verb} {', '.join(names)} with {manager.name}"
+    for argv in argvs(_as_root(manager, words), names):
+        if not gate.permit(Act(kind, what, argv, detail=(" ".join(argv),))):
             return False
         done = run(argv, cwd)
         if not done.succeeded:
             said = done.stdout.decode("utf-8", "replace").strip().splitlines()[-3:]
             raise ProjectError(
-                f"{manager.name} could not install {', '.join(wanted)}: {' / '.join(said)}",
+                f"{manager.name} could not {verb} {', '.join(names)}: {' / '.join(said)}",
                 next_step=f"run `{' '.join(argv)}` yourself",
             )
     return True

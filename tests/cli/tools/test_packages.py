@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from cyxmake_cli.safety.gate import Answer, Gate
 from cyxmake_cli.safety.permissions import Act, Bounds, Judgement
 from cyxmake_cli.tools import installing
 from cyxmake_cli.tools.packages import MANAGERS, argvs, checked, says_it_exists
-from cyxmake_common.errors import ProjectError, UsageError
+from cyxmake_common.errors import Denied, ProjectError, UsageError
 from cyxmake_common.execution.process import ProcessResult
+from support.processes import environment, python
 
 _WANTED = [
     "apt", "dnf", "yum", "pacman", "zypper", "apk", "brew", "port", "vcpkg", "conan", "npm", "yarn",
@@ -116,14 +118,39 @@ def test_ways_to_get_a_tool_name_the_package(tmp_path: Path) -> None:
     assert installing.ways_to_get("tsc", managers)[0] == ("npm", "typescript")
 
 
-def test_the_managers_of_this_machine_know_what_is_installed(tmp_path: Path) -> None:
-    """apt's real answers are understood: a package that exists, and one that does not."""
-    if shutil.which("apt-cache") is None:
-        pytest.skip("needs apt")
-    apt = MANAGERS["apt"]
-    if not installing.exists(apt, "bash", tmp_path):
-        pytest.skip("apt has no lists here")
-    assert not installing.exists(apt, "no-such-package-at-all", tmp_path)
-    assert apt.files is not None
-    listed = installing.run_here(argvs(apt.files, ("bash",))[0], tmp_path)
-    assert b"/bin/bash" in listed.stdout
+def test_removing_is_dangerous_and_may_be_refused(tmp_path: Path) -> None:
+    """--yes does not answer for a removal; where the manager cannot remove, that is said."""
+
+    class Nobody:
+        def ask(self, act: Act, judgement: Judgement) -> Answer | None:
+            return None
+
+    gate = Gate(
+        Bounds((str(tmp_path),)), Nobody(), lambda: "now", yes=True,
+        answers=Answers(tmp_path / "a.json"), audit=AuditLog(tmp_path / "b.jsonl"),
+    )  # fmt: skip
+    with pytest.raises(Denied, match="nobody"):
+        installing.remove(MANAGERS["apt"], ("zlib",), gate, tmp_path, _machine({"zlib"}, []))
+    with pytest.raises(ProjectError, match="no way"):
+        installing.remove(MANAGERS["go"], ("zlib",), gate, tmp_path)
+
+
+def _packages(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        python("cyxmake_cli.main", "packages", *arguments), capture_output=True, text=True,
+        env=environment(CYXMAKE_CONFIG_DIR=str(tmp_path)), check=False, input="",
+    )  # fmt: skip
+
+
+def test_apt_is_understood(tmp_path: Path) -> None:
+    """apt's real answers: what exists, what does not, its files; a dry run shows the command."""
+    if shutil.which("apt-cache") is None or _packages(tmp_path, "exists", "bash").returncode:
+        pytest.skip("needs apt and its lists")
+    assert _packages(tmp_path, "exists", "no-such-package-at-all").returncode == 1
+    assert "/bin/bash" in _packages(tmp_path, "files", "bash").stdout
+    shown = _packages(tmp_path, "install", "--dry-run", "bash").stdout
+    assert "apt-get install -y --no-install-recommends bash" in shown
+    refused = _packages(tmp_path, "install", "bash")
+    assert (refused.returncode, "needs a yes" in refused.stderr) == (5, True)
+    assert "apt" in _packages(tmp_path, "managers").stdout
+    assert _packages(tmp_path, "exists", "x", "--with", "brow").returncode == 2
