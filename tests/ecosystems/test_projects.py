@@ -114,7 +114,7 @@ def test_a_build_without_work_costs_little(tmp_path: Path) -> None:
             return end.children_user + end.children_system - (
                 start.children_user + start.children_system)  # fmt: skip
 
-        return min(one() for _ in range(5))
+        return min(one() for _ in range(12))  # other programs slow it down, nothing speeds it up
 
     ours = python("cyxmake_cli.main", "build", "-C", str(root))
     plain = seconds(["cmake", "--build", str(root / "build")])
