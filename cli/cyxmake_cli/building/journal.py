@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cyxmake_cli.building.own_folder import FOLDER, OwnFolder
+from cyxmake_common.errors import ConfigError
 
 RECORD: Final = "made.json"
 _VERSION: Final = 1
@@ -144,4 +145,6 @@ def made_here(own: OwnFolder, roots: Iterable[str]) -> Iterator[None]:
     finally:
         journal.add(before, names_below(roots))
         if journal.files or known != (0, 0):
-            journal.save()
+            # Sources may be on a read-only disk; then a clean knows of nothing that it may remove.
+            with suppress(ConfigError):
+                journal.save()

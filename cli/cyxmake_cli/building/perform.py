@@ -5,6 +5,7 @@ Knows the table of build systems and the gate, not the command line and not the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from cyxmake_cli.safety.gate import Gate
 from cyxmake_cli.safety.permissions import Act, ActKind
 from cyxmake_cli.systems.model import BuildType, SystemName, Verb
 from cyxmake_cli.systems.plan import PlannedCommand, Wish, commands
-from cyxmake_common.errors import ExitStatus, ProjectError
+from cyxmake_common.errors import ConfigError, ExitStatus, ProjectError
 
 _CONFIGURATIONS: Final = "configured.json"
 _KINDS: Final = {
@@ -200,7 +201,8 @@ def _remember_configuration(project: LocalProject, task: Task) -> None:
         "type": task.type.value if task.type else before.get("type"),
         "options": list(task.options) or before.get("options", []),
     }
-    project.own.write(_CONFIGURATIONS, found)
+    with contextlib.suppress(ConfigError):  # sources on a read-only disk are configured each time
+        project.own.write(_CONFIGURATIONS, found)
 
 
 def _written_to(project: LocalProject, verbs: list[Verb]) -> tuple[str, ...]:

@@ -213,6 +213,18 @@ def test_a_plan_of_a_person_is_followed(project: Project) -> None:
     assert "plan.json" in project.run("build", status=3).stderr
 
 
+def test_sources_that_cannot_be_written_to_are_built_elsewhere(
+    project: Project, tmp_path: Path
+) -> None:
+    """Where nothing can be remembered in the project, the build itself is none the worse."""
+    project.at("CMakeLists.txt").write_text(_CMAKE)
+    project.at("one.c").write_text(_MAIN)
+    project.at(".cyxmake").write_text("a file where the folder should be")
+    project.run("build", "--build-dir", str(tmp_path / "out"), "--type", "debug")
+    assert (tmp_path / "out/one").exists()
+    assert project.at(".cyxmake").read_text() == "a file where the folder should be"
+
+
 _SAMPLES: dict[str, tuple[dict[str, str], str, str]] = {
     "meson": (
         {"meson.build": "project('a', 'c')\nexecutable('app', 'a.c')\n", "a.c": _MAIN},
