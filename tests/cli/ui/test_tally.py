@@ -32,6 +32,17 @@ def test_rendered_lines_say_why_edges_were_local() -> None:
     assert "sent 1.5 MB, received 12 B" in text
 
 
+def test_races_are_told_when_there_were_any() -> None:
+    """Who was first how often, and what the other runs cost."""
+    tally = Tally(done=9, won_here=2, won_there=1, regret=1.26)
+    summary = tally.summary(1.0, 0)
+    assert summary["races"] == {"won_here": 2, "won_there": 1, "regret_seconds": 1.26}
+    (line,) = [line for line in render(summary) if "two places" in line]
+    assert "2 were done here first, 1 in the cluster" in line
+    assert "1.3 s of work were for nothing" in line
+    assert not any("two places" in line for line in render(Tally(done=9).summary(1.0, 0)))
+
+
 def test_eta_follows_the_rate_so_far() -> None:
     """Half done in ten seconds: ten to go; nothing done: nothing is said."""
     assert Tally(total=4, done=2).eta(10.0) == 10.0
