@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support.builds import products, recorded_dependencies, run
 from support.mutations import build_here, observe
 from support.processes import BuildRun, Cluster, environment
 
@@ -262,3 +263,27 @@ def test_a_place_that_each_machine_has_for_itself(shared_cluster: Cluster, place
         assert (done.summary["local"], done.summary["remote"]) == (1, 1), done.summary
     finally:
         shutil.rmtree(shared)
+
+
+def test_objects_that_cmake_names_by_the_whole_path(shared_cluster: Cluster, place: Path) -> None:
+    """CMake does so for sources beside its own directory; other checkouts share nevertheless."""
+    text = (
+        "cmake_minimum_required(VERSION 3.13)\nproject(p C)\n"
+        "add_library(a STATIC ../../src/a.c ../../src/b.c ../../src/b/a.c)\n"
+    )
+    roots = [place / "p", place / "quite/a/bit/further/down/the/tree"]
+    for root, hits in zip(roots, (False, True), strict=True):
+        for name in ("build/cmake", "src/b"):
+            (root / name).mkdir(parents=True)
+        (root / "build/cmake/CMakeLists.txt").write_text(text)
+        for number, name in enumerate(("a.c", "b.c", "b/a.c")):
+            (root / "src" / name).write_text(f"/* {place} */ int v{number};\n")
+        argv = ["cmake", "-S", str(root / "build/cmake"), "-B", str(root / "out"), "-G", "Ninja"]
+        subprocess.run(argv, check=True, capture_output=True)
+        run(["ninja", "-C", str(root / "out"), "a"])
+        wanted = [products(root / "out"), recorded_dependencies(root / "out")]
+        run(["ninja", "-C", str(root / "out"), "-t", "clean"])
+        done = shared_cluster.build(root, "--build-dir", "out", "-j1")
+        assert done.status == 0, done.output
+        assert done.summary["cache_hits"] == (3 if hits else 0), done.summary
+        assert [products(root / "out"), recorded_dependencies(root / "out")] == wanted

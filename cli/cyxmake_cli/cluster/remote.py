@@ -21,6 +21,7 @@ from cyxmake_cli.cluster.lookup import Lookup
 from cyxmake_cli.cluster.near import Near
 from cyxmake_cli.cluster.placing import AS_A_COMPILER, Placing
 from cyxmake_cli.cluster.results import Expected, RemoteResult, Results
+from cyxmake_cli.cluster.stored_names import renamed
 from cyxmake_cli.cluster.submit import PLATFORM, Submitter, Work, why_not
 from cyxmake_cli.cluster.uploads import Uploads
 from cyxmake_cli.cluster.way import FREE, Way
@@ -120,6 +121,7 @@ class RemoteCompiler:
         if self._use_cache:
             entry = await self._lookup.find(unit)
             if entry is not None:
+                entry = renamed(entry, unit.outputs, self._root)
                 result = ActionResult.from_bytes(entry.result)
                 expected = _expected(unit, placing)
                 fetched = await self._results.fetch(expected, result, entry=entry, way=way)

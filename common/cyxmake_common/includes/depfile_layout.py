@@ -35,11 +35,18 @@ def layout_of(depfile: bytes) -> Layout | None:
 
 
 def template(depfile: bytes, root: str) -> bytes | None:
-    """Return a depfile with the root marked; None when the root cannot be told from other text."""
+    """Return a depfile with the root marked; None when the root cannot be told from other text.
+
+    It begins a path, or stands in a target as CMake has it there (see toolchain.normalise).
+    """
     name = root.encode("utf-8", "surrogateescape")
     if not _PLAIN.match(name) or ROOT_MARK in depfile:
         return None
-    return re.sub(re.escape(name) + rb"(?=/)", lambda _: ROOT_MARK, depfile)
+    before = rb"(?:\A|(?<=\s)(?<!\\\s)" + (rb"|(?<=\.dir))" if root.count("/") > 1 else rb")")
+    root_before_slash = re.escape(name) + rb"(?=/)"
+    marked = re.sub(before + root_before_slash, lambda _: ROOT_MARK, depfile)
+    # Within another path it may be there by chance.
+    return None if re.search(root_before_slash, marked) else marked
 
 
 def fill(marked: bytes, root: str, layout: Layout) -> bytes | None:

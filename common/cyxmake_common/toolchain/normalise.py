@@ -22,6 +22,11 @@ RECORDS_COMMAND: Final = ("-frecord-", "-grecord-")
 _BEFORE: Final = r"(?:(?<=[=,:;\"'\s@(<])|\A)"
 _AFTER: Final = r"(?=[/=,:;\"'\s)>\\]|\Z)"
 
+_IN_OUTPUTS: Final = r"(?<=\.dir)"
+"""CMake names an object `CMakeFiles/NAME.dir/` and the whole path of a source elsewhere."""
+
+_NAMES_OUTPUT: Final = (Role.OUTPUT, Role.DEPS_FILE, Role.DEPS_TARGET)
+
 
 def normalise(command: CompileCommand, root: str) -> tuple[str, ...]:
     """Return the arguments that reach the key.
@@ -38,7 +43,9 @@ def normalise(command: CompileCommand, root: str) -> tuple[str, ...]:
             continue
         if argument.role is Role.LINK and not recorded and _is_silent(command, argument):
             continue
-        if argument.option in TWO_WAYS:
+        if argument.role in _NAMES_OUTPUT:
+            result += (argument.option, tokenise(argument.value, root, _inside(root)))
+        elif argument.option in TWO_WAYS:
             # `-I x` and `-Ix` say the same.
             result += (argument.option, tokenise(argument.value, root))
         elif len(argument.tokens) == 1 and argument.value:
@@ -50,14 +57,19 @@ def normalise(command: CompileCommand, root: str) -> tuple[str, ...]:
     return tuple(result)
 
 
-def tokenise(text: str, root: str) -> str:
+def tokenise(text: str, root: str, before: str = _BEFORE) -> str:
     """Replace the root by its token wherever it begins a path inside the text."""
     if "{root" in text:
         # What already looks like the token must not become equal to it.
         text = text.replace("{root", "{{root")
     if len(root) < 2 or root not in text:
         return text
-    return _pattern(root).sub(TOKEN, text)
+    return _pattern(root, before).sub(TOKEN, text)
+
+
+def _inside(root: str) -> str:
+    # A root of one name may be met by chance.
+    return f"(?:{_BEFORE}|{_IN_OUTPUTS})" if root.count("/") > 1 else _BEFORE
 
 
 def _depends_on_place(command: CompileCommand, root: str) -> bool:
@@ -86,5 +98,5 @@ def _is_silent(command: CompileCommand, argument: Argument) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _pattern(root: str) -> re.Pattern[str]:
-    return re.compile(_BEFORE + re.escape(root.rstrip("/")) + _AFTER)
+def _pattern(root: str, before: str) -> re.Pattern[str]:
+    return re.compile(before + re.escape(root.rstrip("/")) + _AFTER)

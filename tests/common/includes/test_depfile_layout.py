@@ -70,6 +70,16 @@ def test_a_sibling_of_the_root_is_not_marked() -> None:
     assert template(b"a.o: /p2/a.c /p/b.c\n", "/p") == b"a.o: /p2/a.c \0root\0/b.c\n"
 
 
+def test_a_root_within_another_path_is_never_taken_for_it() -> None:
+    """By chance, behind an escaped blank, in a free target; CMake's objects do have it inside."""
+    assert template(b"a.o: /usr/src/x.h /src/a.c\n", "/src") is None
+    assert template(b"a.o: a\\ /src/x.h /src/a.c\n", "/src") is None
+    assert template(b"x:/a/b/c.o: /a/b/c.c\n", "/a/b") is None
+    marked = template(b"x.dir/a/b/c.o: /a/b/c.c\n", "/a/b")
+    assert marked == b"x.dir\0root\0/c.o: \0root\0/c.c\n"
+    assert template(b"x.dir/src/c.o: /src/c.c\n", "/src") is None
+
+
 def test_another_tools_depfile_has_no_layout() -> None:
     """What cannot be reproduced to the byte is not moved."""
     assert layout_of(b"a.o :  a.c \\\n\tb.h\n") is None

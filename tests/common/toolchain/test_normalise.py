@@ -41,6 +41,34 @@ def test_two_checkouts_are_equal() -> None:
     assert "{root}/include" in first
 
 
+def test_outputs_that_cmake_names_by_the_whole_path() -> None:
+    """Their names are equal but for the root, though only names of outputs are read like that."""
+
+    def argv(root: str, macro: str = "-DX") -> list[str]:
+        name = f"CMakeFiles/x.dir{root}/a.c.o"
+        return ["gcc", macro, "-MD", "-MT", name, "-MF", f"{name}.d", "-c", "a.c", "-o", name]
+
+    assert canonical(argv("/home/u/p")) == canonical(argv("/a/q"), "/a/q")
+    # One name may be met by chance: below `/src` a source may well be in a folder `src`.
+    assert canonical(argv("/home/u/p")) != canonical(argv("/src"), "/src")
+    told = canonical(argv("/home/u/p", "-DX=x.dir/home/u/p/a"))
+    assert told[1:3] == ("-D", "X=x.dir/home/u/p/a")
+
+
+def test_what_hangs_on_the_place_is_part_of_the_key() -> None:
+    """A map of a folder above the root, and a relative system folder longer than the root."""
+
+    def at(root: str, *more: str) -> tuple[str, ...]:
+        return canonical(["gcc", *more, "-c", "a.c"], root)
+
+    above = "-fdebug-prefix-map=/home=x"
+    assert at("/home/u/p", above) != at("/home/u/q", above)
+    assert at("/a/p", above) == at("/a/q", above)
+    assert at("/r", "-isystem", "../../x") != at("/q", "-isystem", "../../x")
+    assert at("/home/u/p", "-isystem", "../x") == at("/home/u/q", "-isystem", "../x")
+    assert at("/r", "-I", "../../x") == at("/q", "-I", "../../x")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
