@@ -166,3 +166,25 @@ def test_explain_knows_what_make_built(user: User, tmp_path: Path) -> None:
     user.stop()
     told = user.cyxmake("explain", "miss", "one.o", "-C", str(project)).stdout
     assert "one.h changed" in told
+
+
+def test_a_directory_behind_a_symlink(user: User, tmp_path: Path) -> None:
+    """Debug information has the name that the shell uses; either name is compiled and found."""
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir()
+    link.symlink_to(real)
+    (real / "one.c").write_text(f"/* {tmp_path} */\nint one;\n")
+    user.cyxmake("launcher", "install")
+    user.cyxmake("launcher", "start")
+    stand_ins = f"{user.home / 'cache/launcher/bin'}:{user.env['PATH']}"
+    for served, place in (((0, 1, 0), link), ((0, 2, 0), real), ((2, 2, 0), None)):
+        for folder in (link, real) if place is None else (place,):
+            made = []
+            for path in (user.env["PATH"], stand_ins):
+                argv = ["sh", "-c", "gcc -g -c one.c -o one.o"]
+                env = user.env | {"PATH": path, "PWD": str(folder)}
+                subprocess.run(argv, cwd=folder, env=env, check=True)
+                made.append((real / "one.o").read_bytes())
+            assert made[0] == made[1]
+            assert str(folder).encode() in made[0]
+        assert user.served() == served

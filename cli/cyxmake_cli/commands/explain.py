@@ -114,7 +114,8 @@ def _histories(project: Project) -> Iterator[History]:
     kept, root = config.cache_directory() / "history", shared_root(project)
     builds.save(Home.of_user())
     yield History(kept, root, str(project.source))
-    for place in dict.fromkeys((root, project_root(str(project.build), os.environ))):
+    real = os.path.realpath(project.build)
+    for place in dict.fromkeys((root, os.path.realpath(root), project_root(real, os.environ))):
         yield History(kept, place, place)
 
 

@@ -122,14 +122,16 @@ class Room:
         wants_colours = _wants_colours(request)
         if wants_colours and not _names_colours(request.argv):
             argv.append(_COLOUR_ON)
-        environ = with_believed_directory(request.environ, request.directory)
+        # As the kernel names it, beside the name that compilers write into debug information.
+        directory = os.path.realpath(request.directory)
+        environ = with_believed_directory({**request.environ, "PWD": request.directory}, directory)
         said = await self._native.explicit(argv, request.compiler, toolchain)
         if isinstance(said, LocalOnly):
             return said
         unit = plan_unit(
             said.argv,
             (),
-            request.directory,
+            directory,
             toolchain,
             request.compiler,
             environ,
@@ -191,7 +193,7 @@ class Rooms:
     def get(self, request: CompileRequest, joined: Joined, near: Near, *, use_cache: bool) -> Room:
         """Return the room of a request."""
         environ = request.environ
-        root = project_root(request.directory, environ)
+        root = project_root(os.path.realpath(request.directory), environ)
         variables = {name: environ[name] for name in VARIABLES if name in environ}
         key = (joined.client, root, use_cache, *sorted(variables.items()))
         room = self._rooms.get(key)
@@ -211,9 +213,8 @@ def refusal(request: CompileRequest) -> LocalOnly | None:
         return LocalOnly(f"{request.argv[0]} is no known compiler")
     if not request.compiler.startswith("/"):
         return LocalOnly("the compiler is named by a relative path")
-    if os.path.realpath(request.directory) != request.directory:
-        # A worker would name the directory by its real path in debug information.
-        return LocalOnly("its directory is reached through a symbolic link")
+    if posixpath.normpath(request.directory) != request.directory:
+        return LocalOnly("the name of its directory has dots in it")
     try:
         "\0".join((request.directory, *request.argv)).encode()
     except UnicodeEncodeError:
@@ -258,10 +259,14 @@ def _output(request: CompileRequest) -> str:
     """Return the file that a command names as its output; empty when it leaves that open."""
     for number, word in enumerate(request.argv):
         if word == "-o" and number + 1 < len(request.argv):
-            return posixpath.join(request.directory, request.argv[number + 1])
+            return _absolute(request, request.argv[number + 1])
         if word.startswith("-o") and word != "-o":
-            return posixpath.join(request.directory, word[2:])
+            return _absolute(request, word[2:])
     return ""
+
+
+def _absolute(request: CompileRequest, path: str) -> str:
+    return posixpath.join(os.path.realpath(request.directory), path)
 
 
 def _names_colours(argv: tuple[str, ...]) -> bool:

@@ -126,6 +126,11 @@ _OFFLOAD: Final = re.compile(rb"omp\b[^\n]*\btarget\b")
 _ONCE: Final = re.compile(rb"pragma" + _GAP + rb"once|#" + _GAP + rb"import|_Pragma")
 _ADJACENT: Final = re.compile(rb'(?<!\\)"\s*"')
 _INCBIN: Final = re.compile(rb'\.(incbin|include)\b[ \t]*(?:\\?"((?:[^"\\\n]|\\[^"\n])*)\\?")?')
+# A directive whose literals have a macro between them: what it names can't be known from here.
+_PIECES: Final = re.compile(
+    rb"(?<![.\w#])(?:incbin|include[ \t]*\\\")"
+    rb"|\.(?:i(?:n(?:c(?:b(?:i(?:n)?)?|l(?:u(?:d(?:e)?)?)?)?)?)?)\"\s*[A-Za-z_#]"
+)
 _LINE: Final = re.compile(rb'#[ \t]*(?:line\b|\d)[^"\n]*"((?:[^"\\\n]|\\.)+)"')
 _ESCAPE: Final = re.compile(rb"\\(.)")
 _SPLICE: Final = re.compile(rb"\\[ \t]*\r?\n")
@@ -155,6 +160,8 @@ def scan(data: bytes) -> ScanResult:
         if b"asm" in data:
             # One statement of the assembler may stand in several literals.
             found.take_assembler(_ADJACENT.sub(b"", data))
+    if b"asm" in data and _PIECES.search(data):
+        found.opaque[".incbin"] = None
     uses_time = (b"__DATE__" in data or b"__TIME" in data) and _TIME.search(data) is not None
     caller = b"source_location" in data or b"builtin_FILE" in data
     itself = caller or names_file(data)

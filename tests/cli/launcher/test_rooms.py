@@ -38,12 +38,9 @@ def test_the_project_is_the_nearest_one_above(tmp_path: Path) -> None:
 
 
 def test_what_a_worker_could_not_repeat_is_refused(tmp_path: Path) -> None:
-    """Links in the directory's name, bytes of no encoding, a compiler without a place."""
-    link = tmp_path / "link"
-    link.symlink_to(tmp_path)
+    """Dots in the directory's name, bytes of no encoding, a compiler without a place."""
     assert refusal(request(directory=str(tmp_path))) is None
-    assert "symbolic link" in str(refusal(request(directory=str(link))))
-    assert "symbolic link" in str(refusal(request(directory=f"{tmp_path}/.")))
+    assert "dots in it" in str(refusal(request(directory=f"{tmp_path}/.")))
     assert "Unicode" in str(refusal(request("gcc", "-c", "\udcff.c")))
     assert "relative" in str(refusal(request(compiler="./gcc")))
     assert "no known compiler" in str(refusal(request("moc", "-c", "a.c")))

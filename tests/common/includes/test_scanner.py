@@ -96,6 +96,25 @@ def test_name_put_together_for_the_assembler_is_opaque() -> None:
     assert scan(b'asm(".incbin \\"" NAME "\\"");').opaque == (".incbin",)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'#define B "bin"\nasm(".inc" B " \\"data\\"");',
+        b'#define REST "ncbin \\"data\\""\nasm(".i" REST);',
+        b'#define REST "incbin \\"data\\""\nasm("." REST);',
+        b'#define TEXT(x) #x\nasm("." TEXT(incbin) " \\"data\\"");',
+    ],
+)
+def test_a_directive_of_the_assembler_in_pieces_is_opaque(text: bytes) -> None:
+    """Where a macro stands between its literals nobody knows what file it names."""
+    assert scan(text).opaque == (".incbin",)
+
+
+def test_generated_includes_are_no_directive_in_pieces() -> None:
+    """A program that writes `#include` lines, and speaks of asm, reads no file by them."""
+    assert scan(b'/* asm */ puts("#include \\"a.h\\"");').opaque == ()
+
+
 @pytest.mark.parametrize("macro", ["__DATE__", "__TIME__", "__TIMESTAMP__"])
 def test_time(macro: str) -> None:
     """Macros of time are seen (trap 19), names that only begin like them are not."""
