@@ -279,6 +279,8 @@ def test_build_goes_to_a_configured_cluster(calculator: Path, shared_cluster: Cl
     assert compiled == EXPECT["compile_actions"]
     check_program(calculator / "build")
     assert build("--local")["where"] == "local"
+    run(["cmake", "-S", str(calculator), "-B", str(calculator / "other"), "-G", "Unix Makefiles"])
+    assert build("--build-dir", "other")["where"] == "local"
     del full["CYXMAKE_TOKEN"]
     assert build()["where"] == "local"
 

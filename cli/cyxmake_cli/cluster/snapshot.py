@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 _IGNORE_FILE: Final = ".gitignore"
+_NEVER_SENT: Final = (*VERSION_CONTROL, ".cyxmake")
 _BUILT_HERE: Final = ("CMakeCache.txt", "meson-private", "config.status")
 """What stands in a build directory that was configured: none is sent but the project itself."""
 
@@ -94,7 +95,7 @@ def _walk(source: str, rules: Rules) -> Iterator[tuple[str, os.stat_result]]:
         for entry in listed:
             path = f"{directory}/{entry.name}" if directory else entry.name
             is_dir = entry.is_dir(follow_symlinks=False)
-            if entry.name in VERSION_CONTROL or path in rules.products:
+            if entry.name in _NEVER_SENT or path in rules.products:
                 continue
             if path not in rules.tracked and path not in kept:
                 named = f"{path}/" if is_dir else path

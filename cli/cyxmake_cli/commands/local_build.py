@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -98,6 +99,9 @@ def _cluster(
         return None
     if project.spec.name not in _ON_CLUSTER or config.token_text() is None:
         return None
+    if project.spec.name is SystemName.CMAKE and not _uses_ninja(project):
+        print(f"cyxmake: {project.build} is not for Ninja: it is built here", file=sys.stderr)  # noqa: T201
+        return None
 
     def run() -> tuple[ExitStatus, dict[str, Any]]:
         from cyxmake_cli.build import BuildRequest, build
@@ -126,6 +130,15 @@ def _cluster(
         return status, figures
 
     return run
+
+
+def _uses_ninja(project: LocalProject) -> bool:
+    """Tell whether a CMake project is configured for Ninja, or will be."""
+    try:
+        cache = (project.build / "CMakeCache.txt").read_text("utf-8", "replace")
+    except OSError:
+        return shutil.which("ninja") is not None
+    return "CMAKE_GENERATOR:INTERNAL=Ninja\n" in cache
 
 
 @contextmanager
