@@ -26,6 +26,9 @@ class Digest:
         if not _HEX.match(self.hash) or self.size < 0:
             raise ValueError(f"not a digest: {self.hash[:80]!r}/{self.size}")
 
+    def __hash__(self) -> int:
+        return hash(self.hash)  # strings remember theirs; a tuple would be made each time
+
     def __str__(self) -> str:
         return f"{self.hash}/{self.size}"
 

@@ -116,14 +116,16 @@ def misses(rounds: int) -> None:
         subprocess.run(argv, check=True, capture_output=True)
         ratios = []
         with cluster(home) as made:
-            assert made.build(build, "-q", "--no-cache").status == 0
+            assert made.build(build, "-q", "--no-cache", "--place", "cluster").status == 0
             for _ in range(rounds):
                 wipe(build)
                 argv = ["ninja", "-C", str(build), "--quiet"]
                 plain = children_cpu(lambda: subprocess.run(argv, check=True))  # noqa: B023
                 wipe(build)
                 before = service_cpu(made)
-                client = children_cpu(lambda: made.build(build, "-q", "--no-cache"))
+                client = children_cpu(
+                    lambda: made.build(build, "-q", "--no-cache", "--place", "cluster")
+                )
                 served = service_cpu(made) - before
                 ratios.append((client + served) / plain)
                 print(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cyxmake_cli.cluster.batches import Asked, Batches
@@ -64,8 +64,12 @@ class InputRoots:
         self._batches = Batches(self._serve, growing=True)
         self._outdated = False
         self._moment = self._digests.moment()
-        self._laid: set[str] = set()
+        self._laid: dict[str, tuple[str, Digest]] = {}
         """What the shared tree got since `_moment`: units of one batch share most files."""
+        self._places: dict[str, str] = {}
+        """By hash, one path that has had such bytes."""
+        self._alike: set[str] = set()
+        """Paths that have had the bytes of another."""
 
     async def prepare(
         self, unit: CompileUnit, missing: Missed | None = None
@@ -82,7 +86,7 @@ class InputRoots:
 
         None where that is unsure. Raises OSError and ValueError.
         """
-        tree, laid = InputTree(), set[str]()
+        tree, laid = InputTree(), dict[str, tuple[str, Digest]]()
         self._moment = self._digests.moment()
         scanner = TreeScanner(tree, self._digest)
         if any(isinstance(self._add(u, tree, scanner, laid), LocalOnly) for u in units):
@@ -98,14 +102,14 @@ class InputRoots:
         """Drop what is remembered of a file that an edge has written."""
         self._closures.forget(path)
         self._digests.forget(path)
-        self._laid.discard(path)
+        self._laid.pop(path, None)
 
     def refresh(self) -> None:
         """A command of any kind ran: it may have made more than the outputs it promised."""
         self._outdated = True
 
     async def _serve(self, batch: Sequence[Asked[Wanted, UnitInputs | LocalOnly]]) -> None:
-        self._moment, self._laid = self._digests.moment(), set()
+        self._moment, self._laid = self._digests.moment(), {}
         if self._outdated:
             self._closures.refresh()
             if not self._scanner.is_current():
@@ -142,7 +146,7 @@ class InputRoots:
         name it.
         """
         tree = InputTree()
-        files = self._add(unit, tree, TreeScanner(tree, self._digest), set(), missing)
+        files = self._add(unit, tree, TreeScanner(tree, self._digest), {}, missing)
         if isinstance(files, LocalOnly):
             return files
         digest, directories = tree.build()
@@ -153,7 +157,7 @@ class InputRoots:
         unit: CompileUnit,
         tree: InputTree,
         scanner: TreeScanner,
-        laid: set[str],
+        laid: dict[str, tuple[str, Digest]],
         missing: Missed | None = None,
     ) -> list[tuple[str, Digest]] | LocalOnly:
         builtin = self._toolchains.builtin_includes(unit.compiler, unit.command, unit.directory)
@@ -185,9 +189,9 @@ class InputRoots:
             return LocalOnly("may read the clock")  # a worker's clock and time zone are others
         if closure.offloads and unit.command.may_offload:
             return LocalOnly("names code for other devices by the inode of its file")
-        digest_of, moment = self._digests.digest, self._moment
-        files = [(path, digest_of(path, moment)) for path in sorted(closure.files)]
-        if self._has_twins(files):
+        fresh = self._digested(closure.files.difference(laid))
+        files = [laid.get(path) or fresh[path] for path in closure.files]
+        if not self._alike.isdisjoint(closure.files) and self._has_twins(files):
             return LocalOnly("has the same header twice")
         scanner.add_directory(unit.directory)
         for name, value in unit.environment:
@@ -195,14 +199,24 @@ class InputRoots:
                 scanner.add_directory(value)
         for path in closure.directories:
             scanner.add_directory(path)
-        for path in closure.files - laid:
+        for path in fresh:
             scanner.add_path(path)
-        laid |= closure.files
+        laid |= fresh
         for path, data in unit.provided:
             digest = Digest.of(data)
             self._paths[digest] = data
             tree.add_file(path, digest)
         return files
+
+    def _digested(self, paths: Iterable[str]) -> dict[str, tuple[str, Digest]]:
+        """Return files with their digests, and note which of them are alike; raises OSError."""
+        digest_of, moment = self._digests.digest, self._moment
+        found = {path: (path, digest_of(path, moment)) for path in paths}
+        for path, digest in found.values():
+            other = self._places.setdefault(digest.hash, path)
+            if other != path:
+                self._alike.update((other, path))
+        return found
 
     def _has_twins(self, files: Sequence[tuple[str, Digest]]) -> bool:
         """Tell whether two headers may count as one here or on a worker, but not on both.

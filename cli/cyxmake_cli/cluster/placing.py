@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,11 +18,13 @@ class Placing:
     """How outputs are put in place.
 
     `umask` is that of whoever asked, when it is not our own. `keep_equal` leaves a file that has
-    the bytes already, with its time: whoever reads the time has to know that this may be.
+    the bytes already, with its time: whoever reads the time has to know that this may be. The file
+    at the absolute path `held` is not written: whoever asked takes its bytes.
     """
 
     umask: int | None = None
     keep_equal: bool = False
+    held: str = ""
 
 
 AS_A_COMPILER: Final = Placing()
@@ -33,18 +36,22 @@ def place(
     """Write a file under a temporary name and rename it; raises OSError."""
     if placing.keep_equal and _is_equal(path, data, executable):
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.cyx")
+    folder, slash, name = os.fspath(path).rpartition("/")
+    temporary = f"{folder}{slash}.{name}.{os.getpid()}.cyx"
     try:
         # os.open applies the user's umask, as the compiler would have.
         mode = 0o777 if executable else 0o666
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "wb") as file:
+        with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - hot, as is the rest
             if placing.umask is not None:
                 os.fchmod(descriptor, mode & ~placing.umask)
-            file.write(data)
-        temporary.replace(path)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[file.write(rest) :]
+        os.replace(temporary, path)  # noqa: PTH105
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)  # noqa: PTH108
         raise
 
 

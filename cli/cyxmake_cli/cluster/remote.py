@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -84,6 +84,7 @@ class RemoteCompiler:
         self._timed: set[tuple[str, Digest]] = set()
         self._history = history
         self._submitter = Submitter(cluster, uploads or Uploads(cluster), root, use_cache=use_cache)
+        self._told: dict[str, Digest] = {}
         self._results = Results(cluster, root, near, away)
         self._lookup = Lookup(cluster, digests, root, PLATFORM, near, history, exists)
 
@@ -151,10 +152,10 @@ class RemoteCompiler:
         inputs = await self._inputs.prepare(unit, missing)
         if isinstance(inputs, LocalOnly):
             return inputs
-        if not self._timed.isdisjoint(inputs.files):
+        if self._timed and not self._timed.isdisjoint(inputs.files):
             return _HOLDS_TIMES
         if self._history is not None:
-            self._history.saw((tokenise(p, self._root), d.hash) for p, d in inputs.files)
+            self._history.saw(self._untold(inputs))
         await way.begin()
         # What no scan can see no cache entry can name.
         answer = await submit(
@@ -182,6 +183,14 @@ class RemoteCompiler:
             self._timed.update(file for file in inputs.files if file[0] == form)
             return _HOLDS_TIMES
         return compiled or LocalOnly("the result's blobs are lost")
+
+    def _untold(self, inputs: UnitInputs) -> Iterator[tuple[str, str]]:
+        """Yield the files of a unit that the history does not know yet; units share most files."""
+        told = self._told
+        for path, digest in inputs.files:
+            if told.get(path) is not digest:
+                told[path] = digest
+                yield tokenise(path, self._root), digest.hash
 
 
 def _expected(unit: CompileUnit, placing: Placing) -> Expected:

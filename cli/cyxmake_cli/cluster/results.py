@@ -26,7 +26,8 @@ from cyxmake_common.protocol.messages import CacheEntry
 class RemoteResult:
     """The tool's verdict; `worker` is empty when it came from the cache.
 
-    `healed` is a file that the include scan had missed, so that the unit was sent twice.
+    `healed` is a file that the include scan had missed, so that the unit was sent twice. `held` are
+    the bytes of the output that its Placing holds back.
     """
 
     exit_code: int
@@ -35,6 +36,7 @@ class RemoteResult:
     seconds: float
     worker: str = ""
     healed: str = ""
+    held: bytes | None = None
 
     @property
     def output(self) -> bytes:
@@ -92,6 +94,7 @@ class Results:
             blobs.update(fetched)
         if not wanted <= blobs.keys():
             return None
+        held = None
         if result.exit_code == 0:
             if {o.path for o in outputs} != set(expected.outputs):
                 return None
@@ -102,12 +105,12 @@ class Results:
                     return None
                 files[entry.depfile] = filled
             await way.claim()
-            self._place(expected, outputs, files)
+            held = self._place(expected, outputs, files)
         stdout, stderr = (
             blobs[digest] if digest is not None else b""
             for digest in (result.stdout, result.stderr)
         )
-        return RemoteResult(result.exit_code, stdout, stderr, result.seconds, worker)
+        return RemoteResult(result.exit_code, stdout, stderr, result.seconds, worker, held=held)
 
     async def _fetch(self, absent: Collection[Digest]) -> dict[Digest, bytes]:
         line = self._cluster.link.down
@@ -131,12 +134,17 @@ class Results:
 
     def _place(
         self, expected: Expected, outputs: Sequence[OutputFile], files: Mapping[str, bytes]
-    ) -> None:
+    ) -> bytes | None:
+        """Put files in place, or note where they are; return the one that is held back."""
+        held = None
         for output in outputs:
             path = posixpath.join(expected.directory, output.path)
-            if output.path in files:
+            if output.path in files and path == expected.placing.held:
+                held = files[output.path]
+            elif output.path in files:
                 place(Path(path), files[output.path], output.is_executable, expected.placing)
                 if self._away is not None:
                     self._away.drop(path)
             elif self._away is not None:
                 self._away.stays(path, output.digest, executable=output.is_executable)
+        return held

@@ -9,6 +9,7 @@ confirmed by a local run.
 from __future__ import annotations
 
 import asyncio
+import posixpath
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -89,7 +90,7 @@ class EdgeRunner:
             if mapped is not argv:
                 argv, command = mapped, shlex.join(mapped)
         # Without restat ninja goes by times: an equal output has to be as new as any other.
-        placing = Placing(keep_equal=edge.flag("restat"))
+        placing = Placing(keep_equal=edge.flag("restat"), held=self._passing_depfile(edge))
 
         async def here(reason: str) -> EdgeResult:
             return await self._run_here(edge, turn, command, reason)
@@ -116,7 +117,7 @@ class EdgeRunner:
             return CONFIRMED_HERE
         where = Where.REMOTE if done.worker else Where.CACHE
         why = f"sent again with {done.healed}" if done.healed else ""
-        return EdgeResult(0, done.output, where, done.seconds, done.worker, why)
+        return EdgeResult(0, done.output, where, done.seconds, done.worker, why, depfile=done.held)
 
     async def _remotely(
         self, edge: Edge, argv: list[str] | LocalOnly, placing: Placing, way: Way
@@ -136,6 +137,18 @@ class EdgeRunner:
         if submit is not None:
             way = Together(way)
         return await remote.compile(unit, placing, way=way, submit=submit)
+
+    def _passing_depfile(self, edge: Edge) -> str:
+        """Return the depfile that the build reads and removes as soon as it is written, if any.
+
+        Beside an output: where that can be written the depfile could be, too.
+        """
+        depfile = edge.depfile() if edge.deps() == "gcc" else ""
+        outputs = [node.path for node in edge.outputs]
+        folder = depfile.rpartition("/")[0]
+        if not depfile or depfile in outputs or folder != outputs[0].rpartition("/")[0]:
+            return ""
+        return posixpath.join(self._directory, depfile)
 
     def _split(self, edge: Edge) -> list[str] | LocalOnly:
         outputs = tuple(str(node.path) for node in edge.outputs)

@@ -30,6 +30,7 @@ class EdgeResult:
 
     `seconds` is the time of the command itself; for a cache hit, the time it took when it ran.
     `detail` are the figures behind the reason.
+    `depfile` are the bytes of a depfile that was not written: see Result.
     """
 
     exit_code: int
@@ -39,6 +40,7 @@ class EdgeResult:
     worker: str = ""
     reason: str = ""
     detail: str = ""
+    depfile: bytes | None = None
 
 
 class Turn:
@@ -165,7 +167,8 @@ async def drive(
 def _book(
     edge: Edge, result: EdgeResult, graph: BuildGraph, listener: Listener, now_ms: int
 ) -> None:
-    finished = graph.finished(edge, Result(result.exit_code == 0, result.output), now_ms)
+    told = Result(result.exit_code == 0, result.output, result.depfile)
+    finished = graph.finished(edge, told, now_ms)
     if not finished.ok and result.exit_code == 0:  # e.g. a depfile that cannot be read
         result = EdgeResult(1, result.output, result.where, result.seconds, result.worker)
     listener.edge_finished(edge, result, finished.output)

@@ -22,10 +22,14 @@ from cyxmake_cli.ninja.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a driver says about a command that has ended."""
+    """What a driver says about a command that has ended.
+
+    `depfile` are the bytes of a depfile that was not written, since it would be removed at once.
+    """
 
     ok: bool
     output: bytes = b""
+    depfile: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ class Finisher:
         try:
             if kind != "gcc":
                 raise DepfileError(f"unknown deps type '{kind}'")
-            return result, self._read_depfile(edge)
+            return result, self._read_depfile(edge, result.depfile)
         except (DepfileError, OSError) as error:
             if not result.ok:
                 return result, None
@@ -154,20 +158,27 @@ class Finisher:
             glue = b"\n" if result.output else b""
             return Result(False, result.output + glue + encode(message)), None
 
-    def _read_depfile(self, edge: Edge) -> list[Node]:
+    def _read_depfile(self, edge: Edge, held: bytes | None) -> list[Node]:
+        """Return what a depfile names; where it would stay, one that is only held is written."""
         path = edge.depfile()
         if not path:
             raise DepfileError("edge with deps=gcc but no depfile makes no sense")
         try:
-            content = self._disk.read(path)
+            content = self._disk.read(path) if held is None else held
         except FileNotFoundError:
             return []
-        if not content:
-            return []
-        nodes = [self._state.node(name) for name in parse_depfile(content).inputs]
-        if not self._keep.depfiles:
+        names: list[str] = []
+        stays = True
+        try:
+            if content:
+                names = parse_depfile(content).inputs
+                stays = self._keep.depfiles
+        finally:
+            if stays and held is not None:
+                self._disk.write(path, held)
+        if not stays:
             self._disk.remove(path)
-        return nodes
+        return [self._state.node(name) for name in names]
 
     def _restat(self, edge: Edge, plan: Plan) -> tuple[int, list[Edge]]:
         """Return the mtime to record, and the edges that unchanged outputs make unnecessary."""

@@ -94,10 +94,18 @@ class FileDigests:
 
     def unchanged(self, files: Iterable[tuple[str, Digest]]) -> bool:
         """Tell whether every file still has its digest."""
+        known_of = self._known.get
         try:
-            return all(self.digest(path) == digest for path, digest in files)
+            for path, digest in files:
+                known = known_of(path)
+                if known is None or not known.settled or known.stamp != _stamp(path):
+                    if self.digest(path) != digest:
+                        return False
+                elif known.digest is not digest and known.digest != digest:
+                    return False
         except OSError:
             return False
+        return True
 
     def forget(self, path: str) -> None:
         """Drop what is known of a file, because it is about to change."""

@@ -8,7 +8,7 @@ appear, the same command would read another file. A superset is fine here, a gap
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cyxmake_common.includes.closure import PREINCLUDED, IncludeClosure
@@ -44,14 +44,76 @@ class Probes:
     """False when the search was not understood, or hangs on a symlink that can't be noted."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What one directive makes a compiler look for, if it is reached.
+
+    `targets` are the files that it may lead to: it was reached if one of them was read. Without
+    them it counts as reached. `found` has how a search ended: path, file, and whether it is read
+    for certain.
+    """
+
+    targets: frozenset[int] | None
+    absent: dict[str, None]
+    found: tuple[tuple[str, int, bool], ...]
+    certain: bool
+
+
+class _Space:
+    """Everything known under one search path; files are numbers here, which hash quickly."""
+
+    def __init__(self, lookup: Lookup, files: FileSystem, numbers: dict[Identity, int]) -> None:
+        self.lookup = lookup
+        self.searches: dict[str, tuple[_Search, ...]] = {}
+        self._files = files
+        self._numbers = numbers
+        self._known: dict[str, int] = {}
+
+    def number(self, path: str) -> int:
+        """Return the same number for every path of one file, 0 where there is none."""
+        number = self._known.get(path)
+        if number is None:
+            identity = self._files.identity(path)
+            if identity is None:
+                number = 0
+            else:
+                number = self._numbers.setdefault(identity, len(self._numbers) + 1)
+            self._known[path] = number
+        return number
+
+    def search(self, directive: Directive, folder: str) -> _Search:
+        """Find the candidates up to the first that exists; for "next" ones all that are missing."""
+        targets: frozenset[int] | None = None
+        if not (directive.probe or directive.kind.is_for_later):
+            found_there = self.lookup.find(directive, folder)
+            targets = frozenset(map(self.number, found_there)) - {0}
+            if not targets:
+                return _Search(targets, {}, (), True)
+        every = directive.kind in (Kind.QUOTE_NEXT, Kind.ANGLE_NEXT)
+        read = directive.kind is Kind.ASSEMBLER and not directive.data
+        absent: dict[str, None] = {}
+        found: list[tuple[str, int, bool]] = []
+        certain = True
+        for candidate, place in self.lookup.placed_candidates(directive, folder):
+            if not self._files.is_file(candidate):
+                absent[candidate] = None
+            elif place is Place.ALIAS:
+                certain = False  # it counts here as soon as the symlink is another one
+            elif place is Place.SEARCHED:
+                found.append((plain(candidate), self.number(candidate), read))
+                if not every:
+                    break
+        return _Search(targets, absent, tuple(found), certain)
+
+
 class DependencyProbes:
     """Finds the probes of compiles over the same files; keep one while the files stay the same."""
 
     def __init__(self, scans: IncludeClosure, files: FileSystem) -> None:
         self._scans = scans
         self._files = files
-        self._lookups: dict[SearchDirectories, Lookup] = {}
-        self._identities: dict[str, Identity | None] = {}
+        self._spaces: dict[tuple[SearchDirectories, bool], _Space] = {}
+        self._numbers: dict[Identity, int] = {}
 
     def probes(
         self,
@@ -67,11 +129,12 @@ class DependencyProbes:
         Where the search leads to one of those it is taken as read, and is among `present`.
         """
         directories = SearchDirectories.of(command, cwd, builtin_dirs, environment)
-        lookup = self._lookups.get(directories)
-        if lookup is None:
-            lookup = self._lookups[directories] = Lookup(directories, self._files)
-        collector = _Collector(self._scans, self._files, lookup, command, cwd, self._identities)
-        return collector.run(deps, maybe)
+        key = (directories, command.language.is_preprocessed)
+        space = self._spaces.get(key)
+        if space is None:
+            lookup = Lookup(directories, self._files)
+            space = self._spaces[key] = _Space(lookup, self._files, self._numbers)
+        return _Collector(self._scans, self._files, space, command, cwd).run(deps, maybe)
 
 
 class _Collector:
@@ -81,20 +144,19 @@ class _Collector:
         self,
         scans: IncludeClosure,
         files: FileSystem,
-        lookup: Lookup,
+        space: _Space,
         command: CompileCommand,
         cwd: str,
-        identities: dict[str, Identity | None],
     ) -> None:
         self.scans = scans
         self.files = files
-        self.lookup = lookup
+        self.space = space
         self.command = command
         self.cwd = cwd.rstrip("/")
-        self.identities = identities
+        self.number = space.number
         self.listed: dict[str, None] = {}
-        self.read: frozenset[Identity | None] = frozenset()
-        self.explained: set[Identity | None] = set()
+        self.read: frozenset[int] = frozenset()
+        self.explained: set[int] = set()
         self.walked: set[str] = set()
         self.absent: dict[str, None] = {}
         self.present: dict[str, None] = {}
@@ -104,7 +166,7 @@ class _Collector:
     def run(self, deps: Iterable[str], maybe: Collection[str]) -> Probes:
         # By identity: gcc lists a system header by its real path where that is shorter.
         self.listed = dict.fromkeys(plain(absolute(path, self.cwd)) for path in deps)
-        self.read = frozenset(map(self._identity, (*self.listed, *maybe))) - {None}
+        self.read = frozenset(map(self.number, (*self.listed, *maybe))) - {0}
         for name in (*self.command.macro_includes, *self.command.forced_includes):
             self._take(Directive(Kind.QUOTE, name), self.cwd)
         if self.command.kind is CompilerKind.GCC and self.command.language.is_preprocessed:
@@ -124,19 +186,21 @@ class _Collector:
         absent, present = tuple(sorted(self.absent)), tuple(sorted(self.present))
         return Probes(absent, present, self.precompiled, certain)
 
-    def _identity(self, path: str) -> Identity | None:
-        if path not in self.identities:
-            self.identities[path] = self.files.identity(path)
-        return self.identities[path]
-
     def _walk(self, path: str) -> None:
         """Take what a file that was read asks for; its folder counts as spelled."""
         if path in self.walked:
             return
         self.walked.add(path)
-        folder = path.rpartition("/")[0]
-        for directive in self.scans.scan(path).directives:
-            self._take(directive, folder)
+        searches = self.space.searches.get(path)
+        if searches is None:
+            folder, preprocessed = path.rpartition("/")[0], self.command.language.is_preprocessed
+            searches = self.space.searches[path] = tuple(
+                self.space.search(directive, folder)
+                for directive in self.scans.scan(path).directives
+                if preprocessed or directive.kind.is_for_later
+            )
+        for search in searches:
+            self._take_search(search)
 
     def _explains_all(self, maybe: Iterable[str]) -> bool:
         """Tell whether each file that was or may have been read is one that our search found, too.
@@ -146,54 +210,39 @@ class _Collector:
         """
         command = self.command
         given = {plain(absolute(p, self.cwd)) for p in (command.source, *command.inputs)}
-        explained = self.explained.union(map(self._identity, given))
-        return explained.issuperset(map(self._identity, maybe)) and all(
-            path in given or path.endswith(_NO_HEADER) or self._identity(path) in self.explained
+        explained = self.explained.union(map(self.number, given))
+        return explained.issuperset(map(self.number, maybe)) and all(
+            path in given or path.endswith(_NO_HEADER) or self.number(path) in self.explained
             for path in self.listed
         )
 
     def _take(self, directive: Directive, folder: str) -> None:
-        kind = directive.kind
-        if not self.command.language.is_preprocessed and not kind.is_for_later:
-            return
-        if directive.probe or kind.is_for_later:
-            self._take_probe(directive, folder)
-        elif any(self._identity(f) in self.read for f in self.lookup.find(directive, folder)):
-            # A directive whose file was not read was never reached: it asked for nothing.
-            self._take_tried(directive, folder)
+        if self.command.language.is_preprocessed or directive.kind.is_for_later:
+            self._take_search(self.space.search(directive, folder))
 
     def _take_probe(self, directive: Directive, folder: str) -> None:
-        self._take_tried(directive, folder)
+        """Take what is looked for whether or not it is there."""
+        self._take_search(self.space.search(replace(directive, probe=True), folder))
 
-    def _take_tried(self, directive: Directive, folder: str) -> None:
-        """Note the candidates up to the first that exists; all that are missing for "next" ones."""
-        every = directive.kind in (Kind.QUOTE_NEXT, Kind.ANGLE_NEXT)
-        for candidate, place in self.lookup.placed_candidates(directive, folder):
-            if not self.files.is_file(candidate):
-                self.absent[candidate] = None
-            elif place is Place.ALIAS:
-                self.certain = False  # it counts here as soon as the symlink is another one
-            elif place is Place.SEARCHED:
-                self._take_found(directive, candidate)
-                if not every:
-                    return
-
-    def _take_found(self, directive: Directive, candidate: str) -> None:
-        """Note a file that a search ended with, by the name it was found by."""
-        path, identity = plain(candidate), self._identity(candidate)
-        read = identity in self.read or (directive.kind is Kind.ASSEMBLER and not directive.data)
-        self.explained.add(identity)
-        if path not in self.listed:
-            self.present[path] = None
-            if read:
-                self._walk(path)
+    def _take_search(self, search: _Search) -> None:
+        """Note what was looked for in vain, and by which names the rest was found."""
+        if search.targets is not None and search.targets.isdisjoint(self.read):
+            return  # a directive whose file was not read was never reached: it asked for nothing
+        self.absent.update(search.absent)
+        self.certain = self.certain and search.certain
+        for path, number, read in search.found:
+            self.explained.add(number)
+            if path not in self.listed:
+                self.present[path] = None
+                if read or number in self.read:
+                    self._walk(path)
 
     def _take_precompiled(self) -> None:
         """Note where a precompiled header is or would be preferred: it is used unseen, even stale.
 
         Only the main source and the command line can use one, never a header.
         """
-        command, lookup = self.command, self.lookup
+        command, lookup = self.command, self.space.lookup
         forced = [Directive(Kind.QUOTE, name) for name in command.forced_includes]
         if command.kind is CompilerKind.CLANG:
             for directive in forced:
@@ -219,7 +268,7 @@ class _Collector:
     def _take_form(self, form: str) -> None:
         if self.files.is_file(form):
             self.present[plain(form)] = None
-            self.explained.add(self._identity(form))
+            self.explained.add(self.number(form))
             self.precompiled = True
         elif self.files.is_directory(form):
             self.certain = False

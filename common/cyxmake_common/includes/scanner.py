@@ -123,7 +123,8 @@ _ITSELF: Final = re.compile(
 )
 _TYPES: Final = re.compile(rb"__(?:PRETTY_FUNCTION__|FUNCSIG__|builtin_dump_struct)")
 _OFFLOAD: Final = re.compile(rb"omp\b[^\n]*\btarget\b")
-_ONCE: Final = re.compile(rb"pragma" + _GAP + rb"once|#" + _GAP + rb"import|_Pragma")
+_PRAGMA_ONCE: Final = re.compile(rb"pragma" + _GAP + rb"once")
+_IMPORT: Final = re.compile(rb"#" + _GAP + rb"import")
 _ADJACENT: Final = re.compile(rb'(?<!\\)"\s*"')
 _INCBIN: Final = re.compile(rb'\.(incbin|include)\b[ \t]*(?:\\?"((?:[^"\\\n]|\\[^"\n])*)\\?")?')
 # A directive whose literals have a macro between them: what it names can't be known from here.
@@ -165,9 +166,16 @@ def scan(data: bytes) -> ScanResult:
     uses_time = (b"__DATE__" in data or b"__TIME" in data) and _TIME.search(data) is not None
     caller = b"source_location" in data or b"builtin_FILE" in data
     itself = caller or names_file(data)
-    types = _TYPES.search(data) is not None
+    # Where a pattern begins like half of the text, a word of it is looked for first.
+    types = (b"__FUNC" in data or b"__PRETTY_FUNC" in data or b"dump_struct" in data) and (
+        _TYPES.search(data) is not None
+    )
     offloads = b"omp" in data and _OFFLOAD.search(data) is not None
-    once = _ONCE.search(data) is not None
+    once = (
+        b"_Pragma" in data
+        or (b"once" in data and _PRAGMA_ONCE.search(data) is not None)
+        or (b"import" in data and _IMPORT.search(data) is not None)
+    )
     known = once or found.directives or found.computed or found.wrappers or found.opaque
     if not (known or uses_time or itself or types or offloads):
         return EMPTY

@@ -118,6 +118,8 @@ class Lookup:
         self._missing = tuple(path for path in named if not files.is_directory(path))
         self._existing = self._places(path for path in named if files.is_directory(path))
         self._found: dict[tuple[Kind, str], str | None] = {}
+        self._asked: dict[str, list[tuple[Kind, str]]] = {}
+        """The keys above by the last part of their name: what is forgotten is one file name."""
 
     def is_outdated(self) -> bool:
         """Tell whether a directory of the search path exists by now that did not before."""
@@ -222,12 +224,12 @@ class Lookup:
             found = self._found[key]
         else:
             found = self._found[key] = self._along(kind, name)
+            self._asked.setdefault(name.rpartition("/")[2], []).append(key)
         return () if found is None else (found,)
 
     def forget(self, name: str) -> None:
         """Look again for every name that ends in this file name."""
-        stale = [key for key in self._found if key[1].rpartition("/")[2] == name]
-        for key in stale:
+        for key in self._asked.pop(name, ()):
             del self._found[key]
 
     def canonical(self, path: str) -> str:

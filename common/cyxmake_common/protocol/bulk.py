@@ -86,7 +86,11 @@ class SmallBlob(BaseModel):
     """One whole blob inside a batch."""
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64"
+        frozen=True,
+        extra="ignore",
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+        defer_build=True,
     )
     digest: WireDigest
     data: Inline

@@ -105,7 +105,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.default
-    if isinstance(value, BaseModel):
+    if field.default_factory is not None:
         return "its defaults"
     if isinstance(value, Enum):
         value = value.value

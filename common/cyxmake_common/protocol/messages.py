@@ -80,7 +80,11 @@ class Message(BaseModel):
     """Base of all payloads; a subclass names its wire type, channels and senders."""
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64"
+        frozen=True,
+        extra="ignore",
+        defer_build=True,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
     )
     type: ClassVar[str]
     channels: ClassVar[frozenset[Channel]] = frozenset({Channel.CONTROL})
@@ -90,7 +94,7 @@ class Message(BaseModel):
 class ToolchainFacts(BaseModel):
     """A compiler that stands ready on a worker, identified by content."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
     id: WireDigest
     kind: Name
     version: Name = ""
@@ -100,7 +104,7 @@ class ToolchainFacts(BaseModel):
 class WorkerFacts(BaseModel):
     """What a worker says of itself when it joins."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
     slots: Annotated[int, Field(ge=1, le=4096)]
     properties: Properties = ()
@@ -116,7 +120,7 @@ class WorkerFacts(BaseModel):
 class RunningLease(BaseModel):
     """A lease that a worker still works on, named when it connects again."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
     lease: Name
     epoch: Count
     action: WireDigest
@@ -125,7 +129,7 @@ class RunningLease(BaseModel):
 class Limits(BaseModel):
     """Sizes in bytes that both sides keep to on this connection."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
     message_bytes: Annotated[int, Field(ge=64 * 1024, le=64 * 1024 * 1024)] = 8 * 1024 * 1024
     chunk_bytes: Annotated[int, Field(ge=1024, le=MAX_INLINE)] = 256 * 1024
     window_bytes: Annotated[int, Field(ge=1024, le=1024 * 1024 * 1024)] = 4 * 1024 * 1024
@@ -164,7 +168,7 @@ class Welcome(Message):
     coordinator: Name
     namespace: Name = ""
     heartbeat_seconds: Amount = 1.0
-    limits: Limits = Limits()
+    limits: Annotated[Limits, Field(default_factory=Limits)]
     compress: bool = True
 
 
@@ -212,7 +216,7 @@ class StatusGet(Message):
 class WorkerStatus(BaseModel):
     """One worker in a STATUS."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
     name: Name
     slots: Count
     running: Count
@@ -231,7 +235,7 @@ class WorkerStatus(BaseModel):
 class Counter(BaseModel):
     """How often the scheduler did something since its start, or for how many seconds."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
     name: Name
     value: Amount
 
@@ -434,7 +438,11 @@ class CacheEntry(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64"
+        frozen=True,
+        extra="ignore",
+        defer_build=True,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
     )
     key: WireDigest
     manifest: WireDigest
@@ -516,7 +524,7 @@ class ActionCacheGet(Message):
 class EntryTimes(BaseModel):
     """When an entry was stored and last used before this question, in seconds since the epoch."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
     stored: Amount
     used: Amount
 
@@ -536,7 +544,7 @@ class ActionCacheEntries(Message):
 class Artifact(BaseModel):
     """One output file of a finished action."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
     path: Text
     digest: WireDigest
     executable: bool = False

@@ -8,7 +8,7 @@ import pytest
 
 from cyxmake_cli.ninja.errors import GraphError
 from cyxmake_cli.ninja.graph import Edge
-from cyxmake_cli.ninja.session import BuildGraph, Options, Result
+from cyxmake_cli.ninja.session import BuildGraph, Keep, Options, Result
 from cyxmake_common.errors import ProjectError
 from support.memory_disk import MemoryDisk
 
@@ -152,6 +152,38 @@ def test_headers_come_from_the_depfile_which_is_removed() -> None:
     assert graph.explanations(graph.wanted()[0])[0].startswith("output o older than most recent")
     assert build.run() == ["o"]
     assert build.run() == []
+
+
+@pytest.mark.parametrize(
+    ("held", "keep", "message", "left"),
+    [
+        ("o: a h\n", False, b"", None),
+        ("o: a h\n", True, b"", b"o: a h\n"),
+        ("", False, b"", b""),
+        ("nonsense\n", False, b"expected ':' in depfile", b"nonsense\n"),
+    ],
+)
+def test_a_held_depfile_leaves_what_a_written_one_leaves(
+    held: str, keep: bool, message: bytes, left: bytes | None
+) -> None:
+    """Deps, messages, files: all as ninja has them after a command that wrote its depfile."""
+    found = []
+    for is_held in (False, True):
+        options = Options(keep=Keep(depfiles=keep))
+        build = Build("build o: cc a\n", "a", "h", options=options)
+        build.disk.put("o.d", held if not is_held else "o: stale\n")
+        graph = build.load()
+        graph.plan()
+        edge = graph.next_ready()
+        assert edge is not None
+        graph.started(edge, 0)
+        build.disk.put("o", "")
+        finished = graph.finished(edge, Result(True, b"", held.encode() if is_held else None), 1)
+        assert (finished.ok, finished.output) == (not message, message)
+        assert build.disk.files.get("o.d") == left
+        graph.close()
+        found.append(build.disk.files[".ninja_deps"])
+    assert found[0] == found[1]
 
 
 def test_a_removed_header_rebuilds_instead_of_stopping() -> None:
