@@ -41,6 +41,9 @@ class Site:
     """Of the coordinator: names as in its environment, without the prefix."""
     disks: dict[str, int]
     """Mebibytes of the hosts that keep their data on a small disk."""
+    racing: bool
+    """Whether builds run things wherever they are done first: then workers have the compiler, and
+    processors that are not the user's."""
     programs: dict[str, Program] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     builds: list[subprocess.Popen[str]] = field(default_factory=list)
@@ -93,12 +96,13 @@ class Site:
             "cyxmake_worker.main", "--name", name, "--slots", str(slots),
             "--data-dir", str(self.data(name)),
         )  # fmt: skip
-        full = environment(CYXMAKE_WORKER_TOKEN=self.token("worker"), **_BARE, **env)
+        full = environment(CYXMAKE_WORKER_TOKEN=self.token("worker"))
+        full |= ({} if self.racing else _BARE) | env
         full |= {f"CYXMAKE_WORKER_{k}": v for k, v in _STRICT.items()}
         self._start(name, argv, full)
 
     def _start(self, name: str, argv: list[str], env: dict[str, str]) -> None:
-        prefix = self.network[name].prefix()
+        prefix = self._prefix(name)
         if name in self.disks:
             self.data(name).mkdir(exist_ok=True)
             prefix += ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c"]
@@ -115,14 +119,23 @@ class Site:
             CYXMAKE_CONFIG_DIR=str(home / "config"),
             CYXMAKE_TOKEN=self.token("client", user),
             CCACHE_DISABLE="1",
+            CYXMAKE_BUILD_PLACE="auto" if self.racing else "cluster",
         )
         argv = python("cyxmake_cli.main", "dbuild", "-C", str(directory), *arguments)
         build = subprocess.Popen(
-            [*self.network[USER].prefix(), *argv],
+            [*self._prefix(USER), *argv],
             stdout=output or subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env,
         )  # fmt: skip
         self.builds.append(build)
         return build
+
+    def _prefix(self, name: str) -> list[str]:
+        prefix = self.network[name].prefix()
+        if self.racing and name != COORDINATOR:
+            first, *others = sorted(os.sched_getaffinity(0))
+            ours = [first] if name == USER else others
+            prefix += ["taskset", "--cpu-list", ",".join(map(str, ours))]
+        return prefix
 
     def stop(self) -> None:
         """End everything that still runs, frozen or not."""
@@ -194,13 +207,14 @@ def site(
     delay: Delay | None = None,
     disks: dict[str, int] | None = None,
     worker_env: dict[str, dict[str, str]] | None = None,
+    racing: bool = False,
     **settings: str,
 ) -> Iterator[Site]:
     """Run a coordinator, workers and a user's host for the length of a with block."""
     home.mkdir(parents=True, exist_ok=True)
     names = [f"w{number}" for number in range(workers)]
     with network(COORDINATOR, USER, *names, delay=delay) as made:
-        cluster = Site(home, made, settings, disks or {})
+        cluster = Site(home, made, settings, disks or {}, racing)
         try:
             cluster.coordinate()
             for name in names:
