@@ -238,8 +238,11 @@ async def _build(
         rules = artifacts.Rules(
             matcher(wanted.patterns), frozenset(tree.files) | tree.links.keys(), request.overwrite
         )
-        outcome.placed = await bring_home(client, result, project.source, brought, rules)
-        await asyncio.to_thread(brought.save)
+        try:
+            outcome.placed = await bring_home(client, result, project.source, brought, rules)
+            await asyncio.to_thread(brought.save)
+        except OSError as error:
+            raise ProjectError(f"{error.filename}: {error.strerror}") from error
         _tell_placed(outcome.placed, request)
     outcome.traffic = client.traffic()
     return outcome
@@ -311,9 +314,7 @@ def _tracked(source: str) -> frozenset[str]:
     git = shutil.which("git")
     if git is None:
         return frozenset()
-    done = subprocess.run(
-        [git, "-C", source, "ls-files", "-z"], capture_output=True, check=False, timeout=60
-    )
+    done = subprocess.run([git, "-C", source, "ls-files", "-z"], capture_output=True, check=False)
     names = done.stdout.split(b"\0") if done.returncode == 0 else []
     return frozenset(os.fsdecode(name) for name in names if name)
 

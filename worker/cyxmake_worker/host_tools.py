@@ -96,6 +96,8 @@ def find_host_tools(
         else:
             continue
         shown.append(path)
+    for directory, _, _ in os.walk(base):
+        os.chmod(directory, 0o755)  # noqa: PTH101, S103 - actions are another user than we are
     search = _search_path(environ, shown, base)
     found = [name for name in TOOLS if shutil.which(name, path=search)]
     _warn(environ, found)

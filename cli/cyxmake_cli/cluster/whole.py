@@ -145,9 +145,7 @@ async def bring_home(
             await _fetch(client, output, Path(source, output.path))
 
     files = [output for output in result.outputs if may(output.path, str(output.digest))]
-    async with asyncio.TaskGroup() as group:
-        for output in files:
-            group.create_task(fetch(output))
+    await asyncio.gather(*map(fetch, files))
     for output in result.outputs:
         if output.path in placed.paths:
             _set_executable(Path(source, output.path), executable=output.is_executable)

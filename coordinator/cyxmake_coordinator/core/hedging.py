@@ -64,6 +64,8 @@ def _is_slow(turn: Turn, lease: Lease) -> bool:
     execution = lease.execution
     if execution.hedge is not None or execution.audit is not None or execution.lease is not lease:
         return False
+    if execution.do_not_cache:
+        return False  # a whole project: long, and run for one client alone
     since = lease.assigned_at if lease.started_at is None else lease.started_at
     usual = turn.settings.hedge_factor * turn.state.learned.slow(execution.kin)
     return turn.now - since > max(turn.settings.hedge_least, usual)

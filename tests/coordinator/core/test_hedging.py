@@ -55,6 +55,17 @@ def test_a_run_that_takes_too_long_is_begun_elsewhere() -> None:
     assert not pick(core.start(second), ReportStage)
 
 
+def test_what_is_never_cached_is_run_once() -> None:
+    """A whole project is long by nature: a second worker is not taken for it."""
+    core = Core(PATIENT)
+    core.join("w1")
+    for number in range(3):
+        core.run_for(assigned(core.submit(f"o{number}", kin="k")), 2.0)
+    core.start(assigned(core.submit("slow", kin="k", do_not_cache=True)))
+    core.join("w2")
+    assert core.tick(30.0) == []
+
+
 def test_the_first_verdict_counts() -> None:
     """The second run wins: the first one is stopped, and nothing it says counts."""
     core, lease, second = hedged()
