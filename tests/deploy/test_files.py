@@ -161,7 +161,9 @@ def test_install_upgrade_uninstall(tmp_path: Path) -> None:
     (home / ".local/bin/cyxmake-worker").unlink()
     (home / ".local/bin/cyxmake-worker").write_text("somebody else's")
     subprocess.run([*script, "--uninstall"], env=env, check=True)
-    left = [path for path in home.rglob("*") if not path.is_dir() and ".cache" not in path.parts]
+    # Only where it installs: pip's helpers leave files of their own in a fresh home.
+    places = [home / ".local", home / "data"]
+    left = [path for place in places for path in place.rglob("*") if not path.is_dir()]
     assert [path.name for path in left] == ["cyxmake-worker"]
 
 
@@ -203,4 +205,4 @@ def test_manifests_fit_kubernetes() -> None:
         pytest.skip(str(missing))
     files = [f for f in (DEPLOY / "kubernetes").glob("*.yaml") if f.name != "kustomization.yaml"]
     said = _check(validate, "--strict", *map(str, files))
-    assert said.count(" passed ") == 7, said
+    assert said.count(" passed ") == 6, said
