@@ -30,6 +30,9 @@ HEADERS = 200
 UNITS = (100, 300)
 """The cost of one hit is the slope between builds of so many units: start and end cancel out."""
 
+THERE = ("-q", "--place", "cluster")
+"""What is done here in place of the cluster would be counted as the cluster's."""
+
 _RELEASE = (
     "-DCMAKE_BUILD_TYPE=Release",
     "-DLEVELDB_BUILD_TESTS=OFF",
@@ -90,14 +93,14 @@ def hits(rounds: int) -> None:
             write_units(folder, units)
         with cluster(home) as made:
             for folder in folders:
-                assert made.build(folder, "-q").status == 0
+                assert made.build(folder, *THERE).status == 0
             slopes = []
             for _ in range(rounds):
                 spent = []
                 for folder, units in zip(folders, UNITS, strict=True):
                     wipe(folder)
                     runs = []
-                    spent.append(children_cpu(lambda: runs.append(made.build(folder, "-q"))))  # noqa: B023
+                    spent.append(children_cpu(lambda: runs.append(made.build(folder, *THERE))))  # noqa: B023
                     assert runs[0].summary["cache_hits"] == units, runs[0]
                 slopes.append((spent[1] - spent[0]) / (UNITS[1] - UNITS[0]) * 1e3)
                 print(f"{spent[0]:.3f} s, {spent[1]:.3f} s: {slopes[-1]:.3f} ms a hit")
@@ -116,16 +119,14 @@ def misses(rounds: int) -> None:
         subprocess.run(argv, check=True, capture_output=True)
         ratios = []
         with cluster(home) as made:
-            assert made.build(build, "-q", "--no-cache", "--place", "cluster").status == 0
+            assert made.build(build, "--no-cache", *THERE).status == 0
             for _ in range(rounds):
                 wipe(build)
                 argv = ["ninja", "-C", str(build), "--quiet"]
                 plain = children_cpu(lambda: subprocess.run(argv, check=True))  # noqa: B023
                 wipe(build)
                 before = service_cpu(made)
-                client = children_cpu(
-                    lambda: made.build(build, "-q", "--no-cache", "--place", "cluster")
-                )
+                client = children_cpu(lambda: made.build(build, "--no-cache", *THERE))
                 served = service_cpu(made) - before
                 ratios.append((client + served) / plain)
                 print(
