@@ -168,7 +168,7 @@ class Welcome(Message):
     coordinator: Name
     namespace: Name = ""
     heartbeat_seconds: Amount = 1.0
-    limits: Annotated[Limits, Field(default_factory=Limits)]
+    limits: Limits = Field(default_factory=Limits)
     compress: bool = True
 
 
