@@ -81,16 +81,26 @@ class Submitter:
         way.uploaded(sent + await self._uploads.ensure(sources))
         answer = await self._cluster.execute(digest, skip_cache=not self._use_cache, way=way)
         for _ in range(_SUBMISSIONS - 1):
-            if not isinstance(answer, JobReject) or not answer.missing:
+            missing = _missing(answer)
+            if not missing:
                 break
             tools = work.tools
-            if answer.code == "missing-toolchain":
+            if isinstance(answer, JobReject) and answer.code == "missing-toolchain":
                 await self._uploads.ensure(tools.blobs(), within=tools.id)
             else:
                 known: dict[Digest, Source] = {**tools.blobs(), **work.root.blobs, **sources}
-                await self._uploads.again(answer.missing, known)
+                await self._uploads.again(missing, known)
             answer = await self._cluster.execute(digest, skip_cache=not self._use_cache, way=way)
         return answer
+
+
+def _missing(answer: JobComplete | JobFailed | JobReject) -> tuple[Digest, ...]:
+    """Return what the cluster asks for: at once, or when a worker could not find it."""
+    if isinstance(answer, JobReject):
+        return answer.missing
+    if isinstance(answer, JobFailed) and answer.cause is Cause.MISSING_INPUT:
+        return answer.missing
+    return ()
 
 
 def why_not(answer: JobFailed | JobReject) -> str:
