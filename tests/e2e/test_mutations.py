@@ -15,6 +15,7 @@ Runs without a wrong result; "local" has the failures, which are confirmed here:
      202    100   842     203     55
      203    100   717     259    124
      304    100   774     207    119
+     405     60   410     181     69
      401    100   726     265    109
 """
 
