@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -224,6 +225,8 @@ def site(
             yield cluster
         finally:
             cluster.stop()
+        for name in cluster.programs:  # hundreds of megabytes; what failed stays to be looked at
+            shutil.rmtree(cluster.data(name), ignore_errors=True)
 
 
 def skewed(offset: str) -> dict[str, str]:
