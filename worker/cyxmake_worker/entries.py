@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,15 +39,13 @@ from cyxmake_worker.builtin_dirs import BuiltinDirectories
 from cyxmake_worker.questions import Questions
 from cyxmake_worker.rooted_output import maps_root, mentions_root, names_root
 from cyxmake_worker.scenes import Scene, Scenes
+from cyxmake_worker.standard_headers import is_standard
 from cyxmake_worker.standpoints import Standpoints
 
 PRIVATE_DEPFILE: Final = ".cyxmake-private.d"
 """The depfile of our own, in the command's working directory; never part of a result."""
 
 _PLANS_KEPT: Final = 1024
-
-_STANDARD: Final = re.compile(r"/c\+\+/|/libcxx/|/assert\.h\Z")
-"""Which of the headers in a compiler's own folders belong to the languages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +372,7 @@ class _Recording:
         scans = (
             self.scene.closures.scan(path)
             for path in dependencies
-            if not path.startswith(self.builtin) or not _STANDARD.search(path)
+            if not is_standard(path, self.builtin)
         )
         return any(
             (scan.names_itself and not mapped)

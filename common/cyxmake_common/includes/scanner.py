@@ -121,6 +121,8 @@ _ITSELF: Final = re.compile(
         map(_beginnings, ("FILE__", "BASE_FILE__", "builtin_FILE", "builtin_source_location"))
     ).encode()
 )
+# The last piece, for a macro of the C library that puts underscores before it.
+_ENDING: Final = re.compile(rb"(?<!\w)_?(?:BASE_)?FILE__(?!\w)")
 _TYPES: Final = re.compile(rb"__(?:PRETTY_FUNCTION__|FUNCSIG__|builtin_dump_struct)")
 _OFFLOAD: Final = re.compile(rb"omp\b[^\n]*\btarget\b")
 _PRAGMA_ONCE: Final = re.compile(rb"pragma" + _GAP + rb"once")
@@ -196,7 +198,9 @@ def scan(data: bytes) -> ScanResult:
 
 def names_file(data: bytes) -> bool:
     """Tell whether a text may come to mention its own file's name."""
-    return _ITSELF.search(data) is not None
+    return _ITSELF.search(data) is not None or (
+        b"FILE__" in data and _ENDING.search(data) is not None
+    )
 
 
 class _Findings:

@@ -12,6 +12,7 @@ from cyxmake_common.includes.scanner import (
     Directive,
     Kind,
     definition_of,
+    names_file,
     scan,
     scan_calls,
     scan_definitions,
@@ -195,3 +196,19 @@ def test_what_can_not_be_followed(data: bytes) -> None:
     result = scan(data)
     assert result.opaque
     assert not result.directives
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("x = __FILE__;", True),
+        ("x = CAT(__, FI ## LE__);", True),
+        ("x = OF_THE_LIBRARY(FILE__);", True),
+        ("x = MY_FILE__;", False),
+        ("FILE *x;", False),
+        ("x = file__;", False),
+    ],
+)
+def test_a_text_that_may_come_to_name_its_file(text: str, named: bool) -> None:
+    """Whole, in pieces, or as the piece to which a macro elsewhere gives the underscores."""
+    assert names_file(text.encode()) is named
