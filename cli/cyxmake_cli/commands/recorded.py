@@ -6,6 +6,7 @@ No command itself.
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ def recorded(command: Callable[..., ExitStatus]) -> Callable[..., ExitStatus]:
 
     @functools.wraps(command)
     def called(**given: Any) -> ExitStatus:
-        source = Path(given["directory"]).absolute()
+        source = _absolute(given["directory"])
         # Somebody's build directory gets nothing that their own build would not put there.
         is_build_directory = (source / "build.ninja").exists() and not given["build_dir"]
         if given["dry_run"] or is_build_directory or not source.is_dir():
@@ -28,6 +29,11 @@ def recorded(command: Callable[..., ExitStatus]) -> Callable[..., ExitStatus]:
         return _record(source, given["build_dir"], lambda: command(**given))
 
     return called
+
+
+def _absolute(path: Path) -> Path:
+    # Not resolve(): symlinks stay as they are spelled, as for the build itself.
+    return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def _record(source: Path, build_dir: Path | None, run: Callable[[], ExitStatus]) -> ExitStatus:
@@ -38,7 +44,7 @@ def _record(source: Path, build_dir: Path | None, run: Callable[[], ExitStatus])
     from cyxmake_cli.safety.permissions import Act, ActKind
 
     common = Common()
-    build = source / (build_dir or "build")
+    build = _absolute(source / (build_dir or "build"))
     act = Act(ActKind.BUILD, f"build {source.name} on the cluster", writes=(str(build),))
     common.gate(common.screen(), str(source), str(build)).require(act)
     start, status = time.monotonic(), ExitStatus.INTERNAL
