@@ -115,7 +115,8 @@ def _needed(turn: Turn, execution: Execution) -> int:
     memory, members = execution.memory, execution.pool.members
     if not memory or memory >= WHOLE_WORKER:
         return memory
-    largest = max(worker.memory for worker in members.values()) * turn.settings.memory_share
+    memories = (worker.memory for worker in members.values())
+    largest = max(memories, default=0) * turn.settings.memory_share
     return memory if memory <= largest or not largest else WHOLE_WORKER
 
 

@@ -21,7 +21,9 @@ from cyxmake_coordinator.core.turn import Turn
 def keep(turn: Turn, held: HeldLease, worker: Worker) -> bool:
     """Let a worker go on with a lease of an earlier run; False for one that is none, or no use."""
     state = turn.state
-    if held.lease.startswith(f"{state.incarnation}-") or held.action in state.strays:
+    # A lease that another worker has, or this one by another epoch, is not to be kept.
+    taken = held.lease in state.leases or held.lease in state.orphans
+    if taken or held.lease.startswith(f"{state.incarnation}-") or held.action in state.strays:
         return False
     until = turn.now + turn.settings.kept_leases
     stray = Stray(held.lease, held.epoch, held.action, worker.name, until)

@@ -28,7 +28,9 @@ def measure(turn: Turn, lease: Lease, worker: Worker, memory: int) -> None:
     worker.pace = expected, taken = expected + learned.expected(kin), taken + seconds
     # Of sums, not of single actions: one that was twice as long as expected says little.
     prior = _PRIOR * learned.mean
-    worker.speed = (expected + prior) / (taken + prior) if taken + prior else 1.0
+    # Actions that took no time at all tell nothing of it.
+    known = expected + prior > 0 and taken + prior > 0
+    worker.speed = (expected + prior) / (taken + prior) if known else 1.0
     learned.learn(kin, seconds, memory)
 
 
