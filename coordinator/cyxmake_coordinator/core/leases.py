@@ -92,7 +92,7 @@ def start(turn: Turn, lease: Lease) -> None:
     turn.state.pending.pop(lease.id, None)
     turn.state.ahead.pop(lease.id, None)
     execution = lease.execution
-    learn_toolchain(turn.state.workers[lease.worker], execution.pool.toolchain)
+    learn_toolchain(turn, turn.state.workers[lease.worker], execution.pool.toolchain)
     execution.history.note(turn.now, "started on", lease.worker)
     first = execution.lease
     if first is lease:

@@ -136,6 +136,9 @@ def _merge(turn: Turn, event: OperationSubmitted, execution: Execution) -> None:
     if execution in execution.pool.queue:
         urgency = Urgency(event.deadline, -event.rank)
         execution.pool.queue.join(execution, operation.lane, urgency)
+        turn.touched[execution.pool] = (
+            None  # this user may have slots left where the others have not
+        )
 
 
 def _add(turn: Turn, event: OperationSubmitted, execution: Execution, *, merged: bool) -> Operation:

@@ -128,14 +128,17 @@ def remember_warm(turn: Turn, worker: Worker, ground: Ground) -> None:
         _forget_warm(state, worker, next(iter(worker.warm)))
 
 
-def learn_toolchain(worker: Worker, toolchain: Digest | None) -> None:
-    """Note that a worker runs something with a toolchain, and so has it."""
+def learn_toolchain(turn: Turn, worker: Worker, toolchain: Digest | None) -> None:
+    """Note that a worker runs something with a toolchain, and so has it.
+
+    It may be the only one: the CAS can have lost the toolchain since the lease was given.
+    """
     if toolchain is None or toolchain in worker.toolchains:
         return
     worker.toolchains.add(toolchain)
-    for pool in worker.pools:
-        if pool.toolchain == toolchain:
-            pool.holders.add(worker.name)
+    for pool in turn.state.pools.values():
+        if pool.toolchain == toolchain and _is_eligible(turn.state, worker, pool):
+            _enroll(turn, worker, pool)
 
 
 def toolchain_available(turn: Turn, toolchain: Digest) -> None:

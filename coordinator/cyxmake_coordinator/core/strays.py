@@ -65,7 +65,10 @@ def _take(turn: Turn, execution: Execution, stray: Stray) -> None:
     )
     present = execution.lease
     if present is not None and present.phase is LeasePhase.STARTED:
-        join_in(turn, lease, worker)
+        if present.worker == worker.name:
+            tell_to_stop(turn, worker, stray.lease, stray.epoch)  # it runs the same already
+        else:
+            join_in(turn, lease, worker)
         return
     if present is not None:
         revoke(turn, present)

@@ -200,3 +200,14 @@ def test_what_waits_for_inputs_goes_to_who_has_them() -> None:
     assert stop.lease == cold.lease, "the run that has begun is the only one"
     assert isinstance(report, ReportStage)
     assert completed(core.finish(second)).worker == "warm"
+
+
+def test_nobody_is_left_for_a_second_run_of_what_needs_memory() -> None:
+    """All workers of its kind are draining: it runs where it runs."""
+    core = Core(PATIENT)
+    core.join("w1", memory=64 << 30)
+    for number in range(3):
+        core.run_for(assigned(core.submit(f"o{number}", kin="k")), 2.0, memory=6 << 30)
+    core.start(assigned(core.submit("slow", kin="k")))
+    core.drain("w1")
+    assert core.tick(30.0) == []

@@ -272,3 +272,16 @@ def test_a_worker_has_at_least_one_slot() -> None:
     core = Core()
     core.join(slots=0)
     assert assigned(core.submit())
+
+
+def test_a_late_start_brings_a_lost_toolchain_back() -> None:
+    """Who starts an action with a toolchain has it, though it was given up everywhere."""
+    core = Core()
+    core.join(slots=2)
+    available(core)
+    first = assigned(core.submit("o1", toolchain=GCC))
+    second = assigned(core.submit("o2", toolchain=GCC))
+    core.reject(first, RefusalReason.MISSING_INPUTS, (GCC,))
+    assert rejected(core.submit("o3", toolchain=GCC)).code is RejectCode.MISSING_TOOLCHAIN
+    core.start(second)
+    assert pick(core.submit("o4", toolchain=GCC), AssignLease)

@@ -20,6 +20,7 @@ from support.scheduling import (
     assigned,
     completed,
     digest,
+    held,
     lease_id,
     pick,
 )
@@ -174,3 +175,23 @@ def test_who_wants_no_cached_result_gets_none() -> None:
     """An action that is not to be cached is run."""
     core = restarted(slots=2)
     assert assigned(core.submit("o1", action="a", do_not_cache=True))
+
+
+def test_a_lease_belongs_to_one_worker() -> None:
+    """Another worker that names a lease which is under way elsewhere is told to stop."""
+    core = restarted()
+    core.submit("o1", action="a")
+    (stop,) = pick(core.join("w2", held=(OLD,)), RevokeLease)
+    assert (stop.worker, stop.lease) == ("w2", OLD.lease)
+    assert completed(core.do(ended(core))).worker == "w1"
+
+
+def test_a_worker_does_not_run_an_action_twice() -> None:
+    """One that comes back with an earlier run of what it runs by now is told to stop that."""
+    core = Core(Settings(prefetch=0))
+    core.join("w1", slots=2)
+    lease = assigned(core.submit("o1", action="a"))
+    core.start(lease)
+    (stop,) = pick(core.join("w1", slots=2, held=(held(lease), OLD)), RevokeLease)
+    assert stop.lease == OLD.lease
+    assert completed(core.finish(lease)).attempts == 1

@@ -208,3 +208,15 @@ def test_a_worker_that_left_is_blamed_no_more() -> None:
     core.start(second)
     core.finish(second)
     assert core.state.totals.tripped == 0
+
+
+def test_actions_that_take_no_time_say_nothing_of_speed() -> None:
+    """Where nothing has taken any time yet, nobody is slower for taking some."""
+    core = Core()
+    core.join("w1")
+    core.run_for(core.run("o1"), 0.0)
+    core.drain("w1")
+    core.join("w2")
+    core.run_for(core.run("o2"), 5.0)
+    assert core.worker("w2").speed == 1.0
+    assert core.run("o3").worker == "w2"

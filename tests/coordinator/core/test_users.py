@@ -116,3 +116,13 @@ def test_groups_and_accounts_end_with_their_pools() -> None:
     core.finish(assigned(core.submit("o1", requirements=frozenset({("a", "1")}))))
     core.submit("o2", requirements=LINUX)
     assert list(core.state.groups) == [LINUX]
+
+
+def test_a_second_user_frees_what_the_first_ones_quota_holds_back() -> None:
+    """An action that waits for one user's quota goes at once when another user wants it too."""
+    core = Core(Settings(prefetch=0, user_slots={"ann": 1}))
+    core.join("w1", slots=2)
+    core.run_for(assigned(core.submit("a0", user="ann")), 1.0)
+    assigned(core.submit("a1", user="ann"))
+    assert not pick(core.submit("a2", action="shared", user="ann"), AssignLease)
+    assert assigned(core.submit("b1", action="shared", user="bob")).action == digest("shared")
