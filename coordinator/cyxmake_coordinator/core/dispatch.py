@@ -33,16 +33,18 @@ def dispatch(turn: Turn) -> None:
     Groups that share workers take turns inside a priority; in a group the user served least is
     next, in whichever of its pools it waits.
     """
-    pools = [pool for pool in turn.touched if pool.queue]
+    pools = dict.fromkeys(pool for pool in turn.touched if pool.queue)
     if not pools:
         return
     blocked = _quotas(turn)
     for pool in pools:
         _serve_heavy(turn, pool, blocked)
-    while ready := [pool for pool in pools if pool.queue and pool.lineup]:
+    while ready := [pool for pool in (pools | turn.reopened) if pool.queue and pool.lineup]:
+        pools |= turn.reopened
+        turn.reopened.clear()
         pool = ready[0] if len(ready) == 1 else min(ready, key=_urgency(blocked))
         if not _serve(turn, pool, blocked):
-            pools.remove(pool)
+            del pools[pool]
 
 
 def take_back(turn: Turn) -> None:

@@ -136,9 +136,8 @@ def _merge(turn: Turn, event: OperationSubmitted, execution: Execution) -> None:
     if execution in execution.pool.queue:
         urgency = Urgency(event.deadline, -event.rank)
         execution.pool.queue.join(execution, operation.lane, urgency)
-        turn.touched[execution.pool] = (
-            None  # this user may have slots left where the others have not
-        )
+        # This user may have slots left where the others have none.
+        turn.touched[execution.pool] = None
 
 
 def _add(turn: Turn, event: OperationSubmitted, execution: Execution, *, merged: bool) -> Operation:

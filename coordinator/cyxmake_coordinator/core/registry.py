@@ -96,6 +96,7 @@ def keep_no_longer(turn: Turn, pool: Pool) -> None:
     assert pool.heavy is not None
     worker = pool.members[pool.heavy]
     pool.heavy = worker.kept_for = None
+    turn.reopened.update(worker.pools)
     refresh(turn, worker)
 
 

@@ -26,6 +26,8 @@ class Turn:
     effects: list[Effect] = field(default_factory=list)
     touched: dict[Pool, None] = field(default_factory=dict)
     """Pools in which an action may have become placeable."""
+    reopened: dict[Pool, None] = field(default_factory=dict)
+    """Pools of a worker that is kept for nothing any more, perhaps in the middle of serving."""
     shrunk: dict[Pool, None] = field(default_factory=dict)
     """Pools that lost a member."""
 

@@ -143,3 +143,21 @@ def test_memory_that_others_took_counts() -> None:
     leases = (held(lease), held(second))
     effects = core.do(WorkerHeartbeat(core.now, lease.worker, session, leases, 8 * GIB))
     assert assigned(effects).action == digest("l3")
+
+
+def test_a_worker_that_is_kept_no_longer_serves_all_its_pools() -> None:
+    """What it was kept for goes to a newcomer; what waits elsewhere for it goes at once."""
+    gpu = LINUX | {("gpu", "one")}
+    core = Core(Settings(prefetch=0))
+    core.join("teacher", memory=64 * GIB)
+    core.run_for(assigned(core.submit("o", kin="link")), 1.0, memory=6 * GIB)
+    core.drain("teacher")
+    core.join("w1", slots=2, memory=8 * GIB, properties=gpu)
+    core.submit("l1", kin="link")
+    core.submit("l2", kin="link")
+    core.submit("o1", requirements=gpu)
+    leases = pick(core.join("w2", memory=8 * GIB), AssignLease)
+    assert {(lease.worker, lease.action) for lease in leases} == {
+        ("w2", digest("l2")),
+        ("w1", digest("o1")),
+    }

@@ -465,6 +465,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         for name in [n for n in self.core.state.workers if n not in ("linux", "mac")]:
             if name in self.core.state.workers:
                 self.take(self.core.leave(name))
+        # A clock that was set back stands still until it is past what it was.
+        self.core.now = max(self.core.now, self.core.state.now)
         for _ in range(200):
             if not (self.open or self.core.state.leases):
                 break
