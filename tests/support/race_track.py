@@ -110,7 +110,9 @@ class Run:
                     self.at(self.now + self._seconds(name), partial(self._end, name, True))
                 case ev.Send(name):
                     self.there[name] = self.now
+                    self.racing.model.link.up.begin(self.now)
                     sent = self._up.carry(self.now, self.course.input_bytes, self._rate)
+                    self.at(sent, self._uploaded)
                     trips = 3 * self.course.round_trip
                     self.at(sent + trips, partial(self._arrive, name))
                 case ev.Ship(tools):
@@ -132,6 +134,10 @@ class Run:
     def _tick(self) -> None:
         self.feed(ev.Tick())
         self.at(self.now + _TICK, self._tick)
+
+    def _uploaded(self) -> None:
+        self.racing.model.link.up.end(self.now, self.course.input_bytes)
+        self.racing.model.uploaded(self.course.input_bytes)
 
     def _ship(self, tools: str, size: int) -> None:
         self.racing.model.link.up.end(self.now, size)

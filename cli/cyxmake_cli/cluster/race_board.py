@@ -33,6 +33,8 @@ class Action:
     here_at: float | None = None
     sent_at: float | None = None
     predicted: float = 0.0
+    cost: float = 0.0
+    """Seconds that a worker on this machine was believed to take longer than this machine."""
     worker: str = ""
     size: int = 0
     hit: bool = False

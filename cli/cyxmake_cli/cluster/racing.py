@@ -73,6 +73,11 @@ _PER_SLOT: Final = 2
 _WINS_BY: Final = 0.2
 """Seconds that a second run has to be expected to win."""
 
+_IDLE_FETCH: Final = 3.0
+_IDLE_RUN: Final = 2.0
+"""How much more than so far a fetch and a run that are overdue are believed to take: nobody knows,
+and the core that would begin it here is idle."""
+
 NEAR_COST: Final = 0.15
 """Processor seconds that a worker on this machine costs for an action beside its command."""
 
@@ -191,6 +196,7 @@ class Racing:
                 self._learn(action, event.told)
                 if action.stage is Stage.SENT and action.sent_at is not None:
                     self.model.was(action.predicted, self._now - action.sent_at)
+                self.model.fetched(event.size)
                 action.hit = event.hit
                 self._board.move(action, Stage.COMING, self._now, event.size)
 
@@ -216,13 +222,15 @@ class Racing:
             totals.here += 1
             counts.work += event.seconds
             return
-        self.model.fetched(action.size)
         if action.hit:
             totals.hits += 1
             counts.saved += event.seconds
-        else:
-            totals.there += 1
-            counts.work += event.seconds if self._is_near(action) else 0.0
+            return
+        totals.there += 1
+        if self._is_near(action):
+            counts.work += event.seconds
+            if action.cost and action.sent_at is not None:
+                counts.lost += self._now - action.sent_at - event.seconds - action.cost
 
     def _judge(self, action: Action, here_at: float, event: Ended) -> None:
         """Count what came of a run here, and what was for nothing."""
@@ -308,9 +316,10 @@ class Racing:
             waited = self._now - action.since
             if action.raced and waited >= self._patience(action):
                 return action, Here.UNANSWERED, f"no answer in {waited:.2f} s"
-        if self._only_near:
-            return None  # what a worker here does would only be done twice by the same cores
-        return self._slow_fetch() or self._slow_run()
+        if (found := self._slow_fetch()) is not None:
+            return found
+        # What a worker here does would only be done twice by the same cores.
+        return None if self._only_near else self._slow_run()
 
     def _next_while_away(self, seconds: float) -> tuple[Action, Here, str] | None:
         if (action := self._board.most_urgent(Stage.MISSED)) is not None:
@@ -339,23 +348,30 @@ class Racing:
         takes = self.model.fetching(self._board.coming)
         for name in islice(reversed(coming), _LOOKED_AT):  # the last waits for all others
             action = coming[name]
-            if action.may_race and action.known and takes > action.seconds + _WINS_BY:
-                detail = f"{takes:.1f} s to fetch it, {action.seconds:.1f} s here"
+            if not (action.may_race and action.known):
+                continue
+            overdue = self._now - action.since - takes
+            if max(takes, _IDLE_FETCH * overdue) > action.seconds + _WINS_BY:
+                detail = f"{max(takes, overdue):.1f} s to fetch it, {action.seconds:.1f} s here"
                 return action, Here.FETCH, detail
         return None
 
     def _slow_run(self) -> tuple[Action, Here, str] | None:
-        best: tuple[float, Action] | None = None
+        best: tuple[float, float, Action] | None = None
         for action in islice(self._board.stage(Stage.SENT).values(), _LOOKED_AT):
             if not action.may_race or self._is_near(action) or action.sent_at is None:
                 continue
-            left = _left(action.predicted, self._now - action.sent_at)
-            if left > action.seconds + _WINS_BY and (best is None or left > best[0]):
-                best = left, action
+            seconds = action.seconds if action.known else self.model.mean
+            predicted = action.predicted + seconds - action.seconds
+            elapsed = self._now - action.sent_at
+            left = _left(predicted, elapsed)
+            soon = max(left, _IDLE_RUN * (elapsed - predicted))
+            if soon > seconds + _WINS_BY and (best is None or left > best[0]):
+                best = left, seconds, action
         if best is None:
             return None
-        left, action = best
-        return action, Here.SLOW, f"{left:.1f} s left there, {action.seconds:.1f} s here"
+        left, seconds, action = best
+        return action, Here.SLOW, f"{left:.1f} s left there, {seconds:.1f} s here"
 
     def _compare(self, action: Action) -> str:
         here = f"{action.seconds:.1f} s here"
@@ -441,10 +457,12 @@ class Racing:
         allowed = _NEAR_GRACE * self.rules.cores
         allowed += _NEAR_SHARE * counts.work + _NEAR_CREDIT * counts.saved
         for action in nlargest(max(0, room), self._board.idle(Stage.MISSED), key=by_rank):
-            cost = max(NEAR_COST, self.model.there(action.seconds) - action.seconds)
+            there = self.model.there(action.seconds, Queue(coming_bytes=self._board.coming))
+            cost = max(NEAR_COST, there - action.seconds)
             if counts.lost + cost > allowed:
                 break
             counts.lost += cost
+            action.cost = cost
             fitting.append(action)
         return fitting
 

@@ -76,7 +76,7 @@ def _compile() -> Check:
 
     from cyxmake_cli.build import BuildRequest, build
     from cyxmake_cli.commands.local_build import stdout_to_stderr
-    from cyxmake_cli.settings import Settings
+    from cyxmake_cli.settings import Place, Settings
 
     compiler = shutil.which("gcc") or shutil.which("clang") or shutil.which("cc")
     if compiler is None:
@@ -87,7 +87,11 @@ def _compile() -> Check:
         (place / "build.ninja").write_text(_NINJA.format(compiler=compiler))
         summary = place / "summary.json"
         settings = Settings()
-        settings = replace(settings, cache=replace(settings.cache, enabled=False))
+        settings = replace(
+            settings,
+            cache=replace(settings.cache, enabled=False),
+            build=replace(settings.build, place=Place.CLUSTER),  # here it would be done sooner
+        )
         request = BuildRequest(settings, directory=place, quiet=True, summary=summary)
         try:
             with stdout_to_stderr(True):

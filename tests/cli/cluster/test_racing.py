@@ -32,6 +32,23 @@ def test_a_slow_cluster_costs_nothing() -> None:
         assert run.shipped == (count == 200)  # 33 s for 20, 100 s
 
 
+def test_a_warm_cluster_without_workers_is_no_slower() -> None:
+    """A line far slower than believed, hits of 3 MB: idle cores make what does not come."""
+    for slots in (0, 2):
+        course = Course(
+            [1.0] * 50, 8, 0, slots, 0.125, 50e3, 1.0, 3_000_000, joins_at=0.0, known=True
+        )
+        assert Run(course).drive() <= alone(course) + 4
+
+
+def test_a_worker_here_behind_a_slow_line_gets_little() -> None:
+    """What it really cost to have results made near and brought over the line is what counts."""
+    course = Course([1.0] * 14, 1, 0, 2, 0.125, 50e3, 0.3, 723_788, joins_at=1.0, known=False)
+    run = Run(course)
+    assert run.drive() <= alone(course) + 3
+    assert len(run.there) <= 2
+
+
 def test_a_warm_slow_cluster_is_no_slower() -> None:
     """Results of 1 MB over 10 Mbit/s: what this machine makes sooner than it fetches is made."""
     course = replace(SLOW, seconds=[1.0] * 60, hits=1.0, result_bytes=1_000_000)
