@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "init": "Find out what a repository is.",
     "install": "Install what a project builds.",
     "launcher": "Send the compiles of any build tool to the cluster.",
+    "layer": "Get packages for a project without installing them.",
     "login": "Remember the cluster that a token belongs to.",
     "logs": "Print what a build said.",
     "packages": "Use the package managers of this machine.",

@@ -14,6 +14,7 @@ from typing import Any, Final
 from cyxmake_common.errors import ConfigError
 
 FOLDER: Final = ".cyxmake"
+_IGNORE: Final = ".gitignore"
 
 
 class OwnFolder:
@@ -53,12 +54,23 @@ class OwnFolder:
             ) from error
         return target
 
+    def keep_visible(self, name: str) -> None:
+        """Let version control see one file of the folder; raises ConfigError."""
+        ignore = self.path / _IGNORE
+        line = f"!{name}"
+        try:
+            text = ignore.read_text("utf-8")
+            if line not in text.splitlines():
+                ignore.write_text(f"{text}{line}\n", "utf-8")
+        except OSError as error:
+            raise ConfigError(f"cannot write {ignore}: {error.strerror}") from error
+
     def _make(self, folder: Path) -> None:
         if self.path.is_symlink():
             raise ConfigError(
                 f"{self.path} is a symbolic link", next_step="remove it: it may lead anywhere"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        ignore = self.path / ".gitignore"
+        ignore = self.path / _IGNORE
         if not ignore.exists():
             ignore.write_text("*\n", "utf-8")

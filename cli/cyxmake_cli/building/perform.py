@@ -9,7 +9,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,10 +18,11 @@ from cyxmake_cli.building.journal import made_here
 from cyxmake_cli.building.project import LocalProject
 from cyxmake_cli.building.runner import CommandReport, run_commands
 from cyxmake_cli.building.screen import Screen
+from cyxmake_cli.layers.configured import BuildLayers
 from cyxmake_cli.safety.gate import Gate
 from cyxmake_cli.safety.permissions import Act, ActKind
 from cyxmake_cli.systems.model import BuildType, SystemName, Verb
-from cyxmake_cli.systems.plan import PlannedCommand, Wish, commands
+from cyxmake_cli.systems.plan import RELAYERED, PlannedCommand, Wish, commands
 from cyxmake_common.errors import ConfigError, ExitStatus, ProjectError
 
 _CONFIGURATIONS: Final = "configured.json"
@@ -113,8 +114,9 @@ def perform(
         )
     record = history.begin(project.own)
     try:
-        with made_here(project.own, _written_to(project, _verbs(project, task))):
-            _run(report, gate, screen, cluster, record)
+        layers = _layers(project, gate)
+        with made_here(project.own, _written_to(project, _verbs(project, task, layers))):
+            _run(report, gate, screen, cluster, record, layers)
     except KeyboardInterrupt:
         report.status = ExitStatus.CANCELLED
         screen.say("cyxmake: interrupted")
@@ -132,16 +134,17 @@ def _run(
     screen: Screen,
     cluster: ClusterBuild | None,
     record: history.OpenBuild,
+    layers: BuildLayers,
 ) -> None:
     project, task = report.project, report.task
-    for verb in _verbs(project, task):
+    for verb in _verbs(project, task, layers):
         if verb is Verb.BUILD and cluster is not None:
             report.where = "cluster"
             report.status, report.cluster = cluster()
             if report.status is not ExitStatus.OK:
                 return
             continue
-        planned = plan_of(project, task, verb)
+        planned = plan_of(project, task, verb, layers)
         if verb is task.verb and not planned:
             _nothing_to_run(project, verb, screen)
         for command in planned:
@@ -155,16 +158,23 @@ def _run(
                 return
         if verb is Verb.CONFIGURE:
             _remember_configuration(project, task)
+            layers.remember()
 
 
-def _verbs(project: LocalProject, task: Task) -> list[Verb]:
+def _layers(project: LocalProject, gate: Gate) -> BuildLayers:
+    return BuildLayers.of(project.source, project.build, project.spec.name, gate)
+
+
+def _verbs(project: LocalProject, task: Task, layers: BuildLayers) -> list[Verb]:
     """Return what has to be done for a task, in order."""
-    before = [Verb.CONFIGURE] if _must_configure(project, task) else []
+    before = [Verb.CONFIGURE] if _must_configure(project, task, layers) else []
     builds = task.verb is Verb.INSTALL or (task.verb is Verb.TEST and not project.spec.test_builds)
     return [*before, *((Verb.BUILD,) if builds else ()), task.verb]
 
 
-def plan_of(project: LocalProject, task: Task, verb: Verb) -> tuple[PlannedCommand, ...]:
+def plan_of(
+    project: LocalProject, task: Task, verb: Verb, layers: BuildLayers
+) -> tuple[PlannedCommand, ...]:
     """Return the commands of a verb as things stand now."""
     spec = project.spec
     jobs = task.jobs or (cpus() if spec.serial else 0)
@@ -176,17 +186,26 @@ def plan_of(project: LocalProject, task: Task, verb: Verb) -> tuple[PlannedComma
         jobs,
         own_targets,
         # What is handed to a configuration is not handed to the build as well.
-        task.options if verb is Verb.CONFIGURE or not spec.steps.get(Verb.CONFIGURE) else (),
+        _options(project, task, verb, layers),
         task.prefix,
         task.verbose,
     )
-    return commands(spec, verb, wish, project.facts())
+    facts = project.facts() | ({RELAYERED} if layers.changed else frozenset())
+    planned = commands(spec, verb, wish, facts)
+    added = layers.variables(running=verb is Verb.TEST)
+    return tuple(replace(p, environment=(*added.items(), *p.environment)) for p in planned)
 
 
-def _must_configure(project: LocalProject, task: Task) -> bool:
+def _options(project: LocalProject, task: Task, verb: Verb, layers: BuildLayers) -> tuple[str, ...]:
+    if verb is Verb.CONFIGURE:
+        return (*layers.options(), *task.options)  # a person's own come last, and count
+    return () if project.spec.steps.get(Verb.CONFIGURE) else task.options
+
+
+def _must_configure(project: LocalProject, task: Task, layers: BuildLayers) -> bool:
     if Verb.CONFIGURE not in project.spec.steps:
         return False
-    if project.stale():
+    if project.stale() or layers.changed:
         return True
     known = project.own.read(_CONFIGURATIONS).get(str(project.build), {})
     if task.type is not None and known.get("type") != task.type.value:
@@ -222,8 +241,9 @@ def _show_plan(
     project: LocalProject, task: Task, gate: Gate, screen: Screen, on_cluster: bool
 ) -> None:
     shown = []
-    for verb in _verbs(project, task):
-        for command in plan_of(project, task, verb):
+    layers = _layers(project, gate)
+    for verb in _verbs(project, task, layers):
+        for command in plan_of(project, task, verb, layers):
             gate.permit(_act(project, command))
             shown.append({"verb": verb.value, "argv": command.argv, "cwd": command.cwd})
     if on_cluster:

@@ -37,6 +37,8 @@ class ActKind(StrEnum):
     INSTALL_PROJECT = "install-project"
     INSTALL_PACKAGE = "install-package"
     REMOVE_PACKAGE = "remove-package"
+    GET_LAYER = "get-layer"
+    RESTORE_LAYER = "restore-layer"
 
 
 RISKS: Final[dict[ActKind, Risk]] = {
@@ -51,6 +53,8 @@ RISKS: Final[dict[ActKind, Risk]] = {
     ActKind.INSTALL_PROJECT: Risk.ASK,
     ActKind.INSTALL_PACKAGE: Risk.ASK,
     ActKind.REMOVE_PACKAGE: Risk.DANGEROUS,
+    ActKind.GET_LAYER: Risk.ASK,
+    ActKind.RESTORE_LAYER: Risk.SAFE,
 }
 """The risk of an act that touches nothing special."""
 

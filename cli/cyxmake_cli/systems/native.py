@@ -19,13 +19,14 @@ from cyxmake_cli.systems.model import (
     TargetWords,
     Verb,
 )
-from cyxmake_cli.systems.plan import CONFIGURED, tool_fact
+from cyxmake_cli.systems.plan import CONFIGURED, RELAYERED, tool_fact
 
 _C: Final = ("C", "C++")
 _NATIVE_ARTEFACTS: Final = ("*", "bin/*", "lib/*", "src/*", "*/*.so*", "*/*.a")
 _COMPILER: Final = ("cc", "gcc", "clang", "c++", "g++", "clang++")
 _HAS_NINJA: Final = frozenset((tool_fact("ninja"),))
 _CONFIGURED: Final = frozenset((CONFIGURED,))
+_RELAYERED: Final = frozenset((RELAYERED,))
 
 CMAKE: Final = SystemSpec(
     SystemName.CMAKE,
@@ -88,7 +89,11 @@ MESON: Final = SystemSpec(
             Step(("meson", "setup", "{type}", "{options}", "{build}", "{source}"),
                  unless=_CONFIGURED),
             # `setup --reconfigure` of older releases keeps the old values.
-            Step(("meson", "configure", "{type}", "{options}", "{build}"), needs=_CONFIGURED),
+            Step(("meson", "configure", "{type}", "{options}", "{build}"), needs=_CONFIGURED,
+                 unless=_RELAYERED),
+            # Flags and what was found are read anew by nothing else.
+            Step(("meson", "setup", "--wipe", "{type}", "{options}", "{build}", "{source}"),
+                 needs=_CONFIGURED | _RELAYERED),
         ),
         Verb.BUILD: (
             Step(("meson", "compile", "-C", "{build}", "{jobs}", "{verbose}", "{targets}")),

@@ -15,6 +15,9 @@ from cyxmake_common.errors import UsageError
 CONFIGURED = "configured"
 """The fact that the build directory has been configured before."""
 
+RELAYERED = "relayered"
+"""The fact that it was configured with other layers of packages than today's."""
+
 
 def tool_fact(program: str) -> str:
     """Return the name of the fact that a program is installed."""

@@ -1,0 +1,92 @@
+"""The layers of a project as a build uses them: those it has written down, made ready here.
+
+Knows the store, the record and the gate. A layer that is recorded is fetched again where it is
+missing; a new one is asked about.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from cyxmake_cli.layers.apt import this_system
+from cyxmake_cli.layers.environment import LayerEnvironment, environment
+from cyxmake_cli.layers.model import Layer, LayerPlan
+from cyxmake_cli.layers.record import LayerRecord
+from cyxmake_cli.layers.store import LayerStore
+from cyxmake_cli.safety.gate import Gate
+from cyxmake_cli.safety.permissions import Act, ActKind
+
+FOLDER: Final = "layers"
+NOTHING: Final = LayerEnvironment()
+
+
+def user_store() -> LayerStore:
+    """Return the store of this user."""
+    from cyxmake_cli.config import cache_directory
+
+    return LayerStore(Path(os.path.abspath(cache_directory() / FOLDER)))  # noqa: PTH100
+
+
+class ProjectLayers:
+    """The layers of the project at `source`."""
+
+    def __init__(self, source: Path, store: LayerStore | None = None) -> None:
+        self.record = LayerRecord(source)
+        self.store = store or user_store()
+
+    def __repr__(self) -> str:
+        return f"<ProjectLayers {self.record.path}>"
+
+    def recorded(self) -> tuple[LayerPlan, ...]:
+        """Return the recorded layers that are for this system, whether they are here or not."""
+        return tuple(plan for plan in self.record.read() if plan.system == this_system())
+
+    def add(self, plan: LayerPlan, gate: Gate) -> Layer | None:
+        """Get a layer and write it down; None: not allowed. Raises CyxError."""
+        if not gate.permit(act_of(plan, ActKind.GET_LAYER)):
+            return None
+        layer = self.store.make(plan)
+        self.record.add(plan)
+        return layer
+
+    def ready(self, gate: Gate) -> tuple[Layer, ...]:
+        """Return the recorded layers, fetched where they are missing; raises CyxError."""
+        found = []
+        for plan in self.recorded():
+            layer = self.store.get(plan)
+            if layer is None:
+                gate.require(act_of(plan, ActKind.RESTORE_LAYER))
+                if gate.dry_run:
+                    continue
+                layer = self.store.make(plan)
+            found.append(layer)
+        return tuple(found)
+
+    def environment(self, gate: Gate) -> LayerEnvironment:
+        """Return what the recorded layers add; raises CyxError."""
+        return environment(self.ready(gate)) if self.record.path.exists() else NOTHING
+
+
+def act_of(plan: LayerPlan, kind: ActKind) -> Act:
+    """Return the act of fetching a layer, for the gate."""
+    lines = tuple(f"{p.name} {p.version} ({_bytes(p.size)})" for p in plan.packages)
+    total = _bytes(plan.download_bytes)
+    verb = "get" if kind is ActKind.GET_LAYER else "get again"
+    return Act(
+        kind,
+        f"{verb} {', '.join(plan.wanted)} as a layer: {len(lines)} packages of"
+        f" {plan.manager}, {total}, unpacked below the cache directory, nothing installed",
+        detail=lines,
+    )
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.0f} kB"
+
+
+def names(layers: Sequence[Layer]) -> str:
+    """Return what a person calls some layers."""
+    return ", ".join(" ".join(layer.plan.wanted) for layer in layers)
