@@ -18,6 +18,8 @@ from cyxmake_common.errors import ConfigError
 TOKEN_VARIABLE: Final = "CYXMAKE_TOKEN"  # noqa: S105 - the variable's name, not a secret
 CACHE_VARIABLE: Final = "CYXMAKE_CACHE_DIR"
 CONFIG_VARIABLE: Final = "CYXMAKE_CONFIG_DIR"
+DATA_VARIABLE: Final = "CYXMAKE_DATA_DIR"
+STATE_VARIABLE: Final = "CYXMAKE_STATE_DIR"
 
 
 def cache_directory() -> Path:
@@ -30,6 +32,18 @@ def config_directory(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the user's configuration directory: the remembered token."""
     named = environ.get(CONFIG_VARIABLE)
     return Path(named) if named else platformdirs.user_config_path("cyxmake")
+
+
+def data_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the user's data directory: language models."""
+    named = environ.get(DATA_VARIABLE)
+    return Path(named) if named else platformdirs.user_data_path("cyxmake")
+
+
+def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the user's state directory: what was spent on language models."""
+    named = environ.get(STATE_VARIABLE)
+    return Path(named) if named else platformdirs.user_state_path("cyxmake")
 
 
 def _token_file(environ: Mapping[str, str] = os.environ) -> Path:

@@ -36,6 +36,8 @@ ROOT_VARIABLE: Final = "CYXMAKE_ROOT"
 VERSION_CONTROL: Final = (".git", ".hg", ".svn", ".jj")
 
 _NO_SETTINGS: Final = frozenset((config.CACHE_VARIABLE,))
+_PROJECT_MAY: Final = (("ai.enabled", False), ("ai.offline", True))
+_MAY_SAY: Final = "ai.enabled = false and ai.offline = true"
 _LOGIN: Final = "a token is a secret and stands in no settings: `cyxmake login TOKEN` keeps it"
 
 
@@ -109,12 +111,43 @@ class CacheSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AiSettings:
+    """Which language models may be asked, and what they may take."""
+
+    enabled: bool = True
+    """Whether language models are asked at all; without one everything still works."""
+    providers: str = "local"
+    """Models in the order in which they are asked: `local, ollama:NAME, anthropic:NAME`."""
+    offline: bool = False
+    """Whether only models on this machine are asked."""
+    show_sent: bool = False
+    """Whether everything that leaves the machine is shown."""
+    context: Annotated[int, Ge(512), Le(1_000_000)] = 4096
+    """Tokens of question and answer that a local model holds."""
+    threads: Annotated[int, Ge(0), Le(1024)] = 0
+    """Threads of a local model; 0 is as many as are free. While the machine compiles it is one."""
+    timeout: Annotated[float, Ge(1), Le(3600)] = 60.0
+    """Seconds that a provider may be silent."""
+    retries: Annotated[int, Ge(0), Le(10)] = 2
+    """How often a provider that is busy or away is asked again."""
+    daily_tokens: Annotated[int, Ge(0)] = 200_000
+    """Tokens that providers off this machine may take in a day; 0 is no limit."""
+    daily_cost: Annotated[float, Ge(0)] = 0.0
+    """Money that they may take in a day, in the currency of the prices; 0 is no limit."""
+    read_price: Annotated[float, Ge(0)] = 0.0
+    """What a million tokens that a provider reads costs."""
+    written_price: Annotated[float, Ge(0)] = 0.0
+    """What a million tokens that a provider writes costs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Every setting of the client."""
 
     build: BuildSettings = field(default_factory=BuildSettings)
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
+    ai: AiSettings = field(default_factory=AiSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,4 +246,11 @@ def _read_project(path: Path) -> Source:
     named = found.get("build.directory")
     if named is not None and isinstance(named.value, str) and named.value:
         found["build.directory"] = Found(str(path.parent / named.value), named.origin)
+    for key, one in found.items():
+        # Whoever brings a project must not decide where logs and keys of its users go.
+        if key.startswith("ai.") and (key, one.value) not in _PROJECT_MAY:
+            raise ConfigError(
+                f"{one.origin}: {key} is for each user to say, not for a project",
+                next_step=f"a project may only say {_MAY_SAY}; the rest: `cyxmake config set`",
+            )
     return found
