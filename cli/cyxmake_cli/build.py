@@ -22,6 +22,7 @@ from cyxmake_common.errors import ExitStatus, ProjectError, UsageError
 
 if TYPE_CHECKING:
     from cyxmake_cli.cluster.session import BuildSession
+    from cyxmake_cli.layers.dbuild import ProjectInLayers
     from cyxmake_cli.ninja.driver import EdgeResult
     from cyxmake_cli.ninja.graph import Edge
     from cyxmake_cli.ui.progress import Progress
@@ -65,8 +66,13 @@ def build(request: BuildRequest) -> ExitStatus:
     named = request.settings.build.directory
     build_dir = None if named is None else Path(named)
     project = detect(request.directory, build_dir, request.configure_options)
+    layers = _layers(project)
+    if layers is not None:
+        project = layers.configuring(project)
     if project.configure_command is not None:
         _configure(project)
+        if layers is not None:
+            layers.remember()
     if project.system.uses_make:
         return _run_make(project, request, start)
     away = AwayFiles.load(str(project.build))
@@ -107,6 +113,18 @@ def _plan_and_run(
         graph.close()
         if not request.dry_run:
             away.save()
+
+
+def _layers(project: Project) -> ProjectInLayers | None:
+    """Make the packages ready that the project builds with, if it has written any down."""
+    from cyxmake_cli.building.own_folder import FOLDER
+
+    own = project.source / FOLDER
+    if not any((own / name).exists() for name in ("layers.toml", "layers-used.json")):
+        return None
+    from cyxmake_cli.layers.dbuild import ProjectInLayers
+
+    return ProjectInLayers(project)
 
 
 def _configure(project: Project) -> None:

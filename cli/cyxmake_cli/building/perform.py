@@ -198,7 +198,7 @@ def plan_of(
 
 def _options(project: LocalProject, task: Task, verb: Verb, layers: BuildLayers) -> tuple[str, ...]:
     if verb is Verb.CONFIGURE:
-        return (*layers.options(), *task.options)  # a person's own come last, and count
+        return layers.options(task.options)
     return () if project.spec.steps.get(Verb.CONFIGURE) else task.options
 
 

@@ -17,8 +17,10 @@ from cyxmake_cli.layers.environment import (
     CMAKE_VARIABLES,
     LayerEnvironment,
     environment,
+    merged,
     options,
     variables,
+    with_words,
 )
 from cyxmake_cli.layers.model import Layer
 from cyxmake_cli.layers.use import ProjectLayers
@@ -46,7 +48,7 @@ class BuildLayers:
         return f"<BuildLayers {self._build} {len(self._layers)} layers>"
 
     @staticmethod
-    def of(source: Path, build: Path, system: SystemName, gate: Gate) -> BuildLayers:
+    def of(source: Path, build: Path, system: SystemName, gate: Gate | None) -> BuildLayers:
         """Return the recorded layers, fetched where they are missing; raises CyxError."""
         project = ProjectLayers(source)
         layers = project.ready(gate) if project.record.path.exists() else ()
@@ -57,11 +59,13 @@ class BuildLayers:
         """Tell whether the build directory was configured with other layers."""
         return self._digests() != self._known()
 
-    def options(self) -> tuple[str, ...]:
-        """Return what a configuration is told."""
+    def options(self, given: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Return what a configuration is told: `given` options, and with them those of layers."""
         if not self._layers and not self._known():
-            return ()
-        found = options(self.added, self._system)
+            return given
+        if self._system is SystemName.AUTOTOOLS:
+            return with_words(given, variables(self.added, self._system, {}, running=False))
+        found = merged(options(self.added, self._system), given)
         if self._system is SystemName.CMAKE:
             with contextlib.suppress(OSError):
                 cache = (self._build / "CMakeCache.txt").read_text("utf-8", "replace")

@@ -139,6 +139,26 @@ def options(added: LayerEnvironment, system: SystemName) -> tuple[str, ...]:
     )
 
 
+def merged(ours: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
+    """Return our options of CMake with a person's, which come last and lose nothing of ours."""
+    found = list(given)
+    for option in ours:
+        name, _, value = option.removeprefix("-D").removeprefix("-U").partition("=")
+        name = name.partition(":")[0]
+        separator = " " if name.endswith("_LIBRARIES") else ";"
+        for index, other in enumerate(found):
+            head, equals, theirs = other.partition("=")
+            if value and equals and head.partition(":")[0] == f"-D{name}":
+                found[index] = f"{head}={theirs}{separator}{value}"
+    return (*ours, *found)
+
+
+def with_words(given: Sequence[str], added: Mapping[str, str]) -> tuple[str, ...]:
+    """Return words for `configure`, which believes CPPFLAGS=… more than the variable."""
+    pairs = ((word, added.get(word.partition("=")[0])) for word in given)
+    return tuple(f"{word} {more}" if more and "=" in word else word for word, more in pairs)
+
+
 def _kept(before: str | None, ours: Sequence[str]) -> list[str]:
     return [entry for entry in (before or "").split(os.pathsep) if entry and entry not in ours]
 

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from cyxmake_cli.layers.apt import this_system
-from cyxmake_cli.layers.environment import LayerEnvironment, environment
 from cyxmake_cli.layers.model import Layer, LayerPlan
 from cyxmake_cli.layers.record import LayerRecord
 from cyxmake_cli.layers.store import LayerStore
-from cyxmake_cli.safety.gate import Gate
-from cyxmake_cli.safety.permissions import Act, ActKind
+from cyxmake_cli.safety.gate import Answer, Gate, bounds_of
+from cyxmake_cli.safety.permissions import Act, ActKind, Judgement
 
 FOLDER: Final = "layers"
-NOTHING: Final = LayerEnvironment()
 
 
 def user_store() -> LayerStore:
@@ -52,12 +51,26 @@ class ProjectLayers:
         self.record.add(plan)
         return layer
 
-    def ready(self, gate: Gate) -> tuple[Layer, ...]:
-        """Return the recorded layers, fetched where they are missing; raises CyxError."""
+    def obtain(self, manager: str, packages: Sequence[str]) -> Layer:
+        """Get a layer that was allowed already and write it down; raises CyxError.
+
+        What this changes in the project is the record alone: its bytes before undo it.
+        """
+        plan = self.store.plan(manager, packages)
+        layer = self.store.make(plan)
+        self.record.add(plan)
+        return layer
+
+    def ready(self, gate: Gate | None = None) -> tuple[Layer, ...]:
+        """Return the recorded layers, fetched where they are missing; raises CyxError.
+
+        Without a gate they are fetched without a word: they are what the project says it needs.
+        """
         found = []
         for plan in self.recorded():
             layer = self.store.get(plan)
             if layer is None:
+                gate = gate or _unattended(self.record.path.parent.parent)
                 gate.require(act_of(plan, ActKind.RESTORE_LAYER))
                 if gate.dry_run:
                     continue
@@ -65,9 +78,20 @@ class ProjectLayers:
             found.append(layer)
         return tuple(found)
 
-    def environment(self, gate: Gate) -> LayerEnvironment:
-        """Return what the recorded layers add; raises CyxError."""
-        return environment(self.ready(gate)) if self.record.path.exists() else NOTHING
+
+class _Nobody:
+    """Answers no question."""
+
+    def ask(self, act: Act, judgement: Judgement) -> Answer | None:
+        return None
+
+
+def _unattended(source: Path) -> Gate:
+    """Return a gate that lets what is safe pass, and writes it down."""
+    return Gate(
+        bounds_of(str(source)), _Nobody(),
+        lambda: datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )  # fmt: skip
 
 
 def act_of(plan: LayerPlan, kind: ActKind) -> Act:
@@ -85,8 +109,3 @@ def act_of(plan: LayerPlan, kind: ActKind) -> Act:
 
 def _bytes(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.0f} kB"
-
-
-def names(layers: Sequence[Layer]) -> str:
-    """Return what a person calls some layers."""
-    return ", ".join(" ".join(layer.plan.wanted) for layer in layers)
