@@ -147,6 +147,7 @@ def test_warnings_come_back(calculator: Path, shared_cluster: Cluster) -> None:
     assert done.summary["cache_hits"] == EXPECT["compile_actions"]
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="watches files through inotify")
 def test_no_compiler_is_started_for_hits(calculator: Path, shared_cluster: Cluster) -> None:
     """A build from the cache opens no compiler proper, neither here nor on a worker."""
