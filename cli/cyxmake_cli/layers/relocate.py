@@ -24,7 +24,7 @@ _PROGRAMS: Final = ("usr/bin", "usr/sbin", "usr/games", "usr/local/bin")
 _TEXTS: Final = (".pc", ".cmake", ".la", ".prl", ".pri")
 _MOST_TEXT: Final = 4 << 20
 _PATH: Final = re.compile(
-    rb"(?:(?<![\w.}~@/+-])|(?<=-[IL]))/(?:usr|lib\w*|bin|sbin|etc)(?:/[\w.+@%~-]+)*"
+    rb"(?:(?<![\w.}~@/+-])|(?<=-[IL]))/(?:usr|lib\w*|bin|sbin|etc)(?:/[\w.+@%~-]+)*(?!\w)"
 )
 _HIDDEN: Final = ".cyxmake-"
 
