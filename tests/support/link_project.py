@@ -75,6 +75,18 @@ build out/clang: link out/m.o out/liba.a out/libb.a
   libs = -Wl,--gc-sections
 """
 
+_LINKERS = {
+    "lld": """
+build out/lld: link out/m.o out/liba.a out/libb.a
+  flags = -fuse-ld=lld -g -Wl,--gc-sections
+""",
+    "mold": """
+build out/mold: link out/m.o out/liba.a out/libb.a
+  flags = -fuse-ld=mold
+""",
+}
+"""Edges for linkers that a machine may have, by the name that -fuse-ld= takes."""
+
 _SOURCES = {
     "a.c": "int a(int x) { return x + 1; }\n",
     "b.c": "int b(int x) { return 2 * x; }\nint hidden(int x) { return x; }\n",
@@ -91,6 +103,7 @@ _SOURCES = {
 def write(root: Path) -> tuple[str, ...]:
     """Write the project; returns the paths of what its links make."""
     edges = _EDGES + (_CLANG if shutil.which("clang") else "")
+    edges += "".join(text for name, text in _LINKERS.items() if shutil.which(f"ld.{name}"))
     root.mkdir(parents=True)
     text = f"dir = {root}\ncc = gcc\n{_RULES}{edges}"
     made = [line.split()[1].rstrip(":") for line in edges.splitlines() if line.startswith("build")]
