@@ -55,6 +55,13 @@ _BUILD: Final = {
 SCHEMAS: Final[dict[str, dict[str, str]]] = {
     "build, test, install": _BUILD,
     "auto": {**_BUILD, "repairs": "what was repaired, in order"},
+    "create": {
+        "version": "1", "command": "`create`",
+        "project": "{name, description, language, kind, licence, assumed}",
+        "directory": "where it is made", "files": "what is written, relative to it",
+        "dry_run": "true: nothing was done", "problems": "what could not be done, in words",
+        "build": "the document of `build`, or null", "test": "the document of `test`, or null",
+    },
     "clean": {
         "version": "1", "command": "`clean`", "removed": "number of files",
         "files": "what was to be removed", "kept": "list of {file, reason}",

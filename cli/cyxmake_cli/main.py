@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "clean": "Remove what builds made, and nothing else.",
     "completion": "Print what teaches a shell to complete.",
     "config": "Show and change settings.",
+    "create": "Make a new project from a description.",
     "dbuild": "Build a project on the cluster.",
     "doctor": "Check everything that builds rest on.",
     "explain": "Say why something was rebuilt, missed the cache, or ran where it did.",

@@ -11,6 +11,9 @@ import pytest
 from cyxmake_cli.document import SCHEMAS, page
 from support.processes import REPOSITORY, environment, python
 
+_WORDS = {"tools": ("make",), "create": ("a C library", "--dry-run")}
+"""What commands are told that are not about a project."""
+
 
 def test_the_page_is_that_of_the_program() -> None:
     """Whoever changes a command writes the page anew: python -m cyxmake_cli.document."""
@@ -22,9 +25,9 @@ def test_documents_hold_what_the_page_says(name: str, tmp_path: Path) -> None:
     """Every key that a command prints stands in the page, and the other way round."""
     (tmp_path / "Makefile").write_text("all:\n\t@true\n")
     command = name.partition(",")[0]
+    words = _WORDS.get(command, ("-C", str(tmp_path)))
     done = subprocess.run(
-        python("cyxmake_cli.main", command, *(() if command == "tools" else ("-C", str(tmp_path))),
-               *(("make",) if command == "tools" else ()), "--json"),
+        python("cyxmake_cli.main", command, *words, "--json"),
         env=environment(CYXMAKE_CONFIG_DIR=str(tmp_path / "c"), CYXMAKE_CACHE_DIR=str(tmp_path)),
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -1,0 +1,1 @@
+"""New projects from a description: text to specification, specification to files, files to disk."""
