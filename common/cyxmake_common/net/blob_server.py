@@ -155,10 +155,11 @@ class _BulkServer:
             return False
         task = asyncio.create_task(self._guard(id_, work), name=f"transfer {id_}")
         self._tasks[id_] = task
-        task.add_done_callback(lambda _task: self._forget(id_))
+        task.add_done_callback(lambda _task: self._forget(id_, work))
         return True
 
-    def _forget(self, id_: str) -> None:
+    def _forget(self, id_: str, work: Coroutine[None, None, None]) -> None:
+        work.close()  # a transfer given up at once was never begun
         self._tasks.pop(id_, None)
         self._uploads.pop(id_, None)
         self._downloads.pop(id_, None)

@@ -7,8 +7,9 @@ holds up no other; how many run at once is bounded, and beyond that the client i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Final, TypeVar
 
 import structlog
 
@@ -53,6 +54,7 @@ _RETURNS_SECONDS: Final = 3.0
 _ENTRIES_SHARE: Final = 0.75
 _OUR_FAULT: Final = "the coordinator failed; its log says why"
 _log = structlog.get_logger(__name__)
+_Q = TypeVar("_Q", bound=Message)
 
 
 class ClientPeer:
@@ -100,9 +102,9 @@ class ClientPeer:
                 missing = await self._house.storage.blobs.find_missing(question.digests)
                 self._answer(envelope, Missing(digests=tuple(sorted(missing))))
             case ActionCacheGet() as question:
-                await self._start(self._answer_later(envelope, self._entries(question)))
+                await self._start(partial(self._answer_later, envelope, self._entries, question))
             case ArtifactsGet() as question:
-                await self._start(self._answer_later(envelope, self._artifacts(question)))
+                await self._start(partial(self._answer_later, envelope, self._artifacts, question))
             case StatusGet():
                 self._answer(envelope, self._house.status())
             case Drain() as wish:
@@ -115,9 +117,9 @@ class ClientPeer:
     def _answer(self, envelope: Envelope, message: Message) -> None:
         self._connection.send_soon(message, reply_to=envelope.id)
 
-    async def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    async def _start(self, work: Callable[[], Coroutine[None, None, None]]) -> asyncio.Task[None]:
         await self._room.acquire()
-        task = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(work())
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -128,9 +130,11 @@ class ClientPeer:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("client_task_failed", client=self._connection.name, error=repr(error))
 
-    async def _answer_later(self, envelope: Envelope, work: Coroutine[None, None, Message]) -> None:
+    async def _answer_later(
+        self, envelope: Envelope, work: Callable[[_Q], Awaitable[Message]], question: _Q
+    ) -> None:
         try:
-            message = await work
+            message = await work(question)
         except CyxError as error:
             message = to_error(error)
         except Exception:
@@ -150,7 +154,7 @@ class ClientPeer:
                 )
             )
             return
-        task = await self._start(self._submit(request))
+        task = await self._start(partial(self._submit, request))
         self._preparing[request.operation] = task
         task.add_done_callback(lambda _: self._preparing.pop(request.operation, None))
 

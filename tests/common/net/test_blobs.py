@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,8 @@ from cyxmake_common.errors import (
     StoreFull,
 )
 from cyxmake_common.net.blob_server import MAX_TRANSFERS
-from cyxmake_common.protocol.bulk import BatchGet, BlobGet
+from cyxmake_common.protocol.bulk import BatchGet, BlobGet, BlobPut
+from cyxmake_common.protocol.messages import Error
 from support.blobs import BULK, LIMITS, MIB, SlowStore, noise, until
 from support.net import CuttingProxy, Hub, serving
 
@@ -277,6 +280,21 @@ async def test_cancelled_transfers(authority: Path, tmp_path: Path) -> None:
         assert await client.get_bytes(Digest.of(other)) == other
         assert len(hub.connections) == 1
         await client.close()
+
+
+async def test_an_upload_given_up_at_once(authority: Path) -> None:
+    """What was given up before it began leaves no coroutine that nobody awaits."""
+    async with serving(Hub(authority, store=SlowStore())) as hub:
+        connection = await hub.call(BULK)
+        for number in range(20):
+            connection.send_soon(BlobPut(digest=Digest.of(noise(100, number))), f"c9{number}")
+            connection.send_soon(Error(code="cancelled", message=""), f"c9{number}")
+        assert await connection.request(BatchGet(digests=(EMPTY,)))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            gc.collect()
+        assert [str(warning.message) for warning in told] == []
+        await connection.close()
 
 
 async def test_cancelling_many_at_once(authority: Path) -> None:
