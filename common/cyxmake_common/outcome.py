@@ -40,6 +40,8 @@ class Cause(StrEnum):
     WORKER_LOST = "worker-lost"
     PROTOCOL = "protocol"
     CLIENT = "client"
+    SAME_CAUSE = "same-cause"
+    """It was not run: what is alike has failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from cyxmake_coordinator.door import (
     keep_worker_token,
     open_tokens,
 )
+from cyxmake_coordinator.findings import Findings
 from cyxmake_coordinator.gateways import http
 from cyxmake_coordinator.gateways.house import House
 from cyxmake_coordinator.gateways.peers import PeerGateway
@@ -179,6 +180,7 @@ def _build_house(config: CoordinatorConfig, storage: Storage) -> House:
         intake=Intake(storage.blobs, closures),
         closures=closures,
         storage=storage,
+        findings=Findings(storage.blobs),
         version=version(),
         now=clock.monotonic,
         started=clock.monotonic(),

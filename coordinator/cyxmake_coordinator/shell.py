@@ -250,6 +250,7 @@ class Shell:
                 kin=prepared.action.command,
                 rank=request.rank_seconds,
                 deadline=now + request.deadline_seconds if request.deadline_seconds else inf,
+                alike=request.alike,
             )
         )
 

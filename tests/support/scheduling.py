@@ -21,6 +21,7 @@ from cyxmake_coordinator.core.effects import (
 )
 from cyxmake_coordinator.core.events import (
     Event,
+    Finding,
     HeldLease,
     LeaseAccepted,
     LeaseFinished,
@@ -50,6 +51,9 @@ FAILED: Final = Outcome(OutcomeKind.TOOL, ActionResult(exit_code=1))
 BROKEN: Final = Outcome(OutcomeKind.INFRASTRUCTURE, cause=Cause.SANDBOX)
 ODD: Final = Outcome(OutcomeKind.AMBIGUOUS, cause=Cause.SIGNAL)
 OUT_OF_MEMORY: Final = Outcome(OutcomeKind.RESOURCE, cause=Cause.MEMORY)
+FULL: Final = Outcome(OutcomeKind.RESOURCE, cause=Cause.DISK)
+CRASH: Final = Finding("crash", "tool_crash", "cc1plus crashed", doubtful=True)
+NO_HEADER: Final = Finding("header", "missing_header", "the header a.h is missing")
 STOPPED: Final = Outcome(OutcomeKind.CANCELLED)
 
 
@@ -121,10 +125,14 @@ class Core:
         """Break the connection of a worker that does not come back."""
         return self.cut(name) + self.tick(self.scheduler.settings.reconnect_grace)
 
-    def beat(self, name: str = "w1", *leases: HeldLease) -> list[Effect]:
+    def beat(
+        self, name: str = "w1", *leases: HeldLease, disk_free: int | None = None
+    ) -> list[Effect]:
         """Let a worker send a heartbeat that names leases."""
         session = self.worker(name).session
-        return self.do(WorkerHeartbeat(self.now, WorkerId(name), session, leases))
+        return self.do(
+            WorkerHeartbeat(self.now, WorkerId(name), session, leases, disk_free=disk_free)
+        )
 
     def drain(self, name: str = "w1", on: bool = True) -> list[Effect]:
         """Drain a worker, or end its drain."""
@@ -148,6 +156,7 @@ class Core:
         kin: str = "",
         rank: float = 0.0,
         wait_at_most: float = inf,
+        alike: str = "",
     ) -> list[Effect]:
         """Submit an operation; its action is its own unless one is named."""
         return self.do(
@@ -168,6 +177,7 @@ class Core:
                 kin=digest(kin) if kin else None,
                 rank=rank,
                 deadline=self.now + wait_at_most,
+                alike=alike,
             )
         )
 
@@ -183,10 +193,17 @@ class Core:
         """Let the worker start a lease."""
         return self.do(LeaseStarted(self.now, lease.worker, lease.lease, lease.epoch))
 
-    def finish(self, lease: AssignLease, outcome: Outcome = DONE, memory: int = 0) -> list[Effect]:
-        """Let the worker finish a lease."""
+    def finish(
+        self,
+        lease: AssignLease,
+        outcome: Outcome = DONE,
+        memory: int = 0,
+        finding: Finding | None = None,
+    ) -> list[Effect]:
+        """Let the worker finish a lease; `finding` is what was read in a failed tool's output."""
+        now, worker = self.now, lease.worker
         return self.do(
-            LeaseFinished(self.now, lease.worker, lease.lease, lease.epoch, outcome, memory)
+            LeaseFinished(now, worker, lease.lease, lease.epoch, outcome, memory, finding)
         )
 
     def run_for(self, lease: AssignLease, seconds: float, memory: int = 0) -> list[Effect]:

@@ -176,8 +176,12 @@ class ClusterClient:
         skip_cache: bool = False,
         way: Way = FREE,
         watch: Watch | None = None,
+        alike: str = "",
     ) -> JobAnswer:
-        """Have an action done; its blobs are uploaded. Cancelling cancels the remote command."""
+        """Have an action done; its blobs are uploaded. Cancelling cancels the remote command.
+
+        `alike` names those of the build that may fail as it does.
+        """
         if self.lost:
             raise self.lost
         self._counter += 1
@@ -188,6 +192,7 @@ class ClusterClient:
             action=action,
             skip_cache=skip_cache,
             rank_seconds=way.rank,
+            alike=alike,
         )
         job = self._jobs[operation] = _Job(request, way, watch)
         self._unsent[operation] = None

@@ -6,6 +6,7 @@ blobs; they are sent and the action is submitted again, a few times.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +24,7 @@ from cyxmake_common.protocol.messages import JobComplete, JobFailed, JobReject
 _SUBMISSIONS: Final = 3
 """How often an action is submitted while the cluster asks for blobs that it has lost."""
 
+_ALIKE: Final = "others like it failed on the cluster"
 _BROKEN: Final = "toolchain-broken"
 """The code of a refusal that only its detail explains."""
 
@@ -62,6 +64,15 @@ class Work:
         ).to_bytes()
         return Digest.of(action), {Digest.of(command): command, Digest.of(action): action}
 
+    def alike(self) -> str:
+        """Name what may fail as this does: compiles there by the same tools and options."""
+        if self.unit is None:
+            return ""
+        own = (self.unit.command.source, *self.unit.command.outputs)
+        words = [word for word in self.argv if not any(path in word for path in own)]
+        text = "\0".join((str(self.tools.id), self.directory, *words))
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
 
 class Submitter:
     """Has actions done for one project that stands at `project`."""
@@ -79,7 +90,8 @@ class Submitter:
         digest, sources = work.action(self._project)
         sent = await self._uploads.ensure(work.root.blobs, within=work.root.digest)
         way.uploaded(sent + await self._uploads.ensure(sources))
-        answer = await self._cluster.execute(digest, skip_cache=not self._use_cache, way=way)
+        skip, alike = not self._use_cache, work.alike()
+        answer = await self._cluster.execute(digest, skip_cache=skip, way=way, alike=alike)
         for _ in range(_SUBMISSIONS - 1):
             missing = _missing(answer)
             if not missing:
@@ -90,7 +102,7 @@ class Submitter:
             else:
                 known: dict[Digest, Source] = {**tools.blobs(), **work.root.blobs, **sources}
                 await self._uploads.again(missing, known)
-            answer = await self._cluster.execute(digest, skip_cache=not self._use_cache, way=way)
+            answer = await self._cluster.execute(digest, skip_cache=skip, way=way, alike=alike)
         return answer
 
 
@@ -110,4 +122,6 @@ def why_not(answer: JobFailed | JobReject) -> str:
         return f"the cluster refused: {answer.code}{why}"
     if answer.cause is Cause.TOOLCHAIN:
         return f"{_BROKEN}: {answer.detail}"
+    if answer.cause is Cause.SAME_CAUSE:
+        return _ALIKE
     return f"{answer.kind}: {answer.cause or answer.detail or 'no cause given'}"

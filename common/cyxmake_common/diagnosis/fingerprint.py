@@ -22,8 +22,16 @@ def fingerprint(category: Category, facts: Facts, evidence: str) -> str:
     """Return the name of a cause: 16 hexadecimal digits."""
     names = IDENTITY.get(category, ())
     known = [f"{name}={getattr(facts, name)}" for name in names if getattr(facts, name)]
-    parts = known or [normalised_message(evidence)]
-    text = "\0".join((_VERSION, category.value, *parts))
+    return _name(category.value, *known) if known else named_by_message(category.value, evidence)
+
+
+def named_by_message(category: str, message: str) -> str:
+    """Return the name of a cause of which only a message is known."""
+    return _name(category, normalised_message(message))
+
+
+def _name(*parts: str) -> str:
+    text = "\0".join((_VERSION, *parts))
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 

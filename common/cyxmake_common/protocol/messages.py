@@ -232,6 +232,20 @@ class WorkerStatus(BaseModel):
     machine: Machine = ""
 
 
+class CauseStatus(BaseModel):
+    """Why actions of the caller's namespace fail, in a STATUS."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+    fingerprint: Name
+    category: Name
+    line: Annotated[str, Field(max_length=MAX_TEXT, description="one line for people")]
+    actions: Annotated[Count, Field(description="that failed for it, and have not succeeded since")]
+    failures: Count = 0
+    held: Annotated[Count, Field(description="look-alikes that wait for one of them")] = 0
+    workers: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
+    seconds: Annotated[Amount, Field(description="since the latest failure")] = 0.0
+
+
 class Counter(BaseModel):
     """How often the scheduler did something since its start, or for how many seconds."""
 
@@ -257,6 +271,7 @@ class Status(Message):
     cas_limit_bytes: Count = 0
     cas_blobs: Count = 0
     counters: tuple[Counter, ...] = ()
+    causes: Annotated[tuple[CauseStatus, ...], Field(max_length=256)] = ()
 
 
 class Drain(Message):
@@ -293,6 +308,7 @@ class JobRequest(Message):
     deadline_seconds: Annotated[
         Amount, Field(description="given up when it still waits after this; 0: never")
     ] = 0.0
+    alike: Annotated[Name, Field(description="what may fail as it does; empty: nothing")] = ""
 
 
 class JobAccept(Message):

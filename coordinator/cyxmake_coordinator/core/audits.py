@@ -15,6 +15,7 @@ from cyxmake_common.ids import WorkerId
 from cyxmake_common.outcome import Cause, Outcome, OutcomeKind
 from cyxmake_coordinator.core.dispatch import free_worker
 from cyxmake_coordinator.core.effects import ForgetResult, Stage
+from cyxmake_coordinator.core.events import Finding
 from cyxmake_coordinator.core.executions import forget, retry_or_complete
 from cyxmake_coordinator.core.leases import assign, revoke
 from cyxmake_coordinator.core.registry import set_quarantine
@@ -37,6 +38,15 @@ def sample(turn: Turn, execution: Execution, worker: Worker, outcome: Outcome) -
     state.verdicts += 1
     if state.verdicts % every == 0 and len(state.audits) < _AT_ONCE:
         _begin(turn, execution, {worker.name: evidence})
+
+
+def check(
+    turn: Turn, execution: Execution, worker: Worker, outcome: Outcome, finding: Finding
+) -> None:
+    """Begin an audit of a failure: another worker may find that it is none."""
+    state, evidence = turn.state, _evidence(outcome)
+    if evidence is not None and not execution.do_not_cache and len(state.audits) < _AT_ONCE:
+        _begin(turn, execution, {worker.name: evidence}).finding = finding
 
 
 def run(turn: Turn) -> None:
@@ -70,6 +80,13 @@ def hear(turn: Turn, audit: Audit, worker: Worker, outcome: Outcome) -> None:
         _compare(turn, audit, worker, evidence)
 
 
+def remember(turn: Turn, execution: Execution, worker: Worker, outcome: Outcome) -> None:
+    """Keep an action as a test for quarantined workers, where no audit has left one."""
+    evidence = _evidence(outcome)
+    if evidence is not None and not turn.state.canaries and not execution.do_not_cache:
+        turn.state.canaries.append(Audit(execution, turn.now, {worker.name: evidence}))
+
+
 def _compare(turn: Turn, audit: Audit, worker: Worker, evidence: Evidence) -> None:
     first, agreeing = next(iter(audit.witnesses)), evidence in audit.witnesses.values()
     audit.witnesses[worker.name] = evidence
@@ -88,10 +105,10 @@ def _compare(turn: Turn, audit: Audit, worker: Worker, evidence: Evidence) -> No
         if name == first:
             wrong = audit.execution
             turn.effects.append(ForgetResult(wrong.namespace, wrong.action))
-        _convict(turn, name)
+        convict(turn, name)
 
 
-def _convict(turn: Turn, name: WorkerId) -> None:
+def convict(turn: Turn, name: WorkerId) -> None:
     """Quarantine a worker, and give what it runs to others."""
     worker = turn.state.workers.get(name)
     if worker is None or worker.health.quarantined or not _can_spare(turn, worker):
@@ -143,6 +160,7 @@ def _judge_test(turn: Turn, worker: Worker, passed: bool) -> None:
     health.test_at = turn.now
     if health.tests_passed >= settings.canaries:
         health.tests_passed = health.tests_failed = 0
+        health.faults.clear()
         turn.state.totals.readmitted += 1
         set_quarantine(turn, worker, on=False)
 
@@ -166,13 +184,16 @@ def _begin(
         attempts=0,
         losses=0,
         exhausted=False,
+        outgrown=False,
         excluded={},
         doubted={},
+        contested={},
+        family=None,
         last_outcome=None,
         last_assigned_at=None,
         history=Story(),
     )
-    audit = execution.audit = Audit(execution, turn.now, witnesses, suspect)
+    audit = execution.audit = Audit(execution, turn.now, witnesses, suspect=suspect)
     execution.pool.active += 1
     turn.state.audits[audit] = None
     return audit

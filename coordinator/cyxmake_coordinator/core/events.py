@@ -32,6 +32,19 @@ class RefusalReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What the output of a failed tool says."""
+
+    fingerprint: str
+    """The same for the same cause, whatever the action."""
+    category: str
+    line: str
+    """One line for people."""
+    doubtful: bool = False
+    """It may be the machine's fault as well as the source's."""
+
+
+@dataclass(frozen=True, slots=True)
 class HeldLease:
     """A lease as a worker reports it: waiting, running, or finished but not yet reported."""
 
@@ -76,6 +89,8 @@ class WorkerHeartbeat:
     held: tuple[HeldLease, ...] = ()
     memory_free: int | None = None
     """Bytes that new processes could have on its machine now."""
+    disk_free: int | None = None
+    """Bytes that are free where it keeps its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +136,8 @@ class OperationSubmitted:
 
     `user` is who pays. `kin` names the action whatever its inputs are, for what earlier runs tell.
     `rank` is its upward rank: seconds of work that wait for its end. With a `deadline` it goes
-    before the others of its build, and is given up when it still waits at that moment.
+    before the others of its build, and is given up when it still waits at that moment. `alike` is
+    what its client calls those of the build that may fail as it does.
     """
 
     now: float
@@ -140,6 +156,7 @@ class OperationSubmitted:
     kin: Digest | None = None
     rank: float = 0.0
     deadline: float = inf
+    alike: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +219,8 @@ class LeaseFinished:
     outcome: Outcome
     memory: int = 0
     """Peak bytes; 0 when that is not known."""
+    finding: Finding | None = None
+    """Why the tool failed, if it did and that can be told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ from cyxmake_common.outcome import Cause, Outcome, OutcomeKind
 from cyxmake_coordinator.core.effects import CompleteOperation, Stage
 from cyxmake_coordinator.core.leases import drop_orphan, revoke_all, set_stage
 from cyxmake_coordinator.core.registry import keep_no_longer
-from cyxmake_coordinator.core.state import Execution, Operation, Pool
+from cyxmake_coordinator.core.state import Execution, Operation, Pool, Worker
 from cyxmake_coordinator.core.turn import Turn
 
+_NAMED: Final = 3
+"""Workers that a message names."""
 _NO_WORKER_LEFT: Final = Outcome(
     OutcomeKind.INFRASTRUCTURE,
     cause=Cause.WORKER_LOST,
@@ -37,17 +39,54 @@ def enqueue(turn: Turn, execution: Execution, *, front: bool = False) -> None:
 
 
 def dequeue(turn: Turn, execution: Execution) -> None:
-    """Take a waiting execution out of its pool's queue."""
-    execution.pool.queue.remove(execution)
+    """Let an execution wait no longer."""
+    if execution in execution.pool.held:
+        _unlink(execution)
+    else:
+        execution.pool.queue.remove(execution)
     taken(turn, execution)
+
+
+def waits(execution: Execution) -> bool:
+    """Tell whether an execution waits, in its queue or held back."""
+    return execution in execution.pool.queue or execution in execution.pool.held
+
+
+def hold_back(turn: Turn, execution: Execution) -> None:
+    """Let an execution that waits in its pool's queue wait beside it."""
+    pool = execution.pool
+    pool.queue.remove(execution)
+    _part_with_room(turn, execution)
+    pool.held[execution] = None
+    execution.history.note(turn.now, "held back: look-alikes failed")
+
+
+def let_go(turn: Turn, execution: Execution) -> None:
+    """Let an execution that was held back wait in the queue again, before all others."""
+    pool = execution.pool
+    _unlink(execution)
+    lanes = (operation.lane for operation in execution.operations.values())
+    pool.queue.push(execution, lanes, execution.urgency, front=True)
+    turn.touched[pool] = None
+
+
+def _unlink(execution: Execution) -> None:
+    del execution.pool.held[execution]
+    if execution.family is not None:
+        del execution.family.held[execution]
+
+
+def _part_with_room(turn: Turn, execution: Execution) -> None:
+    pool = execution.pool
+    if pool.heavy is not None and pool.members[pool.heavy].kept_for is execution:
+        keep_no_longer(turn, pool)
 
 
 def taken(turn: Turn, execution: Execution) -> None:
     """Note that an execution has been popped from its pool's queue."""
     state, pool = turn.state, execution.pool
     pool.wary.pop(execution, None)
-    if pool.heavy is not None and pool.members[pool.heavy].kept_for is execution:
-        keep_no_longer(turn, pool)
+    _part_with_room(turn, execution)
     state.waiting -= 1
     state.waiting_of[execution.waits_for] -= 1
     if not state.waiting_of[execution.waits_for]:
@@ -67,7 +106,7 @@ def retry_or_complete(
     if (
         not execution.operations
         or execution.attempts >= turn.settings.max_attempts
-        or _is_hopeless(execution)
+        or is_hopeless(turn, execution)
     ):
         complete(turn, execution, outcome, worker)
         return
@@ -131,8 +170,10 @@ def complete_operation(
 def forget(turn: Turn, execution: Execution) -> None:
     """Drop an execution that nobody waits for any more."""
     state = turn.state
-    if execution in execution.pool.queue:
+    if waits(execution):
         dequeue(turn, execution)
+    if execution.family is not None:
+        execution.family.live.pop(execution, None)
     drop_orphan(turn, execution)
     revoke_all(turn, execution)
     if execution.audit is not None:
@@ -144,13 +185,30 @@ def forget(turn: Turn, execution: Execution) -> None:
 
 
 def sweep(turn: Turn, pool: Pool) -> None:
-    """Complete what no longer can run in a pool that lost a member."""
-    if not pool.members:
-        outcome = _nobody_left(turn, pool)
-        for execution in list(pool.queue):
+    """Complete what no longer can run in a pool that lost a member, for good or for a while."""
+    outcome = stranded(turn, pool) if pool.members else _nobody_left(turn, pool)
+    if outcome is not None:
+        for execution in [*pool.queue, *pool.held]:
+            turn.state.totals.stranded += bool(pool.members)
             complete(turn, execution, outcome)
-    for execution in [waiting for waiting in pool.wary if _is_hopeless(waiting)]:
+    for execution in [waiting for waiting in pool.wary if is_hopeless(turn, waiting)]:
         complete(turn, execution, execution.last_outcome or _NO_WORKER_LEFT)
+
+
+def stranded(turn: Turn, pool: Pool) -> Outcome | None:
+    """Say why nobody can run what a pool wants for a while; None when somebody can."""
+    patience = turn.settings.stranded_after
+    members = list(pool.members.values())
+    if not members or not all(w.health.keeps_out(turn.now, patience) for w in members):
+        return None
+    reasons = ", ".join(f"{worker.name} ({worker.condition})" for worker in members[:_NAMED])
+    more = f" and {len(members) - _NAMED} more" if len(members) > _NAMED else ""
+    disk = all(worker.health.full for worker in members)
+    return Outcome(
+        OutcomeKind.INFRASTRUCTURE,
+        cause=Cause.DISK if disk else Cause.WORKER_LOST,
+        detail=f"every worker that could run it is shut off for now: {reasons}{more}",
+    )
 
 
 def _nobody_left(turn: Turn, pool: Pool) -> Outcome:
@@ -161,8 +219,12 @@ def _nobody_left(turn: Turn, pool: Pool) -> Outcome:
     return _NO_WORKER_LEFT
 
 
-def _is_hopeless(execution: Execution) -> bool:
-    members, excluded = execution.pool.members, execution.excluded
-    return len(members) <= len(excluded) and all(
-        worker.session in excluded for worker in members.values()
+def is_hopeless(turn: Turn, execution: Execution, besides: Worker | None = None) -> bool:
+    """Tell whether no worker may run an execution, `besides` one; what is shut off does not."""
+    excluded, patience = execution.excluded, turn.settings.stranded_after
+    return all(
+        worker.session in excluded
+        or worker is besides
+        or worker.health.keeps_out(turn.now, patience)
+        for worker in execution.pool.members.values()
     )

@@ -51,8 +51,7 @@ class History:
         record = self._records.get(kin)
         if record is None:
             self._records[kin] = _Record((seconds,), memory)
-            if len(self._records) > self._most:
-                self._records.popitem(last=False)
+            self._forget()
         else:
             record.seconds = (*record.seconds, seconds)[-_RUNS:]
             record.memory = max(record.memory, memory)
@@ -65,16 +64,26 @@ class History:
     def expected(self, kin: Digest) -> float:
         """Return the median of what an action took, else what any took on average."""
         record = self._records.get(kin)
-        return self.mean if record is None else median(record.seconds)
+        return median(record.seconds) if record is not None and record.seconds else self.mean
 
     def slow(self, kin: Digest) -> float:
         """Return what nine of ten runs of an action stay below, else of any action."""
         record = self._records.get(kin)
-        if record is not None:
+        if record is not None and record.seconds:
             return quantile(sorted(record.seconds), 0.9)
         if self._sorted is None:
             self._sorted = sorted(self._recent)
         return quantile(self._sorted, 0.9) if self._sorted else _UNKNOWN
+
+    def _forget(self) -> None:
+        if len(self._records) > self._most:
+            self._records.popitem(last=False)
+
+    def outgrew(self, kin: Digest, memory: int) -> None:
+        """Remember that an action needs more than it had."""
+        record = self._records.setdefault(kin, _Record((), 0))
+        record.memory = max(record.memory, memory)
+        self._forget()
 
     def memory(self, kin: Digest) -> int:
         """Return the most bytes an action ever needed; 0 when that is not known."""

@@ -31,7 +31,7 @@ def check_invariants(state: State, settings: Settings) -> None:
         _check_worker(state, settings, worker)
     for pool in state.pools.values():
         _check_pool(state, settings, pool, executions)
-    _check_indexes(state, executions)
+    _check_indexes(state, settings, executions)
 
 
 def _require(holds: bool, rule: str, subject: object) -> None:
@@ -54,10 +54,11 @@ def _check_operations(state: State, executions: dict[Execution, None]) -> None:
 
 
 def _check_execution(state: State, settings: Settings, execution: Execution) -> None:
-    queued = execution in execution.pool.queue
+    queued, held = execution in execution.pool.queue, execution in execution.pool.held
+    _require(not (queued and held), "an execution waits in one place", execution)
     _require(
-        queued == (execution.stage is Stage.QUEUED) == (execution.lease is None),
-        "an execution is queued or has a lease",
+        (queued or held) == (execution.stage is Stage.QUEUED) == (execution.lease is None),
+        "an execution is queued, held or has a lease",
         execution,
     )
     _require(
@@ -139,9 +140,11 @@ def _check_pool(
     mine = [execution for execution in executions if execution.pool is pool]
     tried = sum(audit.execution.pool is pool for audit in state.audits)
     _require(pool.active == len(mine) + tried, "a pool counts its executions", pool)
-    queued = [execution for execution in mine if execution.stage is Stage.QUEUED]
+    waiting = [execution for execution in mine if execution.stage is Stage.QUEUED]
+    queued = [execution for execution in waiting if execution not in pool.held]
+    _require(len(waiting) == len(queued) + len(pool.held), "a pool holds its own", pool)
     _require(len(queued) == len(pool.queue), "a pool queues its own", pool)
-    _require(not queued or bool(pool.members), "nothing waits without a worker", pool)
+    _require(not waiting or bool(pool.members), "nothing waits without a worker", pool)
     _require(pool.heavy is None or pool.heavy in pool.members, "who is kept is a member", pool)
     full = [
         user
@@ -158,12 +161,12 @@ def _check_pool(
         _require(hope, "nothing waits without hope", execution)
 
 
-def _check_indexes(state: State, executions: dict[Execution, None]) -> None:
+def _check_indexes(state: State, settings: Settings, executions: dict[Execution, None]) -> None:
     strays = sum(len(worker.strays) for worker in state.workers.values())
     _require(strays == len(state.strays), "strays are on live workers", state)
     held = sum(len(worker.leases) for worker in state.workers.values())
     _require(held == len(state.leases), "live leases are on live workers", state)
-    queued = sum(len(pool.queue) for pool in state.pools.values())
+    queued = sum(len(pool.queue) + len(pool.held) for pool in state.pools.values())
     _require(queued == state.waiting, "waiting executions are counted", state)
     for key, execution in state.flights.items():
         _require(key == execution.flight, "a flight has its own key", execution)
@@ -172,6 +175,7 @@ def _check_indexes(state: State, executions: dict[Execution, None]) -> None:
     shared = sum(not execution.do_not_cache for execution in executions)
     _require(shared == len(state.flights), "an action of a namespace runs once", state)
     _check_users(state, executions)
+    _check_causes(state, settings, executions)
     for name, lease in state.pending.items():
         _require(state.leases.get(name) is lease, "what is to start is live", lease)
         _require(lease.phase in (LeasePhase.ASSIGNED, LeasePhase.ACCEPTED), "not started", lease)
@@ -191,6 +195,31 @@ def _check_indexes(state: State, executions: dict[Execution, None]) -> None:
     warm = sum(map(len, state.warm.values()))
     known = sum(len(worker.warm) for worker in state.workers.values())
     _require(warm == known, "warm roots are those of live workers", state)
+
+
+def _check_causes(state: State, settings: Settings, executions: dict[Execution, None]) -> None:
+    ailing = sum(len(cause.actions) for cause in state.causes.values())
+    _require(ailing == len(state.ailing), "an action fails for one cause", state)
+    for key, cause in state.causes.items():
+        _require(bool(cause.actions), "a cause has actions", cause)
+        for kin in cause.actions:
+            _require(state.ailing[key[0], kin] == key, "a cause is found by its actions", cause)
+    held = sum(len(family.held) for family in state.holding_back)
+    everywhere = sum(len(pool.held) for pool in state.pools.values())
+    _require(held == everywhere, "what is held is held by its family", state)
+    for family in state.holding_back:
+        _require(bool(family.held), "a family is held that waits", family)
+        canary = family.canary
+        goes = canary is not None and canary in executions
+        _require(goes, "a canary goes ahead of what is held", family)
+        young = family.since is not None and state.now - family.since < settings.hold_most
+        _require(young, "nothing is held for long", family)
+        for execution in family.held:
+            _require(execution.family is family, "a family holds its own", execution)
+            _require(not execution.attempts, "what was tried is not held", execution)
+    for family in state.families.values():
+        for execution in family.live:
+            _require(execution in executions, "a family knows who has ended", execution)
 
 
 def _check_users(state: State, executions: dict[Execution, None]) -> None:

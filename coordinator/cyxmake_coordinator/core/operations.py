@@ -12,10 +12,17 @@ from typing import Final
 from cyxmake_common.digest import Digest
 from cyxmake_common.ids import OperationId, SessionId
 from cyxmake_common.outcome import Cause, Outcome, OutcomeKind
-from cyxmake_coordinator.core import strays
+from cyxmake_coordinator.core import families, strays
 from cyxmake_coordinator.core.effects import AcceptOperation, RejectCode, RejectOperation
 from cyxmake_coordinator.core.events import OperationSubmitted
-from cyxmake_coordinator.core.executions import complete_operation, enqueue, forget
+from cyxmake_coordinator.core.executions import (
+    complete_operation,
+    enqueue,
+    forget,
+    let_go,
+    stranded,
+    waits,
+)
 from cyxmake_coordinator.core.queue import Lane, Urgency
 from cyxmake_coordinator.core.registry import Refusal, find_pool
 from cyxmake_coordinator.core.state import Execution, Operation, Pool
@@ -55,6 +62,9 @@ def submit(turn: Turn, event: OperationSubmitted) -> None:
     if isinstance(pool, Refusal):
         _reject(turn, event, pool.code, pool.detail, pool.missing)
         return
+    if (nobody := stranded(turn, pool)) is not None:
+        _reject(turn, event, RejectCode.NO_WORKER, nobody.detail)
+        return
     execution = _begin(turn, event, pool)
     if not event.do_not_cache:
         strays.resume(turn, execution)
@@ -74,7 +84,7 @@ def expire(turn: Turn) -> None:
     while state.deadlines and state.deadlines[0][0] <= turn.now:
         _, name = heappop(state.deadlines)
         operation = state.operations.get(name)
-        if operation is not None and operation.execution in operation.execution.pool.queue:
+        if operation is not None and waits(operation.execution):
             state.totals.expired += 1
             _withdraw(turn, operation, _EXPIRED)
 
@@ -127,12 +137,16 @@ def _begin(turn: Turn, event: OperationSubmitted, pool: Pool) -> Execution:
         turn.state.flights[execution.flight] = execution
     _add(turn, event, execution, merged=False)
     enqueue(turn, execution)
+    families.enter(turn, execution, event.build, event.alike)
     return execution
 
 
 def _merge(turn: Turn, event: OperationSubmitted, execution: Execution) -> None:
     turn.state.totals.merged += 1
     operation = _add(turn, event, execution, merged=True)
+    if execution in execution.pool.held:
+        let_go(turn, execution)  # whose look-alikes are those of one build only
+        return
     if execution in execution.pool.queue:
         urgency = Urgency(event.deadline, -event.rank)
         execution.pool.queue.join(execution, operation.lane, urgency)

@@ -110,6 +110,8 @@ def heartbeat(turn: Turn, event: WorkerHeartbeat) -> None:
     if event.memory_free is not None:
         worker.memory_free = event.memory_free
         refresh(turn, worker)
+    if event.disk_free is not None and worker.health.full:
+        worker.health.hear_room(turn.now, event.disk_free)
     held = {lease.lease: lease for lease in event.held}
     strays.confirm(turn, worker, held)
     for lease in reversed(list(worker.leases.values())):

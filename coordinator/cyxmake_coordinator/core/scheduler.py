@@ -8,6 +8,8 @@ from __future__ import annotations
 from cyxmake_common.ids import LeaseId, OperationId, WorkerId
 from cyxmake_coordinator.core import (
     audits,
+    causes,
+    families,
     hedging,
     operations,
     reconcile,
@@ -73,6 +75,7 @@ class Scheduler:
         _apply(turn, event)
         for pool in turn.shrunk:
             sweep(turn, pool)
+        families.look_after(turn)
         dispatch(turn)
         if isinstance(event, Tick):  # on slots that nobody wants
             hedging.hedge(turn)
@@ -152,6 +155,7 @@ def _tick(turn: Turn, _: Tick) -> None:
     reconcile.drop_absent(turn)
     strays.expire(turn)
     operations.expire(turn)
+    causes.expire(turn)
     end_pauses(turn)
     trust.probe(turn)
     take_back(turn)

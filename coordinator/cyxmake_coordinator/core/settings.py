@@ -61,8 +61,21 @@ class Settings:
     breaker_pause: float = 2.0
     """How long the first time; twice as long each time its probe fails."""
     breaker_pause_most: float = 60.0
+    stranded_after: float = 2.5
+    """What no worker can run for longer goes back to its client: all are shut off, or full."""
+    faults: int = 3
+    """Actions that failed on one worker and succeeded on another, after which the first is
+    quarantined."""
     kept_leases: float = 60.0
     """Work begun before a restart of the coordinator waits this long for a client to want it."""
+
+    # Failures that are alike
+    hold_after: int = 3
+    """Look-alikes that fail in a row for one cause before the others are held; 0: never."""
+    hold_most: float = 5.0
+    """Nothing is held for longer, and then no more of its family."""
+    cause_memory: float = 3600.0
+    """Causes are forgotten when nothing has failed for them for so long."""
 
     # Second runs
     hedge_factor: float = 1.5

@@ -5,12 +5,14 @@ Knows nothing of how they are shown.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from cyxmake_common.digest import Digest
 from cyxmake_common.ids import LeaseId, Namespace, OperationId, SessionId, WorkerId
-from cyxmake_coordinator.core.events import PropertySet
-from cyxmake_coordinator.core.state import LeasePhase, Pool, State, Totals, Worker
+from cyxmake_coordinator.core.events import Finding, PropertySet
+from cyxmake_coordinator.core.state import LeasePhase, Pool, State, Worker
+from cyxmake_coordinator.core.totals import Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,19 @@ class PoolSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class CauseSnapshot:
+    """Why actions of a namespace fail."""
+
+    namespace: Namespace
+    finding: Finding
+    actions: int
+    failures: int
+    held: int
+    workers: tuple[WorkerId, ...]
+    heard: float
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterSnapshot:
     """The whole cluster at one moment."""
 
@@ -63,6 +78,8 @@ class ClusterSnapshot:
     clients: int
     draining: bool
     totals: Totals
+    causes: tuple[CauseSnapshot, ...]
+    """What most fail for first."""
 
     @property
     def slots(self) -> int:
@@ -93,7 +110,28 @@ def snapshot(state: State) -> ClusterSnapshot:
         clients=len(state.clients),
         draining=state.draining,
         totals=replace(state.totals, completed=dict(state.totals.completed)),
+        causes=_causes(state),
     )
+
+
+def _causes(state: State) -> tuple[CauseSnapshot, ...]:
+    held: Counter[str] = Counter()
+    for family in state.holding_back:
+        if family.finding is not None:
+            held[family.finding.fingerprint] += len(family.held)
+    found = (
+        CauseSnapshot(
+            namespace=cause.key[0],
+            finding=cause.finding,
+            actions=len(cause.actions),
+            failures=cause.failures,
+            held=held[cause.finding.fingerprint],
+            workers=tuple(sorted(cause.workers)),
+            heard=cause.heard,
+        )
+        for cause in state.causes.values()
+    )
+    return tuple(sorted(found, key=lambda cause: (-cause.actions, -cause.heard)))
 
 
 def lease_facts(state: State, lease_id: LeaseId, epoch: int) -> LeaseFacts | None:

@@ -5,11 +5,12 @@ Knows nothing of what should happen next; the modules beside it decide that.
 Theory of operation. An *operation* is one client's wish. Equal wishes of one namespace share one
 *execution*, which is what gets scheduled. An execution belongs to one *pool*: everything with the
 same requirements and the same toolchain, together with the workers that match (its members) and
-those of them that have room (its lineup). An execution is either queued in its pool or has exactly
-one current *lease* on one worker. Each assignment makes a new lease and raises the execution's
-epoch. A revoked lease is no execution's current one, but fills its slot until the worker says that
-it has stopped. When a worker is lost, the lease of a requeued execution is kept as an *orphan*
-until the execution is assigned again: a worker that comes back with it before that may go on.
+those of them that have room (its lineup). An execution is either queued in its pool (or *held*
+beside its queue, see families) or has exactly one current *lease* on one worker. Each assignment
+makes a new lease and raises the execution's epoch. A revoked lease is no execution's current one,
+but fills its slot until the worker says that it has stopped. When a worker is lost, the lease of a
+requeued execution is kept as an *orphan* until the execution is assigned again: a worker that comes
+back with it before that may go on.
 
 Three things are beside this. A *hedge* is a second lease of a running execution, made to save time:
 the first verdict of the two counts. An *audit* is an execution that no client waits for, made to
@@ -20,23 +21,28 @@ coordinator was started anew: nobody's yet, it becomes the lease of the client t
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cyxmake_common.action import OutputFile
 from cyxmake_common.digest import Digest
 from cyxmake_common.ids import BuildId, LeaseId, Namespace, OperationId, SessionId, WorkerId
-from cyxmake_common.outcome import Outcome, OutcomeKind
+from cyxmake_common.outcome import Outcome
 from cyxmake_coordinator.core.effects import Stage
-from cyxmake_coordinator.core.events import PropertySet
+from cyxmake_coordinator.core.events import Finding, PropertySet
 from cyxmake_coordinator.core.health import Health
 from cyxmake_coordinator.core.history import History
 from cyxmake_coordinator.core.placement import Algorithm, Lineup, Rank
 from cyxmake_coordinator.core.queue import FairQueue, Lane, Urgency
 from cyxmake_coordinator.core.shares import Account, Payer
 from cyxmake_coordinator.core.story import Story
+from cyxmake_coordinator.core.totals import Totals
+
+if TYPE_CHECKING:
+    from cyxmake_coordinator.core.causes import CauseKey, OpenCause
+    from cyxmake_coordinator.core.families import Family, FamilyKey
 
 WHOLE_WORKER: Final = 1 << 62
 """More bytes than any machine has: fits only where nothing else runs."""
@@ -153,6 +159,7 @@ class Worker:
             "draining": self.draining,
             "away": self.away_since is not None,
             "silent": self.hushed,
+            "disk-full": self.health.shut_until is not None and self.health.full,
             "failing": self.health.shut_until is not None,
             "probed": self.health.probing,
             "paused": self.paused_until is not None,
@@ -241,6 +248,8 @@ class Execution:
     """A second lease that is to save time."""
     audit: Audit | None = None
     """What it is to show, when no client wants it."""
+    family: Family | None = None
+    """Those of its build that may fail as it does."""
     orphan: Lease | None = None
     """The lease lost with a worker that may come back with it."""
     waits_for: str = ""
@@ -250,10 +259,14 @@ class Execution:
     losses: int = 0
     """Workers lost while they ran it."""
     exhausted: bool = False
-    """A worker ran out of a resource with it."""
+    """A worker ran out of time with it."""
+    outgrown: bool = False
+    """A worker ran out of memory with it."""
     excluded: dict[SessionId, WorkerId] = field(default_factory=dict)
     doubted: dict[SessionId, WorkerId] = field(default_factory=dict)
     """Where it ended in a way that may be its own fault or the worker's."""
+    contested: dict[WorkerId, Finding] = field(default_factory=dict)
+    """Who said that its source is wrong, where that is to be shown by another."""
     last_outcome: Outcome | None = None
     last_assigned_at: float | None = None
     history: Story = field(default_factory=Story)
@@ -298,6 +311,8 @@ class Audit:
     since: float
     witnesses: dict[WorkerId, Evidence]
     """Who found what; no two runs are of one worker."""
+    finding: Finding | None = None
+    """What the first of them failed for, when it is asked whether others do."""
     suspect: WorkerId | None = None
     """The quarantined worker that is tested with an action whose evidence is known."""
 
@@ -318,6 +333,8 @@ class Pool:
     lineup: Lineup = field(default_factory=Lineup)
     queue: FairQueue[Execution] = field(default_factory=FairQueue)
     group: Group = field(default_factory=Group)
+    held: dict[Execution, None] = field(default_factory=dict)
+    """What waits beside the queue, because its look-alikes failed."""
     wary: dict[Execution, None] = field(default_factory=dict)
     """Queued executions that exclude some worker; they can become hopeless one by one."""
     heavy: WorkerId | None = None
@@ -335,45 +352,6 @@ class Pool:
     def key(self) -> PoolKey:
         """What its executions have in common."""
         return self.requirements, self.toolchain
-
-
-@dataclass(slots=True)
-class Totals:
-    """Counts since the start."""
-
-    submitted: int = 0
-    merged: int = 0
-    rejected: int = 0
-    completed: dict[OutcomeKind, int] = field(default_factory=lambda: dict.fromkeys(OutcomeKind, 0))
-    """Operations by the kind of their outcome."""
-    assigned: int = 0
-    retried: int = 0
-    taken_back: int = 0
-    adopted: int = 0
-    workers_left: int = 0
-    stale: int = 0
-    """Lease messages that were fenced off."""
-    expired: int = 0
-    """Operations whose deadline passed while they waited."""
-    resumed: int = 0
-    """Executions taken over from an earlier run of the coordinator."""
-    hedged: int = 0
-    hedges_won: int = 0
-    hedge_regret: float = 0.0
-    """Slot-seconds of second runs that were not the first to end."""
-    tripped: int = 0
-    """Workers shut off for a while because they kept failing."""
-    audited: int = 0
-    disputed: int = 0
-    """Audits in which no two workers agreed, or no third one was there to say who is right."""
-    quarantined: int = 0
-    readmitted: int = 0
-
-    def counters(self) -> dict[str, float]:
-        """Return all but the outcomes, by name."""
-        return {
-            item.name: getattr(self, item.name) for item in fields(self) if item.name != "completed"
-        }
 
 
 @dataclass(slots=True, repr=False)
@@ -415,6 +393,13 @@ class State:
     """The latest audits in which workers agreed."""
     outcasts: dict[WorkerId, Health] = field(default_factory=dict)
     """Quarantined workers that left; leaving does not end a quarantine."""
+    causes: OrderedDict[CauseKey, OpenCause] = field(default_factory=OrderedDict)
+    """What actions fail for; what failed last comes last."""
+    ailing: dict[tuple[Namespace, Digest], CauseKey] = field(default_factory=dict)
+    """By kin, the cause for which an action failed last."""
+    families: OrderedDict[FamilyKey, Family] = field(default_factory=OrderedDict)
+    holding_back: dict[Family, None] = field(default_factory=dict)
+    """Families that are held."""
     verdicts: int = 0
     """Results that could have been audited."""
     groups: dict[PropertySet, Group] = field(default_factory=dict)
@@ -426,7 +411,7 @@ class State:
     """A heap; those of operations that have ended are skipped."""
     warm: dict[Ground, set[WorkerId]] = field(default_factory=dict)
     waiting: int = 0
-    """Executions queued in all pools."""
+    """Executions queued in all pools, or held beside."""
     services: int = 0
     last_lease: int = 0
     finished: OrderedDict[OperationId, Operation] = field(default_factory=OrderedDict)

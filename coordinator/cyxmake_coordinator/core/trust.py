@@ -43,8 +43,9 @@ def weigh(turn: Turn, execution: Execution, worker: Worker, outcome: Outcome) ->
     good = outcome.kind in (OutcomeKind.TOOL, OutcomeKind.RESOURCE)
     worker.completed += good
     worker.failed += not good
-    own = outcome.kind is OutcomeKind.INFRASTRUCTURE
-    if outcome.cause is Cause.DISK or (own and outcome.cause is not Cause.MISSING_INPUT):
+    if outcome.cause is Cause.DISK:
+        _fill(turn, worker)
+    elif outcome.kind is OutcomeKind.INFRASTRUCTURE and outcome.cause is not Cause.MISSING_INPUT:
         blame(turn, worker)
     elif outcome.kind is OutcomeKind.AMBIGUOUS:
         execution.doubted[worker.session] = worker.name
@@ -68,9 +69,20 @@ def blame(turn: Turn, worker: Worker) -> None:
     if worker.health.fail(
         turn.now, settings.breaker_strikes, settings.breaker_pause, settings.breaker_pause_most
     ):
-        turn.state.totals.tripped += 1
-        worker.history.note(turn.now, "shut off: it keeps failing")
-        refresh(turn, worker)
+        _shut_off(turn, worker, "it keeps failing")
+
+
+def _fill(turn: Turn, worker: Worker) -> None:
+    settings = turn.settings
+    if worker.health.fill(turn.now, settings.breaker_pause, settings.breaker_pause_most):
+        _shut_off(turn, worker, "its disk is full")
+
+
+def _shut_off(turn: Turn, worker: Worker, why: str) -> None:
+    turn.state.totals.tripped += 1
+    worker.history.note(turn.now, f"shut off: {why}")
+    refresh(turn, worker)
+    turn.shrunk.update(worker.pools)  # nobody else may be there for what waits
 
 
 def probe(turn: Turn) -> None:

@@ -29,7 +29,7 @@ class Turn:
     reopened: dict[Pool, None] = field(default_factory=dict)
     """Pools of a worker that is kept for nothing any more, perhaps in the middle of serving."""
     shrunk: dict[Pool, None] = field(default_factory=dict)
-    """Pools that lost a member."""
+    """Pools that lost a member, for good or for a while."""
 
     def __repr__(self) -> str:
         return f"<Turn at {self.now:.3f}, {len(self.effects)} effects, {self.state!r}>"

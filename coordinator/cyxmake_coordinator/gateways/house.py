@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from cyxmake_common.ids import WorkerId
+from cyxmake_common.ids import Namespace, WorkerId
 from cyxmake_common.outcome import OutcomeKind
-from cyxmake_common.protocol.messages import Counter, Drain, Status, WorkerStatus
+from cyxmake_common.protocol.messages import CauseStatus, Counter, Drain, Status, WorkerStatus
 from cyxmake_coordinator.closures import Closures
-from cyxmake_coordinator.core.snapshot import WorkerSnapshot
+from cyxmake_coordinator.core.snapshot import CauseSnapshot, WorkerSnapshot
+from cyxmake_coordinator.findings import Findings
 from cyxmake_coordinator.intake import Intake
 from cyxmake_coordinator.shell import Shell, WorkerSession
 from cyxmake_coordinator.storage import Storage
@@ -21,6 +22,9 @@ from cyxmake_coordinator.storage import Storage
 _FAILED: Final = frozenset(
     {OutcomeKind.INFRASTRUCTURE, OutcomeKind.RESOURCE, OutcomeKind.AMBIGUOUS}
 )
+
+_CAUSES: Final = 50
+"""Causes that are told of: what most fail for comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +35,13 @@ class House:
     intake: Intake
     closures: Closures
     storage: Storage
+    findings: Findings
     version: str
     now: Callable[[], float]
     started: float
 
-    def status(self) -> Status:
-        """Return a picture of the cluster."""
+    def status(self, reader: Namespace | None = None) -> Status:
+        """Return a picture of the cluster; `reader` sees why its own actions fail."""
         cluster = self.shell.scheduler.snapshot()
         sessions = {worker.session: worker for worker in self.shell.workers()}
         disk = self.storage.disk.stats()
@@ -56,6 +61,11 @@ class House:
             counters=tuple(
                 Counter(name=name, value=value) for name, value in cluster.totals.counters().items()
             ),
+            causes=tuple(
+                _cause(cause, self.now())
+                for cause in cluster.causes
+                if reader is not None and cause.namespace == reader
+            )[:_CAUSES],
         )
 
     def drain(self, name: WorkerId, on: bool) -> bool:
@@ -65,6 +75,19 @@ class House:
             if worker.name == name:
                 worker.outlet.send_soon(Drain(on=on))
         return found
+
+
+def _cause(cause: CauseSnapshot, now: float) -> CauseStatus:
+    return CauseStatus(
+        fingerprint=cause.finding.fingerprint,
+        category=cause.finding.category,
+        line=cause.finding.line,
+        actions=cause.actions,
+        failures=cause.failures,
+        held=cause.held,
+        workers=cause.workers[:_CAUSES],
+        seconds=max(0.0, now - cause.heard),
+    )
 
 
 def _worker(snapshot: WorkerSnapshot, session: WorkerSession | None) -> WorkerStatus:

@@ -127,9 +127,9 @@ class WorkerPeer:
             for name in heartbeat.leases
             if (lease := LeaseId(name)) in worker.held
         )
-        free = heartbeat.memory_free_bytes or None
+        free, room = heartbeat.memory_free_bytes or None, heartbeat.disk_free_bytes
         self._shell.feed(
-            events.WorkerHeartbeat(self._shell.now(), worker.name, worker.session, held, free)
+            events.WorkerHeartbeat(self._shell.now(), worker.name, worker.session, held, free, room)
         )
 
     # ── ends of leases ──────────────────────────────────────────────────────────────────────────
@@ -149,6 +149,7 @@ class WorkerPeer:
                 message.epoch,
                 outcome,
                 message.memory_bytes,
+                await self._house.findings.of(outcome),
             ),
             entry,
         )

@@ -16,7 +16,7 @@ from cyxmake_coordinator.core.effects import CompleteOperation
 from cyxmake_coordinator.core.events import OperationSubmitted
 from cyxmake_coordinator.core.scheduler import Scheduler
 from cyxmake_coordinator.core.settings import Settings
-from cyxmake_coordinator.core.state import Totals
+from cyxmake_coordinator.core.totals import Totals
 from cyxmake_coordinator.simulate.cluster import LINUX, Cluster
 from cyxmake_coordinator.simulate.machine import Machine, Model, Weather
 from cyxmake_coordinator.simulate.workload import Build, critical_path, work

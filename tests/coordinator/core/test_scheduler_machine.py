@@ -31,6 +31,7 @@ from cyxmake_coordinator.core.effects import (
 from cyxmake_coordinator.core.events import (
     ClientLeft,
     CoordinatorDrain,
+    Finding,
     HeldLease,
     LeaseFinished,
     LeaseStarted,
@@ -45,10 +46,13 @@ from cyxmake_coordinator.core.events import (
 from cyxmake_coordinator.core.settings import Settings
 from support.scheduling import (
     BROKEN,
+    CRASH,
     DONE,
     FAILED,
+    FULL,
     LINUX,
     MAC,
+    NO_HEADER,
     ODD,
     OUT_OF_MEMORY,
     STOPPED,
@@ -62,7 +66,8 @@ from support.scheduling import (
 NAMES = st.sampled_from(["w0", "w1", "w2", "w3"])
 TOOLCHAINS = st.sampled_from([None, None, digest("gcc"), digest("clang")])
 NUMBERS = st.integers(0, 9)
-OUTCOMES = st.sampled_from([DONE, DONE, FAILED, BROKEN, ODD, OUT_OF_MEMORY, STOPPED])
+OUTCOMES = st.sampled_from([DONE, DONE, FAILED, FAILED, BROKEN, ODD, OUT_OF_MEMORY, FULL, STOPPED])
+FINDINGS = st.sampled_from([None, CRASH, NO_HEADER])
 RESULTS = st.sampled_from(["", "", "", "strange"])
 MEMORY = st.sampled_from([0, 0, 5, 30])
 FOREIGN = st.sampled_from("abcdef").map(
@@ -73,6 +78,10 @@ EXAMPLES = int(os.environ.get("CYXMAKE_SCHEDULER_EXAMPLES", "60"))
 
 SMALL = Settings(
     user_slots={"ann": 2},
+    hold_after=2,
+    hold_most=3.0,
+    cause_memory=20.0,
+    faults=2,
     user_queue_limit=6,
     light_memory=1,
     audit_every=3,
@@ -179,6 +188,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         timeout=st.sampled_from([0.0, 1.0]),
         user=st.sampled_from(["", "ann", "bob"]),
         wait_at_most=st.sampled_from([inf, inf, 2.0]),
+        alike=st.sampled_from(["", "c", "c++"]),
     )
     def submit(
         self,
@@ -191,6 +201,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         timeout: float,
         user: str,
         wait_at_most: float,
+        alike: str = "",
     ) -> None:
         """A client submits one of a few actions, so that many are merged."""
         self.count += 1
@@ -213,17 +224,29 @@ class SchedulerMachine(RuleBasedStateMachine):
                 kin=digest(action),
                 rank=float(ord(action[0])),
                 deadline=self.core.now + wait_at_most,
+                alike=alike,
             )
         )
         answers = [e for e in effects if isinstance(e, AcceptOperation | RejectOperation)]
         assert [answer.operation for answer in answers] == [name]
         self.take(effects)
 
-    @rule(first=st.sampled_from(["g", "m"]), size=st.integers(3, 6))
-    def burst(self, first: str, size: int) -> None:
+    @rule(
+        first=st.sampled_from(["g", "m"]),
+        size=st.integers(3, 6),
+        alike=st.sampled_from(["", "c", "c"]),
+    )
+    def burst(self, first: str, size: int, alike: str) -> None:
         """A build wants so many actions at once that some have to wait."""
         for letter in range(ord(first), ord(first) + size):
-            self.submit(chr(letter), "c1", frozenset(), None, 0, False, 0.0, "", inf)
+            self.submit(chr(letter), "c1", frozenset(), None, 0, False, 0.0, "", inf, alike)
+
+    @rule(count=st.integers(1, 4), finding=FINDINGS)
+    def fail_alike(self, count: int, finding: Finding | None) -> None:
+        """What runs fails for one cause, one after another."""
+        for lease in [*filter(self.is_current, self.assigned.values())][:count]:
+            if self.is_current(lease):
+                self.take(self.core.finish(lease, FAILED, 0, finding))
 
     @rule(number=st.integers(0, 8))
     def cancel(self, number: int) -> None:
@@ -327,8 +350,11 @@ class SchedulerMachine(RuleBasedStateMachine):
         lies=st.lists(NUMBERS, max_size=2),
         honest=st.booleans(),
         free=st.sampled_from([None, 0, 20]),
+        room=st.sampled_from([None, 0, 1 << 30]),
     )
-    def beat(self, name: str, lies: list[int], honest: bool, free: int | None) -> None:
+    def beat(
+        self, name: str, lies: list[int], honest: bool, free: int | None, room: int | None
+    ) -> None:
         """A worker sends a heartbeat that may leave out leases and name old ones."""
         if WorkerId(name) not in self.core.state.workers:
             return
@@ -336,7 +362,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         worker = self.core.worker(name)
         strays = [HeldLease(s.lease, s.epoch, s.action) for s in worker.strays.values() if honest]
         named = [*map(held, [*holds, *filter(None, map(self.recent, lies))]), *strays]
-        event = WorkerHeartbeat(self.core.now, worker.name, worker.session, tuple(named), free)
+        event = WorkerHeartbeat(
+            self.core.now, worker.name, worker.session, tuple(named), free, room
+        )
         effects = self.core.do(event)
         self.take(effects)
 
@@ -367,8 +395,10 @@ class SchedulerMachine(RuleBasedStateMachine):
         given = self.take(self.core.start(lease))
         assert silent or not given, given
 
-    @rule(number=NUMBERS, outcome=OUTCOMES, text=RESULTS, memory=MEMORY)
-    def finish(self, number: int, outcome: Outcome, text: str, memory: int) -> None:
+    @rule(number=NUMBERS, outcome=OUTCOMES, text=RESULTS, memory=MEMORY, finding=FINDINGS)
+    def finish(
+        self, number: int, outcome: Outcome, text: str, memory: int, finding: Finding | None
+    ) -> None:
         """A worker finishes a lease; a result that is not current completes nothing."""
         lease = self.recent(number)
         if lease is None:
@@ -376,7 +406,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         current = self.is_current(lease)
         if text and outcome == DONE:
             outcome = Outcome(outcome.kind, ActionResult(exit_code=0, stdout=digest(text)))
-        effects = self.core.finish(lease, outcome, memory)
+        effects = self.core.finish(lease, outcome, memory, finding)
         completions = pick(effects, CompleteOperation)
         assert current or not completions
         if completions:
@@ -477,6 +507,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert not self.open, "every accepted operation is completed"
         state = self.core.state
         assert not (state.waiting or state.leases or state.flights or state.orphans)
+        assert not state.holding_back
         ended = sum(state.totals.completed.values())
         assert ended == len(self.ended) == state.totals.submitted - state.totals.rejected
         assert state.totals.completed[OutcomeKind.CANCELLED] <= ended

@@ -126,7 +126,7 @@ def test_a_probed_worker_gets_one_at_a_time() -> None:
     [
         ([BROKEN, BROKEN, DONE, BROKEN], "ready"),
         ([FAILED] * 4, "ready"),
-        ([FULL_DISK] * 3, "failing"),
+        ([FULL_DISK], "disk-full"),
         ([Outcome(OutcomeKind.INFRASTRUCTURE, cause=Cause.MISSING_INPUT)] * 4, "ready"),
         ([Outcome(OutcomeKind.RESOURCE, cause=Cause.MEMORY)] * 4, "ready"),
     ],
