@@ -35,9 +35,6 @@ _PLANS: Final = 3
 _MANIFEST_TRIES: Final = 100
 """A manifest that changes at every regeneration is given up after as many tries as ninja makes."""
 
-_FAILURES_READ: Final = 5
-"""A cause is looked for in the output of so many failed edges."""
-
 _AHEAD: Final = 200
 """Edges whose results and inputs are looked for before it is their turn."""
 
@@ -263,8 +260,11 @@ def _run(
     status = ExitStatus.BUILD_FAILED if failure else ExitStatus.OK
     if failure:
         progress.note(f"cyxmake: build stopped: {failure}")
-        if cause := _cause(listeners.failed, project):
-            progress.note(f"cyxmake: {cause}")
+        from cyxmake_cli.config import cache_directory
+
+        tally.causes = listeners.failures.counts()
+        for line in listeners.failures.lines(project.source, cache_directory()):
+            progress.note(f"cyxmake: {line}")
     _finish(request, tally, progress, start, status)
     return status
 
@@ -317,22 +317,14 @@ def _run_make(project: Project, request: BuildRequest, start: float) -> ExitStat
     return made.status
 
 
-def _cause(failed: list[tuple[int, bytes]], project: Project) -> str | None:
-    """Return what the first failure was that can be read with certainty."""
-    from cyxmake_cli.config import cache_directory
-    from cyxmake_cli.knowledge.advice import advice
-
-    causes = (advice(out, code, project.source, cache_directory()) for code, out in failed)
-    return next((cause for cause in causes if cause), None)
-
-
 class _Listeners:
     """Tells the screen and the session of every edge."""
 
     def __init__(self, progress: Progress, graph: BuildGraph, away: AwayFiles) -> None:
         self.session: BuildSession | None = None
-        self.failed: list[tuple[int, bytes]] = []
-        """Exit codes and outputs of the first edges that failed."""
+        from cyxmake_cli.failures import Failures
+
+        self.failures = Failures()
         self._progress = progress
         self._graph = graph
         self._away = away
@@ -344,8 +336,8 @@ class _Listeners:
         # Before anything that depends on the edge can start: its outputs are new files now.
         if self.session is not None:
             self.session.finished(edge, result)
-        if result.exit_code != 0 and len(self.failed) < _FAILURES_READ:
-            self.failed.append((result.exit_code, output))
+        if result.exit_code != 0:
+            self.failures.add(edge.outputs[0].path, result.exit_code, output)
         if self._away and result.exit_code == 0:
             for node in edge.outputs:
                 self._away.logged(node.path, self._graph.build_log.entries[node.path])

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command("explain", epilog="Example: cyxmake explain miss src/main.c.o")
-@click.argument("question", type=click.Choice(["miss", "rebuild", "placement", "strategy"]))
+@click.argument(
+    "question", type=click.Choice(["miss", "rebuild", "placement", "strategy", "causes"])
+)
 @click.argument("path", default="")
 @click.option(
     "-C", "directory", type=click.Path(path_type=Path), default=Path(),
@@ -34,7 +36,11 @@ def command(question: str, path: str, directory: Path, build_dir: Path | None) -
 
     PATH is an output, or a part of its name; `miss` and `placement` speak of the last build.
     `strategy` says of each target of the next build how --strategy hybrid would do it, and why.
+    `causes` says what actions on the cluster fail for, what most of them fail for first.
     """
+    if question == "causes":
+        _causes()
+        return
     if not path and question != "strategy":
         raise UsageError(f"`explain {question}` needs an output", next_step="name one, as main.o")
     from cyxmake_cli.analysis.detectors import detect
@@ -54,6 +60,20 @@ def command(question: str, path: str, directory: Path, build_dir: Path | None) -
         _rebuild(project.build, path)
     else:
         _last_build(project, path, placement=question == "placement")
+
+
+def _causes() -> None:
+    from cyxmake_cli.commands.status import cause_line, cluster_status
+
+    status = cluster_status()
+    if status is None:
+        raise UsageError(
+            "no cluster is configured", next_step="cyxmake login TOKEN; or look at the last build"
+        )
+    for cause in status.causes:
+        click.echo(f"{cause.category} {cause.fingerprint}: {cause_line(cause)}")
+    if not status.causes:
+        click.echo("nothing fails on the cluster, as far as it remembers")
 
 
 def _rebuild(build: Path, path: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,7 +14,10 @@ from cyxmake_common.errors import CyxError
 
 if TYPE_CHECKING:
     from cyxmake_cli.building.screen import Screen
-    from cyxmake_common.protocol.messages import Status
+    from cyxmake_common.protocol.messages import CauseStatus, Status
+
+_NAMED: Final = 3
+"""Workers that a line names."""
 
 
 @click.command("status", epilog="Example: cyxmake status -C path/to/project --json")
@@ -26,7 +29,7 @@ def command(common: Common) -> None:
     """
     screen = common.screen()
     project = _project(common.directory.absolute())
-    status = _cluster_status()
+    status = cluster_status()
     screen.document({
         "version": 1, "command": "status", "project": project,
         "cluster": None if status is None else status.model_dump(mode="json"),
@@ -58,7 +61,7 @@ def _project(directory: Path) -> dict[str, Any] | None:
     }
 
 
-def _cluster_status() -> Status | None:
+def cluster_status() -> Status | None:
     """Return what the coordinator says; None without a cluster. Raises CyxError."""
     text = config.token_text()
     if text is None:
@@ -102,7 +105,8 @@ def _show_cluster(status: Status | None, screen: Screen) -> None:
         f"cache {status.cas_bytes / 1e6:.0f} of {status.cas_limit_bytes / 1e6:.0f} MB"
     )
     for worker in status.workers:
-        flag = " draining" if worker.draining else ""
+        condition = "draining" if worker.draining else worker.condition
+        flag = "" if condition in ("", "ready") else f", {condition}:"
         platform = " ".join(f"{name}={value}" for name, value in worker.properties if name != TOOL)
         if tools := sum(name == TOOL for name, _ in worker.properties):
             platform += f" {tools} tools"
@@ -110,3 +114,12 @@ def _show_cluster(status: Status | None, screen: Screen) -> None:
             f"  {worker.name}: {worker.running}/{worker.slots} running, "
             f"{worker.completed} completed{flag} {platform}"
         )
+    for cause in status.causes:
+        screen.say(f"  {cause_line(cause)}")
+
+
+def cause_line(cause: CauseStatus) -> str:
+    """Say why actions fail, how many, and where that was seen."""
+    held = f", {cause.held} look-alikes wait" if cause.held else ""
+    seen = ", ".join(cause.workers[:_NAMED]) + (" ..." if len(cause.workers) > _NAMED else "")
+    return f"{cause.actions} failed: {cause.line} (seen by {seen}, {cause.seconds:.0f} s ago{held})"

@@ -18,6 +18,15 @@ class Races(TypedDict):
     regret_seconds: float
 
 
+class CauseCount(TypedDict):
+    """Why edges failed, and how many: `first` is the first output of the first of them."""
+
+    fingerprint: str
+    line: str
+    count: int
+    first: str
+
+
 class Summary(TypedDict):
     """The machine-readable summary (`dbuild --summary FILE`); names stay in later versions."""
 
@@ -36,6 +45,7 @@ class Summary(TypedDict):
     speedup: float
     exit_code: int
     races: Races
+    causes: list[CauseCount]
 
 
 @dataclass
@@ -59,6 +69,7 @@ class Tally:
     regret: float = 0.0
     reasons: Counter[str] = field(default_factory=Counter)
     workers: Counter[str] = field(default_factory=Counter)
+    causes: list[CauseCount] = field(default_factory=list)
 
     def eta(self, elapsed: float) -> float | None:
         """Return the seconds left at the rate so far, or None before anything is known."""
@@ -88,6 +99,7 @@ class Tally:
                 won_there=self.won_there,
                 regret_seconds=round(self.regret, 3),
             ),
+            causes=self.causes,
         )
 
 

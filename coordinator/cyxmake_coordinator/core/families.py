@@ -8,8 +8,8 @@ still wait are *held*, but for one, the *canary*: the last of them, because that
 that failed. A success of any of the family releases all, and more failures are needed before it is
 held again. When the canary fails for the same cause, some of what is held goes back to the client,
 one at first and then twice as many each time, and another canary is sent: a client confirms each
-failure by a run of its own, so that a run here of what fails anyway is a run too many. Whatever
-happens, nothing is held for longer than a few seconds, and then nothing of that family again.
+failure by a run of its own, so that a run here of what fails anyway is a run too many. A canary has
+a few seconds, all of them together a few times that; then all are released, and never held again.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ _MOST: Final = 1_000
 _HARDER: Final = 4
 """How many times more failures it takes to hold a family again."""
 
+_ROUNDS: Final = 4
+"""With canaries that fail, a family is held for so many times as long at most."""
+
 FamilyKey = tuple[Namespace, BuildId, str]
 """Namespace, build, what its client calls the family."""
 
@@ -51,7 +54,8 @@ class Family:
     fails: int = 0
     """How many failed for that in a row."""
     since: float | None = None
-    """Held since then."""
+    """Held since then, or since the last canary failed."""
+    begun: float = 0.0
     canary: Execution | None = None
     rounds: int = 0
     """Canaries in a row that failed."""
@@ -103,12 +107,13 @@ def fail(turn: Turn, execution: Execution, finding: Finding) -> None:
     elif execution is family.canary:
         _give_back(turn, family, 2**family.rounds)
         family.rounds += 1
+        family.since = turn.now
 
 
 def look_after(turn: Turn) -> None:
     """See to it that each family that is held has a canary, and none is held for long."""
     for family in list(turn.state.holding_back):
-        if family.since is not None and turn.now - family.since >= turn.settings.hold_most:
+        if _is_over(turn, family):
             family.barred = True
             _release(turn, family)
         elif family.held and (family.canary is None or family.canary.stage is Stage.COMPLETED):
@@ -117,8 +122,15 @@ def look_after(turn: Turn) -> None:
             _release(turn, family)
 
 
+def _is_over(turn: Turn, family: Family) -> bool:
+    since = turn.now if family.since is None else family.since
+    most = turn.settings.hold_most
+    return turn.now - since >= most or turn.now - family.begun >= _ROUNDS * most
+
+
 def _begin(turn: Turn, family: Family) -> None:
-    family.since, family.rounds, family.canary = turn.now, 0, None
+    family.since = family.begun = turn.now
+    family.rounds, family.canary = 0, None
     turn.state.holding_back[family] = None
     for execution in list(family.live):
         # What has been tried already is no look-alike of anything: it has a story of its own.

@@ -73,7 +73,7 @@ class Settings:
     hold_after: int = 3
     """Look-alikes that fail in a row for one cause before the others are held; 0: never."""
     hold_most: float = 5.0
-    """Nothing is held for longer, and then no more of its family."""
+    """A canary that takes longer releases its family, of which nothing is held again."""
     cause_memory: float = 3600.0
     """Causes are forgotten when nothing has failed for them for so long."""
 

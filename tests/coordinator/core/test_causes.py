@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cyxmake_common.ids import OperationId
 from cyxmake_common.outcome import Cause
 from cyxmake_coordinator.core.effects import AssignLease, CompleteOperation, Effect
 from cyxmake_coordinator.core.settings import Settings
@@ -57,7 +58,7 @@ def test_a_success_of_the_canary_releases_the_others() -> None:
     for _ in range(3):
         lease = assigned(core.finish(lease, FAILED, finding=NO_HEADER))
     assert len(pick_held(core)) == 16
-    assert lease.action == core.state.operations[last(core)].execution.action
+    assert lease.action == core.state.operations[OperationId(last(core))].execution.action
     following = assigned(core.finish(lease, DONE))
     assert pick_held(core) == []
     assert core.state.waiting == 15

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cyxmake_common.ids import OperationId
 from cyxmake_common.outcome import Cause
 from cyxmake_coordinator.core.effects import AssignLease, CompleteOperation
 from cyxmake_coordinator.core.settings import Settings
@@ -50,7 +51,7 @@ def test_when_all_disks_are_full_everything_comes_back() -> None:
     answers = {end.operation: end.outcome for end in pick(ends, CompleteOperation)}
     assert sorted(answers) == ["o1", "o2", "o3", "o4"]
     assert {outcome.cause for outcome in answers.values()} == {Cause.DISK}
-    assert "w1 (disk-full), w2 (disk-full)" in answers["o4"].detail
+    assert "w1 (disk-full), w2 (disk-full)" in answers[OperationId("o4")].detail
     assert "disk-full" in rejected(core.submit("o5")).detail
     core.beat("w1", disk_free=MIB)
     core.beat("w1", disk_free=MIB * 9)
