@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,37 +14,19 @@ import pytest
 from cyxmake_common.toolchain.identity import Toolchain, ToolchainStore
 from support.builds import configure, products, run
 from support.processes import cluster
+from support.zig import NO_LINKS, find_zig, write_drivers
 
 pytestmark = pytest.mark.corpus
 TARGET = "-target x86_64-linux-gnu"
-NO_LINKS = "-DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY"
-"""To link, zig first builds its libraries, which takes minutes."""
-
-
-def _find_zig() -> str | None:
-    """Return a zig: from PATH, from the folder where one was put, or installed there now."""
-    found = shutil.which("zig")
-    if found is not None:
-        return found
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cyxmake-tests/zig"
-    if not (home / "ziglang/zig").exists():
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(home), "ziglang"]
-        if subprocess.run(pip, check=False, capture_output=True).returncode != 0:
-            return None
-    return str(home / "ziglang/zig")
 
 
 @pytest.fixture(scope="module")
 def drivers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the two scripts that people put around zig."""
-    zig = _find_zig()
+    """Return a folder with the scripts that people put around zig."""
+    zig = find_zig()
     if zig is None:
         pytest.skip("zig can't be had")
-    folder = tmp_path_factory.mktemp("drivers")
-    for name, mode in (("zig-cc", "cc"), ("zig-c++", "c++")):
-        (folder / name).write_text(f'#!/bin/sh\nexec {zig} {mode} "$@"\n')
-        (folder / name).chmod(0o755)
-    return folder
+    return write_drivers(tmp_path_factory.mktemp("drivers"), zig)
 
 
 def make_project(directory: Path) -> Path:

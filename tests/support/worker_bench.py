@@ -24,6 +24,7 @@ from cyxmake_worker.fetch import Fetcher
 from cyxmake_worker.inputs import InputRoots
 from cyxmake_worker.proofs import ToolchainProofs
 from cyxmake_worker.sandbox.probe import choose_sandbox
+from cyxmake_worker.stand_ins import LocalTool, StandInExecutor, StandIns
 from cyxmake_worker.toolchains import LocalToolchains
 from cyxmake_worker.work import LeaseJobs, Workshop
 from support.worker_client import Job
@@ -102,6 +103,7 @@ async def bench(
     home: Path,
     toolchains: LocalToolchains | None = None,
     seconds: float = 60.0,
+    tools: Sequence[LocalTool] = (),
 ) -> AsyncIterator[Bench]:
     """Open the rooms below a directory; they must be able to execute."""
     async with contextlib.AsyncExitStack() as stack:
@@ -113,15 +115,17 @@ async def bench(
         roots = InputRoots(store, home / "run" / "roots", fetcher.ensure)
         await roots.open()
         stack.push_async_callback(roots.close)
-        executor = SandboxedExecutor(
+        sandboxed = SandboxedExecutor(
             roots,
             chosen.sandbox,
             store,
             home / "run" / "scratch",
             ExecutorSettings("bench", seconds),
         )
-        await executor.open()
-        stack.push_async_callback(executor.close)
+        await sandboxed.open()
+        stack.push_async_callback(sandboxed.close)
+        stand_ins = StandIns(tools, fetcher, store)
+        executor = StandInExecutor(sandboxed, stand_ins)
         proofs = ToolchainProofs(executor, store, home / "proofs.json", "bench")
         stack.push_async_callback(proofs.close)
         recorder = EntryRecorder(store, store.path_of, executor)
@@ -130,6 +134,7 @@ async def bench(
 
         async def seed(root: Digest) -> None:
             await local.seed(root, store)
+            await stand_ins.seed(root)
 
         workshop = Workshop(
             name="bench",
@@ -137,6 +142,7 @@ async def bench(
             store=store,
             roots=roots,
             seed=seed,
+            stand_ins=stand_ins,
             executor=executor,
             proofs=proofs,
             uploader=far,

@@ -31,6 +31,7 @@ from cyxmake_common.includes.scanner import names_file
 from cyxmake_common.includes.search import absolute
 from cyxmake_common.includes.time_macros import may_read_clock, names_time
 from cyxmake_common.protocol.messages import MAX_INLINE, MAX_TEXT, CacheEntry
+from cyxmake_common.stand_in import STAND_IN
 from cyxmake_common.toolchain.arguments import parse_compile
 from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind
 from cyxmake_common.toolchain.local import LocalOnly
@@ -46,6 +47,8 @@ PRIVATE_DEPFILE: Final = ".cyxmake-private.d"
 """The depfile of our own, in the command's working directory; never part of a result."""
 
 _PLANS_KEPT: Final = 1024
+_NO_KEY: Final = (ROOT, STAND_IN, TOOLCHAIN)
+"""Properties that are in the key otherwise, or say only who may run the action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +322,7 @@ class _Recording:
             environment=self.request.command.environment,
             directory=tokenise(cwd, root),
             source=source,
-            platform=tuple(p for p in action.platform if p[0] not in (ROOT, TOOLCHAIN)),
+            platform=tuple(p for p in action.platform if p[0] not in _NO_KEY),
         ).key()
 
     def _inputs(self) -> tuple[dict[str, Digest], tuple[str, ...]] | None:

@@ -23,6 +23,7 @@ from cyxmake_common.compound import ALLOWED, NETWORK, STEPS, TOOL
 from cyxmake_common.execution.process import ProcessRequest, run_process
 from cyxmake_common.platform import isa, machine, os_family
 from cyxmake_common.protocol.messages import MAX_NAME, ToolchainFacts, WorkerFacts
+from cyxmake_common.stand_in import STAND_IN
 from cyxmake_worker.probe_cache import ProbeCache
 
 SANDBOX: Final = "cyxmake-sandbox"
@@ -60,17 +61,21 @@ def offered_properties(
     tools: Sequence[str] = (),
     *,
     network: bool = False,
+    equals: Sequence[str] = (),
 ) -> Properties:
     """Return the platform properties of this machine; a label cannot contradict a fact.
 
+    `equals` are tools that may stand in for those of other kinds of machines.
+
     A machine that cannot execute (`none`) does not offer its processor: nothing is sent to it.
     """
-    labels = {k: v for k, v in labels.items() if k not in (TOOL, NETWORK, STEPS)}
+    labels = {k: v for k, v in labels.items() if k not in (TOOL, NETWORK, STEPS, STAND_IN)}
     facts = {OS_FAMILY: os_family(), ISA: isa(), SANDBOX: sandbox}
     if sandbox == "none":
         facts = {SANDBOX: sandbox}
         labels = {k: v for k, v in labels.items() if k not in (OS_FAMILY, ISA)}
     several = [(TOOL, name) for name in tools]
+    several += [(STAND_IN, name) for name in equals if sandbox != "none"]
     if sandbox == "namespace":
         several.append((STEPS, ALLOWED))
         if network:

@@ -44,6 +44,7 @@ from cyxmake_worker.report import ReportFile, WorkerReport
 from cyxmake_worker.sandbox.base import SandboxKind
 from cyxmake_worker.sandbox.probe import Chosen, choose_sandbox
 from cyxmake_worker.shell import Surroundings, WorkerShell
+from cyxmake_worker.stand_ins import LocalTool, StandInExecutor, StandIns, find_local_tools
 from cyxmake_worker.toolchains import LocalToolchains, find_toolchains
 from cyxmake_worker.work import LeaseJobs, Workshop
 
@@ -79,6 +80,7 @@ class _Machine:
 
     facts: WorkerFacts
     toolchains: LocalToolchains
+    equals: tuple[LocalTool, ...]
     store: DiskStore
     sandbox: Chosen
     shown: HostTools | None
@@ -88,7 +90,7 @@ class _Machine:
         """Look at the machine and open the store, all at the same time."""
         limit = config.cas_limit_bytes or data.default_limit()
         cache = ProbeCache(data.probes)
-        store, sandbox, tools, toolchains = await asyncio.gather(
+        store, sandbox, tools, toolchains, equals = await asyncio.gather(
             DiskStore(data.cas, limit).open(),
             choose_sandbox(
                 data.run / "sandbox",
@@ -97,6 +99,7 @@ class _Machine:
             ),
             host.find_tools(cache),
             find_toolchains(data.toolchains) if config.probe_toolchains else _no_toolchains(),
+            find_local_tools(cache),
         )
         stack.push_async_callback(store.close)
         stack.push_async_callback(sandbox.sandbox.close)
@@ -121,12 +124,13 @@ class _Machine:
                 config.labels,
                 shown.tools if shown is not None else (),
                 network=config.allow_network,
+                equals=[tool.name for tool in equals],
             ),
             data.root,
             toolchains.facts(),
             tools,
         )
-        return cls(facts, toolchains, store, sandbox, shown)
+        return cls(facts, toolchains, equals, store, sandbox, shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +164,18 @@ async def _build(
         timeout=config.max_action_seconds,
         allowed=Allowed(machine.shown, config.allow_network, facts.slots),
     )
-    executor = SandboxedExecutor(
+    sandboxed = SandboxedExecutor(
         roots, machine.sandbox.sandbox, store, data.run / "scratch", settings
     )
-    await executor.open()
-    stack.push_async_callback(executor.close)
+    await sandboxed.open()
+    stack.push_async_callback(sandboxed.close)
+    stand_ins = StandIns(machine.equals, fetcher, store)
+    executor = StandInExecutor(sandboxed, stand_ins)
+
+    async def seed(tree: Digest) -> None:
+        await machine.toolchains.seed(tree, store)
+        await stand_ins.seed(tree)
+
     identity = host.machine_identity(machine.sandbox.kind.value)
     proofs = ToolchainProofs(executor, store, data.proofs, identity)
     stack.push_async_callback(proofs.close)
@@ -176,7 +187,8 @@ async def _build(
             fetcher=fetcher,
             store=store,
             roots=roots,
-            seed=functools.partial(machine.toolchains.seed, store=store),
+            seed=seed,
+            stand_ins=stand_ins,
             executor=executor,
             proofs=proofs,
             uploader=blobs,

@@ -75,7 +75,7 @@ class LocalToolchains:
                 if digest in toolchain.directories:
                     await write_all(store, toolchain.directories[digest], digest)
                 else:
-                    await _copy(Path(toolchain.files[digest]), digest, store)
+                    await copy_file(Path(toolchain.files[digest]), digest, store)
         if missing:
             seconds = round(monotonic() - started, 3)
             _log.info("toolchain-seeded", toolchain=repr(toolchain), seconds=seconds)
@@ -112,7 +112,7 @@ def _identify(store: ToolchainStore, paths: Iterable[str]) -> list[Toolchain]:
     return found
 
 
-async def _copy(path: Path, digest: Digest, store: BlobStore) -> None:
+async def copy_file(path: Path, digest: Digest, store: BlobStore) -> None:
     """Copy a file into a store; its writer checks the bytes."""
     writer = await store.open_writer(digest)
     try:

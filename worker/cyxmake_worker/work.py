@@ -42,6 +42,7 @@ from cyxmake_worker.fetch import Fetcher, MissingInputs
 from cyxmake_worker.inputs import Layer
 from cyxmake_worker.output_relay import OutputRelay
 from cyxmake_worker.proofs import ToolchainProofs
+from cyxmake_worker.stand_ins import NoStandIn
 
 MISSING_INPUTS: Final = "missing-inputs"
 TOOLCHAIN_BROKEN: Final = "toolchain-broken"
@@ -89,6 +90,14 @@ class Uploader(Protocol):
         ...
 
 
+class Substitutes(Protocol):
+    """Trees in place of toolchains whose programs run on another kind of machine."""
+
+    async def tree(self, action: Action, toolchain: Digest) -> Digest:
+        """Return the tree to lay out for a toolchain; raises NoStandIn, MissingInputs."""
+        ...
+
+
 class Recorder(Protocol):
     """Turns a success into an entry of the action cache."""
 
@@ -112,6 +121,7 @@ class Workshop:
     store: OutputStore
     roots: Roots
     seed: Callable[[Digest], Awaitable[None]]
+    stand_ins: Substitutes
     executor: Executor
     proofs: ToolchainProofs
     uploader: Uploader
@@ -158,18 +168,21 @@ class LeaseJobs:
             wanted = Action.from_bytes(await self._with.fetcher.read(action))
             command = Command.from_bytes(await self._with.fetcher.read(wanted.command))
             request = ExecutionRequest(action, wanted, command)
-            for root in (request.toolchain, wanted.input_root):
+            tools = request.toolchain
+            if tools is not None:
+                tools = await self._with.stand_ins.tree(wanted, tools)
+            for root in (tools, wanted.input_root):
                 if root is not None and all(layer.digest != root for layer in job.layers):
                     job.layers.append(await self._lay_out(root))
+        except NoStandIn as none:
+            return _broken(lease, str(none))
         except MissingInputs as lost:
             missing = lost.digests[:MAX_DIGESTS]
             return LeaseReject(lease=lease, epoch=0, reason=MISSING_INPUTS, missing=missing)
         if request.toolchain is not None:
             wrong = await self._with.proofs.check(request.toolchain, job.layers[0].path)
             if wrong:
-                return LeaseReject(
-                    lease=lease, epoch=0, reason=TOOLCHAIN_BROKEN, detail=wrong[:MAX_TEXT]
-                )
+                return _broken(lease, wrong)
         job.request = request
         return None
 
@@ -269,6 +282,10 @@ class LeaseJobs:
         if missing:
             store = self._with.store
             await self._with.uploader.put_many([(d, store.path_of(d)) for d in missing])
+
+
+def _broken(lease: LeaseId, detail: str) -> LeaseReject:
+    return LeaseReject(lease=lease, epoch=0, reason=TOOLCHAIN_BROKEN, detail=detail[:MAX_TEXT])
 
 
 def _entry_blobs(entry: CacheEntry | None) -> frozenset[Digest]:

@@ -15,7 +15,7 @@ from cyxmake_cli.cluster.inputs import InputRoot, Source
 from cyxmake_cli.cluster.uploads import Uploads
 from cyxmake_cli.cluster.way import FREE, Tools, Way
 from cyxmake_cli.strategies.compile_units import CompileUnit
-from cyxmake_common.action import ISA, OS_FAMILY, ROOT, TOOLCHAIN, Action, Command
+from cyxmake_common.action import ISA, OS_FAMILY, ROOT, TOOLCHAIN, Action, Command, Properties
 from cyxmake_common.digest import Digest
 from cyxmake_common.outcome import Cause
 from cyxmake_common.platform import isa, os_family
@@ -55,7 +55,9 @@ class Work:
             output_paths=self.outputs,
             working_directory=self.directory.lstrip("/"),
         ).to_bytes()
-        properties = (*PLATFORM, (ROOT, project), (TOOLCHAIN, str(self.tools.id)))
+        properties: Properties = (*PLATFORM, (ROOT, project), (TOOLCHAIN, str(self.tools.id)))
+        if self.unit is not None and (portable := self.unit.toolchain.portable) is not None:
+            properties += portable.properties(self.argv)
         action = Action(
             command=Digest.of(command),
             input_root=self.root.digest,

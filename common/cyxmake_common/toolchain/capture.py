@@ -19,6 +19,7 @@ from cyxmake_common.toolchain.compiler_caches import shim_name
 from cyxmake_common.toolchain.environment import DEFAULT_PATH
 from cyxmake_common.toolchain.libraries import is_elf, libraries_of
 from cyxmake_common.toolchain.local import LocalOnly
+from cyxmake_common.toolchain.portable import Portable, target_of
 from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed, SearchReport
 from cyxmake_common.toolchain.smoke import SmokeTest, smoke_environment, smoke_tests
 from cyxmake_common.toolchain.surroundings import around_clang, around_gcc
@@ -26,9 +27,11 @@ from cyxmake_common.toolchain.zig import (
     CACHE_VARIABLES,
     CACHES,
     changing_variable,
+    driver_words,
     library_folder,
     shell_of,
     smoke_options,
+    tested_targets,
     zig_behind,
 )
 
@@ -71,6 +74,7 @@ class CapturedToolchain:
     locales: tuple[str, ...] = field(default=())
     smoke: tuple[SmokeTest, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    portable: Portable | None = None
 
     def __repr__(self) -> str:
         what = f"{self.kind.value} {self.version} {self.target}"
@@ -117,6 +121,7 @@ class _Capture:
         self.around: tuple[str, ...] = ()
         self.environ = environ
         self.zig = None if is_elf(compiler) else zig_behind(compiler, environ)
+        self.library = ""
         self.variables = (
             CACHE_VARIABLES
             if self.zig is not None
@@ -145,6 +150,7 @@ class _Capture:
         for locale in _LOCALES:
             self._take_folder(locale)
         files = dict.fromkeys((*self.programs, *libraries, *self.files))
+        smoke = self._smoke(names[0], target, tuple(reports))
         return CapturedToolchain(
             compiler=self.compiler,
             kind=kind,
@@ -163,13 +169,38 @@ class _Capture:
             ),
             path=self._path(),
             locales=installed_locales(),
-            smoke=smoke_tests(
-                (names[0], *(smoke_options(target) if self.zig is not None else ())),
-                tuple(reports),
-                smoke_environment(self._path(), self.variables),
-                CACHES,
-            ),
+            smoke=smoke,
             variables=self.variables,
+            portable=self._portable(names, smoke),
+        )
+
+    def _smoke(self, driver: str, target: str, languages: Sequence[str]) -> tuple[SmokeTest, ...]:
+        environment = smoke_environment(self._path(), self.variables)
+        if self.zig is None:
+            return smoke_tests((driver,), languages, environment, CACHES)
+        words = driver_words(driver, self.environ)
+        return tuple(
+            test
+            for machine in tested_targets(target)
+            for test in smoke_tests(
+                (driver, *smoke_options(machine, words, self.library)),
+                languages,
+                environment,
+                CACHES,
+            )
+        )
+
+    def _portable(self, names: Sequence[str], smoke: Sequence[SmokeTest]) -> Portable | None:
+        """Return what other machines need to know of zig, which compiles alike on all of them."""
+        if self.zig is None:
+            return None
+        return Portable(
+            tool="zig",
+            version=CompilerProbe(self.zig, self.environ).ask("version"),
+            program=self.zig,
+            data=self.library,
+            drivers={name: driver_words(name, self.environ) for name in names},
+            targets=tuple(dict.fromkeys(target_of(test.arguments) for test in smoke)),
         )
 
     def _reports(self, languages: Sequence[str]) -> dict[str, SearchReport]:
@@ -197,6 +228,7 @@ class _Capture:
         library = library_folder(CompilerProbe(zig, self.environ).ask("env"))
         if library is None:
             raise ValueError(f"{zig} does not tell where its headers are")
+        self.library = library
         self.programs |= {zig: None, shell_of(self.compiler): None}
         # zig knows its library by this file; a compile does not read it.
         self.files[f"{library}/std/std.zig"] = None

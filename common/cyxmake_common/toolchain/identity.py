@@ -27,13 +27,14 @@ from cyxmake_common.toolchain.manifest import (
     language_name,
     relevant_search_flags,
 )
+from cyxmake_common.toolchain.portable import Portable
 from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed
 from cyxmake_common.toolchain.smoke import FOLDER as SMOKE_FOLDER
 from cyxmake_common.toolchain.smoke import SOURCES
 from cyxmake_common.toolchain.stamps import Stamp, hops, stamp
 from cyxmake_common.toolchain.zig import CACHE_VARIABLES
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 VARIABLES: Final = (
     "PATH",
     "HOME",
@@ -77,6 +78,8 @@ class Toolchain:
     """What every compile with it has in its environment, besides what a user's leads to."""
     around: tuple[str, ...] = ()
     """Paths, most of them absent, whose change would make it another toolchain."""
+    portable: Portable | None = None
+    """Set where workers of other kinds may use their own copy of the tool."""
 
     def __repr__(self) -> str:
         what = f"{self.kind.value} {self.version} {self.id.hash[:12]}"
@@ -248,6 +251,7 @@ def _build(
         captured.builtin_includes,
         captured.smoke,
         captured.variables,
+        captured.portable,
     ).to_bytes()
     own = {MANIFEST_PATH: manifest}
     own |= {f"{SMOKE_FOLDER}/{name}": text for name, text in SOURCES.values()}
@@ -268,6 +272,7 @@ def _build(
         locales=captured.locales,
         variables=tuple(pair for pair in captured.variables if pair in CACHE_VARIABLES),
         around=captured.around,
+        portable=captured.portable,
     )
     return _Record(toolchain, before, (), variables)
 
@@ -318,6 +323,7 @@ def _encode(record: _Record) -> bytes:
             "locales": toolchain.locales,
             "around": toolchain.around,
             "constant": toolchain.variables,
+            "portable": toolchain.portable.to_fields() if toolchain.portable else None,
             "directories": [(str(d), data) for d, data in toolchain.directories.items()],
             "files": [(str(d), path) for d, path in toolchain.files.items()],
             "builtin": dict(toolchain.builtin_includes),
@@ -352,6 +358,7 @@ def _decode(data: bytes) -> _Record:
             locales=raw["locales"],
             around=raw["around"],
             variables=raw["constant"],
+            portable=Portable.from_fields(raw["portable"]) if raw["portable"] else None,
         )
         return _Record(
             toolchain, raw["stamps"], raw["absent"], raw["variables"], dict(raw["searches"])

@@ -12,6 +12,7 @@ from typing import Final
 
 from cyxmake_common.digest import Digest
 from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind, Language
+from cyxmake_common.toolchain.portable import Portable
 from cyxmake_common.toolchain.smoke import SmokeTest
 
 MANIFEST_PATH: Final = "/.cyxmake/toolchain.json"
@@ -32,6 +33,7 @@ class ToolchainManifest:
     builtin_includes: Mapping[str, tuple[str, ...]]
     smoke: tuple[SmokeTest, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    portable: Portable | None = None
 
     def builtin_for(self, command: CompileCommand) -> tuple[str, ...] | None:
         """Return a command's built-in include directories; None when only the compiler knows."""
@@ -41,7 +43,7 @@ class ToolchainManifest:
 
     def to_bytes(self) -> bytes:
         """Encode canonically."""
-        fields = {
+        fields: dict[str, object] = {
             "format": _FORMAT,
             "kind": self.kind.value,
             "version": self.version,
@@ -51,6 +53,8 @@ class ToolchainManifest:
             "smoke": [(test.arguments, test.output, str(test.digest)) for test in self.smoke],
             "variables": self.variables,
         }
+        if self.portable is not None:
+            fields["portable"] = self.portable.to_fields()
         return json.dumps(fields, sort_keys=True, indent=1).encode() + b"\n"
 
     @staticmethod
@@ -76,6 +80,7 @@ class ToolchainManifest:
                 variables=tuple(
                     (str(name), str(value)) for name, value in fields.get("variables", ())
                 ),
+                portable=Portable.from_fields(fields["portable"]) if "portable" in fields else None,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a toolchain manifest: {error}") from error

@@ -23,7 +23,11 @@ CACHES: Final = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")
 CACHE_VARIABLES: Final = tuple((name, "/tmp/zig-cache") for name in CACHES)  # noqa: S108
 """Where a worker's zig keeps what it makes: in the scratch space of one action."""
 
-_MODES: Final = ("cc", "c++")
+_MODES: Final = ("cc", "c++", "clang")
+"""The last is the plain compiler in zig: it has no headers but those that it is given."""
+
+_TESTED: Final = ("x86_64-linux", "aarch64-linux", "x86_64-windows")
+"""Machines, besides one's own, for which other hosts of zig are proven."""
 _CHANGING: Final = ("ZIG_LIB_DIR", "ZIG_LIBC", "ZIG_BTRFS_WORKAROUND", "ZIG_VERBOSE_CC")
 _LIBRARY: Final = re.compile(r'"?\.?lib_dir"?\s*[:=]\s*"([^"\\]+)"')
 
@@ -68,12 +72,25 @@ def changing_variable(environ: Mapping[str, str]) -> str | None:
     return next((name for name in _CHANGING if environ.get(name)), None)
 
 
-def smoke_options(machine: str) -> tuple[str, ...]:
-    """Return options that mean the same everywhere, from what `-dumpmachine` says.
+def driver_words(path: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what a driver that `zig_behind` knows puts between zig and its own arguments."""
+    call = read_script(Path(path).read_bytes(), environ)
+    return () if isinstance(call, LocalOnly) else call.before[1:]
 
-    Without the last one zig writes the working directory into every object.
+
+def tested_targets(machine: str) -> tuple[str, ...]:
+    """Return the machines to test compiles for, from what `-dumpmachine` says."""
+    return tuple(dict.fromkeys((f"{machine.partition('-')[0]}-linux", *_TESTED)))
+
+
+def smoke_options(target: str, words: Sequence[str], library: str) -> tuple[str, ...]:
+    """Return options that mean the same everywhere, for a machine of `tested_targets`.
+
+    Without -g0 zig writes the working directory into every object.
     """
-    return ("-target", f"{machine.partition('-')[0]}-linux-musl", "-g0")
+    abi = "gnu" if target.endswith("windows") else "musl"
+    headers = ("-nostdinc", "-isystem", f"{library}/include") if "clang" in words else ()
+    return ("-target", f"{target}-{abi}", "-g0", *headers)
 
 
 def zig_refusal(argv: Sequence[str]) -> LocalOnly | None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from cyxmake_common.ids import WorkerId
 from cyxmake_common.outcome import Cause, Outcome, OutcomeKind
+from cyxmake_common.stand_in import lacking
 from cyxmake_coordinator.core.dispatch import free_worker
 from cyxmake_coordinator.core.effects import ForgetResult, Stage
 from cyxmake_coordinator.core.events import Finding
@@ -138,7 +139,8 @@ def _test(turn: Turn, worker: Worker) -> None:
     for known in reversed(state.canaries):
         pool = known.execution.pool
         toolchain = pool.toolchain
-        suits = pool.requirements <= worker.properties and toolchain not in worker.broken
+        fits = not lacking(pool.requirements, worker.properties)
+        suits = fits and toolchain not in worker.broken
         if suits and (
             toolchain is None or toolchain in worker.toolchains or toolchain in state.toolchains
         ):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from cyxmake_common.stand_in import lacking
 from cyxmake_coordinator.core.effects import Stage
 from cyxmake_coordinator.core.settings import Settings
 from cyxmake_coordinator.core.state import Execution, LeasePhase, Pool, State, Worker
@@ -126,7 +127,7 @@ def _check_pool(
 ) -> None:
     for worker in state.workers.values():
         takes_work = not (worker.draining or worker.health.quarantined)
-        eligible = takes_work and pool.requirements <= worker.properties
+        eligible = takes_work and not lacking(pool.requirements, worker.properties)
         if pool.toolchain is not None and pool.toolchain not in state.toolchains:
             eligible = eligible and pool.toolchain in worker.toolchains
         eligible = eligible and pool.toolchain not in worker.broken

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from cyxmake_common.digest import Digest
 from cyxmake_common.ids import WorkerId
+from cyxmake_common.stand_in import lacking
 from cyxmake_coordinator.core.effects import RejectCode
 from cyxmake_coordinator.core.events import PropertySet, WorkerJoined
 from cyxmake_coordinator.core.queue import FairQueue
@@ -215,7 +216,7 @@ def _is_eligible(state: State, worker: Worker, pool: Pool) -> bool:
     )
     takes_work = not (worker.draining or worker.health.quarantined)
     works = takes_work and pool.toolchain not in worker.broken
-    return has_toolchain and works and pool.requirements <= worker.properties
+    return has_toolchain and works and not lacking(pool.requirements, worker.properties)
 
 
 def _enroll_everywhere(turn: Turn, worker: Worker) -> None:
@@ -274,14 +275,16 @@ def _explain(state: State, pool: Pool) -> Refusal:
     """Say what is missing; called when no live worker can run the actions of a pool."""
     if not state.workers:
         return Refusal(RejectCode.NO_WORKER, "no worker is connected")
-    matching = [w for w in state.workers.values() if pool.requirements <= w.properties]
+    matching = [w for w in state.workers.values() if not lacking(pool.requirements, w.properties)]
     if not matching:
         nearest = min(
-            state.workers.values(), key=lambda w: (len(pool.requirements - w.properties), w.name)
+            state.workers.values(),
+            key=lambda w: (len(lacking(pool.requirements, w.properties)), w.name),
         )
-        lacking = ", ".join(f"{n}={v}" for n, v in sorted(pool.requirements - nearest.properties))
+        absent = lacking(pool.requirements, nearest.properties)
+        named = ", ".join(f"{name}={value}" for name, value in sorted(absent))
         detail = f"no worker offers all that is required; {nearest.name} comes nearest, it lacks"
-        return Refusal(RejectCode.NO_WORKER, f"{detail} {lacking}")
+        return Refusal(RejectCode.NO_WORKER, f"{detail} {named}")
     # Only draining, quarantine or the toolchain keeps a matching worker out of its pool.
     idle = [w for w in matching if w.draining or w.health.quarantined]
     broken = [w for w in matching if pool.toolchain is not None and pool.toolchain in w.broken]

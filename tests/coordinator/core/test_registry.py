@@ -5,6 +5,7 @@ from __future__ import annotations
 from cyxmake_common.digest import Digest
 from cyxmake_common.ids import WorkerId
 from cyxmake_common.outcome import Cause
+from cyxmake_common.stand_in import STAND_IN
 from cyxmake_coordinator.core.effects import AssignLease, CompleteOperation, Effect, RejectCode
 from cyxmake_coordinator.core.events import (
     RefusalReason,
@@ -285,3 +286,16 @@ def test_a_late_start_brings_a_lost_toolchain_back() -> None:
     assert rejected(core.submit("o3", toolchain=GCC)).code is RejectCode.MISSING_TOOLCHAIN
     core.start(second)
     assert pick(core.submit("o4", toolchain=GCC), AssignLease)
+
+
+def test_a_stand_in_joins_the_pools_of_another_machine() -> None:
+    """A worker of another kind is used only if it offers the very tool that the action names."""
+    core = Core(Settings(prefetch=0))
+    portable = LINUX | {(STAND_IN, "zig 1")}
+    core.join("older", properties=MAC | {(STAND_IN, "zig 0")})
+    refusal = rejected(core.submit("o1", requirements=portable))
+    assert refusal.detail.startswith("no worker offers all that is required; older comes nearest")
+    assert STAND_IN not in refusal.detail
+    core.join("mac", properties=MAC | {(STAND_IN, "zig 1")})
+    assert assigned(core.submit("o2", requirements=portable)).worker == "mac"
+    assert rejected(core.submit("o3", requirements=LINUX)).code is RejectCode.NO_WORKER

@@ -1,0 +1,147 @@
+"""Machines of other kinds on this one: arm64 below qemu, Windows below wine, with real workers.
+
+Knows nothing of builds. What is fetched comes by package name and is kept outside of the
+repository; where that cannot be had, PlatformUnavailable says why.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import platformdirs
+
+from support.processes import REPOSITORY, Cluster, Program, start
+from support.zig import version_of
+
+_TAGS = {
+    "arm64": ("manylinux2014_aarch64", "manylinux_2_17_aarch64", "manylinux_2_28_aarch64"),
+    "windows": ("win_amd64",),
+}
+_NAME = re.compile(r"[\w.-]+")
+
+
+class PlatformUnavailable(Exception):
+    """This machine cannot play the other one; the text says why."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where everything of one kind of machine is kept."""
+
+    kind: str
+    path: Path
+
+    @classmethod
+    def prepare(cls, kind: str) -> Home:
+        """Set up what is missing; raises PlatformUnavailable."""
+        named = os.environ.get("CYXMAKE_PLATFORMS_HOME")
+        base = Path(named) if named else platformdirs.user_cache_path("cyxmake-tests") / "platforms"
+        home = cls(kind, base / kind)
+        _run([str(REPOSITORY / "tests/platforms/prepare.sh"), kind, str(home.path)])
+        requirements = [
+            line.partition(";")[0].strip()
+            for line in metadata.requires("cyxmake") or ()
+            if "extra ==" not in line
+        ]
+        more = ["colorama"] if kind == "windows" else []  # click's, there only
+        home._install("site", [*requirements, *more], follow=True)
+        return home
+
+    def install_zig(self, zig: str) -> None:
+        """Have zig of the same version as the one here; raises PlatformUnavailable."""
+        self._install("zig", [f"ziglang=={version_of(zig)}"], follow=False)
+
+    def _install(self, folder: str, wanted: Sequence[str], *, follow: bool) -> None:
+        """Fetch wheels for the other machine and unpack them."""
+        place, note = self.path / folder, self.path / f"{folder}.txt"
+        told = "\n".join(wanted)
+        if note.exists() and note.read_text() == told:
+            return
+        wheels = self.path / f"{folder}.wheels"
+        tags = [word for tag in _TAGS[self.kind] for word in ("--platform", tag)]
+        _run(
+            [
+                *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(wheels)),
+                *("--only-binary=:all:", "--python-version", "3.11", *tags),
+                *(() if follow else ("--no-deps",)),
+                *wanted,
+            ]
+        )
+        for wheel in sorted(wheels.glob("*.whl")):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(place)
+            wheel.unlink()
+        for program in place.glob("ziglang/zig*"):
+            program.chmod(0o755)
+        note.write_text(told)
+
+
+@dataclass(frozen=True)
+class Arm64:
+    """An arm64 Debian whose programs the kernel runs through qemu."""
+
+    home: Home
+
+    @classmethod
+    def prepare(cls, zig: str) -> Arm64:
+        """Set it up; raises PlatformUnavailable."""
+        made = cls(Home.prepare("arm64"))
+        made.home.install_zig(zig)
+        _run([*made.prefix({}), "python3", "-c", "import ssl, websockets, msgpack, pydantic"])
+        return made
+
+    def prefix(
+        self, variables: Mapping[str, str], writable: Path | None = None, *, zig: bool = True
+    ) -> list[str]:
+        """Return the argv before a command that shall run there; `writable` is its /data."""
+        home = self.home.path
+        path = "/usr/bin:/bin:/zig" if zig else "/usr/bin:/bin"
+        whole = {
+            "PATH": path,
+            "HOME": "/data",
+            "PYTHONPATH": "/site:/src/common:/src/worker",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **variables,
+        }
+        return [
+            "bwrap", "--die-with-parent", "--cap-add", "ALL", "--clearenv",
+            "--ro-bind", str(home / "rootfs"), "/", "--dev", "/dev", "--proc", "/proc",
+            "--tmpfs", "/tmp", "--ro-bind", str(REPOSITORY), "/src",
+            "--ro-bind", str(home / "site"), "/site",
+            "--ro-bind", str(home / "zig/ziglang"), "/zig",
+            *(() if writable is None else ("--bind", str(writable), "/data")),
+            *(word for pair in whole.items() for word in ("--setenv", *pair)),
+        ]  # fmt: skip
+
+    def join(self, cluster: Cluster, name: str, *options: str, zig: bool = True) -> Program:
+        """Start a worker there and wait until it has joined."""
+        data = cluster.home / f"worker-{name}"
+        data.mkdir()
+        (data / "token").write_text(cluster.token("worker"))
+        argv = [
+            *self.prefix({}, data, zig=zig), "python3", "-m", "cyxmake_worker.main",
+            "--name", name, "--data-dir", "/data/worker", "--token-file", "/data/token", *options,
+        ]  # fmt: skip
+        program = start(argv, cluster.home / f"{name}.log", {"PATH": os.environ["PATH"]})
+        cluster.workers[name] = program
+        return program
+
+
+def _run(argv: Sequence[str]) -> None:
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, text=True, check=False, timeout=900, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PlatformUnavailable(f"{argv[0]}: {error}") from error
+    if done.returncode:
+        said = (done.stderr + done.stdout).strip().splitlines() or ["no reason given"]
+        raise PlatformUnavailable(f"{Path(argv[0]).name}: {said[-1]}")
