@@ -20,6 +20,8 @@ from typing import Any
 from support.bare_root import BareRoot
 
 ROOTS = ("common", "coordinator", "worker", "cli")
+LEAVING = 40.0
+"""Seconds that a program may take to end; an emulated one needs some."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -170,7 +172,7 @@ class Cluster:
         """End everything that still runs."""
         for program in (*self.workers.values(), self.coordinator):
             with contextlib.suppress(subprocess.TimeoutExpired):
-                program.stop()
+                program.stop(LEAVING)
 
 
 def dbuild(home: Path, directory: Path, *arguments: str, **env: str) -> BuildRun:

@@ -27,7 +27,7 @@ from cyxmake_common.toolchain.smoke import FOLDER, SmokeTest, smoke_environment
 
 _FORMAT: Final = 1
 _MOST_REMEMBERED: Final = 256
-_SECONDS: Final = 30.0
+_SECONDS: Final = 120.0
 _MOST_TEXT: Final = 300
 _log = structlog.get_logger(__name__)
 

@@ -28,7 +28,8 @@ from cyxmake_worker.sandbox.none import NoSandbox
 from cyxmake_worker.sandbox.removal import remove_children, remove_tree
 
 _PROBE: Final = Command(("/no-such-program",), output_paths=("made/output",), working_directory="w")
-_SECONDS: Final = 10.0
+_SECONDS: Final = 60.0
+"""Long, for emulated machines: what a system refuses it refuses at once."""
 
 
 @dataclass(frozen=True, slots=True)
