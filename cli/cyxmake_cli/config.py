@@ -46,7 +46,8 @@ def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(named) if named else platformdirs.user_state_path("cyxmake")
 
 
-def _token_file(environ: Mapping[str, str] = os.environ) -> Path:
+def token_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the file of the remembered token, which may not exist."""
     return config_directory(environ) / "token"
 
 
@@ -56,7 +57,7 @@ def token_text(environ: Mapping[str, str] = os.environ) -> str | None:
     if text:
         return text
     try:
-        return _token_file(environ).read_text("utf-8").strip() or None
+        return token_file(environ).read_text("utf-8").strip() or None
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -67,7 +68,7 @@ def token_text(environ: Mapping[str, str] = os.environ) -> str | None:
 
 def remember_token(text: str) -> Path:
     """Keep a token for later builds, readable by its owner only; returns the file."""
-    path = _token_file()
+    path = token_file()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}")
@@ -83,7 +84,7 @@ def remember_token(text: str) -> Path:
 def forget_token() -> bool:
     """Remove the remembered token; tells whether there was one."""
     try:
-        _token_file().unlink()
+        token_file().unlink()
     except FileNotFoundError:
         return False
     return True

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cyxmake_cli import settings
+from cyxmake_cli.commands.options import let_write_settings
 from cyxmake_common.config import keys_of, read_flags
 from cyxmake_common.errors import ConfigError, UsageError
 
@@ -72,6 +73,7 @@ def set_(directory: Path, project: bool, key: str, value: str) -> None:
     path = settings.user_settings()
     if project:
         path = settings.project_settings(directory) or directory / settings.PROJECT_FILE
+    let_write_settings(f"set {key} in {path}", path)
     write(path, key, value)
     click.echo(f"{key} = {value or 'default'} in {path}")
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from cyxmake_cli.commands.options import let_write_settings
 from cyxmake_common.errors import ExitStatus
 
 _DIRECTORY: Final[Callable[[Callable[..., object]], Callable[..., object]]] = click.option(
@@ -33,6 +34,7 @@ def install(directory: Path | None) -> None:
 
     home = Home.of_user()
     folder = (directory or home.masquerade).absolute()
+    let_write_settings(f"put stand-ins for compilers into {folder}", folder)
     program = stub(home)
     names = masquerade.install(
         folder, program, masquerade.compiler_names(os.environ.get("PATH", os.defpath))
@@ -51,6 +53,7 @@ def remove(directory: Path | None) -> None:
     from cyxmake_cli.launcher.home import Home
 
     folder = (directory or Home.of_user().masquerade).absolute()
+    let_write_settings(f"remove the stand-ins in {folder}", folder)
     click.echo(f"removed {', '.join(masquerade.remove(folder))} from {folder}")
 
 

@@ -7,6 +7,7 @@ import sys
 import click
 
 from cyxmake_cli import config
+from cyxmake_cli.commands.options import let_write_settings
 from cyxmake_common.errors import UsageError
 
 
@@ -24,6 +25,7 @@ def command(token: str | None, forget: bool) -> None:
     from cyxmake_common.net.token import JoinToken
 
     if forget:
+        let_write_settings("forget the remembered cluster", config.token_file())
         click.echo("forgotten" if config.forget_token() else "no cluster was remembered")
         return
     if token is None:
@@ -36,5 +38,6 @@ def command(token: str | None, forget: bool) -> None:
             return len((await cluster.status()).workers)
 
     workers = asyncio.run(check())
+    let_write_settings(f"remember the cluster {join.address}", config.token_file())
     config.remember_token(text)
     click.echo(f"logged in to {join.address} ({workers} workers)")

@@ -54,6 +54,17 @@ class Common:
         )
 
 
+def let_write_settings(summary: str, *paths: Path) -> None:
+    """Have the gate judge and write down a change of the user's own; raises Denied."""
+    from cyxmake_cli.safety.permissions import Act, ActKind
+
+    common = Common()
+    places = tuple(os.path.abspath(path) for path in paths)  # noqa: PTH100 - links stay
+    folders = tuple(os.path.dirname(place) for place in places)  # noqa: PTH120 - pure text
+    act = Act(ActKind.WRITE_SETTINGS, summary, writes=places)
+    common.gate(common.screen(), *folders).require(act)
+
+
 _OPTIONS: Final[dict[str, Any]] = {
     "directory": click.option(
         "-C", "directory", type=click.Path(path_type=Path), default=Path(),

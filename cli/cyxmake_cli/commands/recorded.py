@@ -21,12 +21,17 @@ def recorded(command: Callable[..., ExitStatus]) -> Callable[..., ExitStatus]:
 
     @functools.wraps(command)
     def called(**given: Any) -> ExitStatus:
+        from cyxmake_cli.settings import load
+
         source = _absolute(given["directory"])
-        # Somebody's build directory gets nothing that their own build would not put there.
-        is_build_directory = (source / "build.ninja").exists() and not given["build_dir"]
-        if given["dry_run"] or is_build_directory or not source.is_dir():
+        if given["dry_run"] or not source.is_dir():
             return command(**given)
-        return _record(source, given["build_dir"], lambda: command(**given))
+        wanted = given["build_dir"] or load(source).settings.build.directory
+        # Somebody's build directory gets nothing that their own build would not put there.
+        if (source / "build.ninja").exists() and not wanted:
+            return command(**given)
+        build = _absolute(source / (wanted or "build"))
+        return _record(source, build, lambda: command(**given))
 
     return called
 
@@ -36,7 +41,7 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 
-def _record(source: Path, build_dir: Path | None, run: Callable[[], ExitStatus]) -> ExitStatus:
+def _record(source: Path, build: Path, run: Callable[[], ExitStatus]) -> ExitStatus:
     from cyxmake_cli.building import history
     from cyxmake_cli.building.journal import made_here
     from cyxmake_cli.building.own_folder import OwnFolder
@@ -44,7 +49,6 @@ def _record(source: Path, build_dir: Path | None, run: Callable[[], ExitStatus])
     from cyxmake_cli.safety.permissions import Act, ActKind
 
     common = Common()
-    build = _absolute(source / (build_dir or "build"))
     act = Act(ActKind.BUILD, f"build {source.name} on the cluster", writes=(str(build),))
     common.gate(common.screen(), str(source), str(build)).require(act)
     start, status = time.monotonic(), ExitStatus.INTERNAL

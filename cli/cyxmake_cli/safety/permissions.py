@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os.path
 import re
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from pathlib import PurePath
@@ -30,6 +31,7 @@ class ActKind(StrEnum):
     TEST = "test"
     CONFIGURE = "configure"
     WRITE_OWN = "write-own"
+    WRITE_SETTINGS = "write-settings"
     CLEAN = "clean"
     WRITE = "write"
     REMOVE = "remove"
@@ -46,6 +48,7 @@ RISKS: Final[dict[ActKind, Risk]] = {
     ActKind.TEST: Risk.SAFE,
     ActKind.CONFIGURE: Risk.SAFE,
     ActKind.WRITE_OWN: Risk.SAFE,
+    ActKind.WRITE_SETTINGS: Risk.SAFE,
     ActKind.CLEAN: Risk.ASK,
     ActKind.WRITE: Risk.ASK,
     ActKind.REMOVE: Risk.ASK,
@@ -63,8 +66,9 @@ _BLOCKED_PLACES: Final = (
     "/sbin", "/sys", "/usr", "/var",
 )  # fmt: skip
 _ALLOWED_PLACES: Final = ("/usr/local/src", "/usr/src", "/var/tmp")  # noqa: S108 - a name
+_OUR_SETTINGS: Final = ".config/cyxmake"
 _BLOCKED_IN_HOME: Final = (
-    ".ssh", ".gnupg", ".aws", ".kube", ".docker", ".config/cyxmake", ".netrc", ".bashrc",
+    ".ssh", ".gnupg", ".aws", ".kube", ".docker", _OUR_SETTINGS, ".netrc", ".bashrc",
     ".profile", ".bash_profile", ".zshrc", ".gitconfig", ".pypirc", ".npmrc",
 )  # fmt: skip
 _NEVER_IN_PROJECT: Final = (".git", ".hg", ".svn", ".jj")
@@ -118,20 +122,24 @@ class Bounds:
 def judge(act: Act, bounds: Bounds) -> Judgement:
     """Return how severe an act is."""
     found = [Judgement(RISKS[act.kind])]
-    found.extend(_judge_path(path, bounds, removes=False) for path in act.writes)
-    found.extend(_judge_path(path, bounds, removes=True) for path in act.removes)
+    private = {f"{bounds.home}/{name}" for name in _BLOCKED_IN_HOME} if bounds.home else set()
+    if act.kind is ActKind.WRITE_SETTINGS:
+        private.discard(f"{bounds.home}/{_OUR_SETTINGS}")
+    found.extend(_judge_path(path, bounds, private, removes=False) for path in act.writes)
+    found.extend(_judge_path(path, bounds, private, removes=True) for path in act.removes)
     if act.argv:
         found.append(_judge_argv(act.argv))
     return max(found, key=lambda judgement: judgement.risk)
 
 
-def _judge_path(path: str, bounds: Bounds, *, removes: bool) -> Judgement:
+def _judge_path(
+    path: str, bounds: Bounds, private: AbstractSet[str], *, removes: bool
+) -> Judgement:
     if not os.path.isabs(path) or os.path.normpath(path) != path:  # noqa: PTH117 - pure text
         return Judgement(Risk.BLOCKED, f"{path} is no plain absolute path")
     if removes and (path in ("/", bounds.home) or path in bounds.roots):
         return Judgement(Risk.BLOCKED, f"{path} would be removed as a whole")
-    home = tuple(f"{bounds.home}/{name}" for name in _BLOCKED_IN_HOME) if bounds.home else ()
-    if any(_below(path, place) for place in home):
+    if any(_below(path, place) for place in private):
         return Judgement(Risk.BLOCKED, f"{path} holds settings or secrets of yours")
     inside = next((root for root in bounds.roots if root != "/" and _below(path, root)), None)
     if inside is not None:

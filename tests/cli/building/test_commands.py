@@ -198,6 +198,29 @@ def test_a_failure_names_its_cause(project: Project) -> None:
     assert said in project.run("dbuild", "--local", status=1).stdout
 
 
+def test_a_build_directory_of_the_settings_is_remembered(project: Project) -> None:
+    """`dbuild` notes where it builds if only cyxmake.toml says so; the gate hears of settings."""
+    project.at("CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.16)\nproject(app C)\nadd_executable(one one.c)\n"
+    )
+    project.at("one.c").write_text("int main(void) { return 0; }\n")
+    done = subprocess.run(
+        python("cyxmake_cli.main", "config", "set", "-C", str(project.folder), "--project",
+               "build.directory", "out"),
+        env=project.environment, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "cyxmake.toml" in done.stdout
+    project.run("dbuild", "--local")
+    assert (project.folder / "out/one").exists()
+    (record,) = project.json("history")["builds"]
+    assert record["build_directory"] == str(project.folder / "out")
+    audit = subprocess.run(
+        python("cyxmake_cli.main", "audit"),
+        env=project.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "set build.directory in" in audit.stdout
+
+
 def test_a_plan_of_a_person_is_followed(project: Project) -> None:
     """Commands in .cyxmake/plan.json replace those of the system; mistakes are named."""
     project.at("Makefile").write_text("all:\n\techo wrong\n")

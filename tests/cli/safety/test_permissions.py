@@ -36,6 +36,17 @@ def test_what_is_written_decides(path: str, risk: Risk) -> None:
     assert judge(Act(ActKind.WRITE, "write", writes=(path,)), _BOUNDS).risk is risk
 
 
+def test_settings_are_written_by_what_is_for_that() -> None:
+    """`cyxmake config` and `login` write where nothing else may, and nowhere else."""
+    bounds = Bounds(("/home/ann/.config/cyxmake", "/home/ann/.ssh"), "/home/ann")
+    for path, risk in (
+        ("/home/ann/.config/cyxmake/config.toml", Risk.SAFE),
+        ("/home/ann/.ssh/config", Risk.BLOCKED),
+    ):
+        act = Act(ActKind.WRITE_SETTINGS, "set", writes=(path,))
+        assert judge(act, bounds).risk is risk
+
+
 @pytest.mark.parametrize("path", ["/", "/home/ann", "/home/ann/app", "/tmp/out"])
 def test_nothing_is_removed_as_a_whole(path: str) -> None:
     """The project, its build directory, the home and the root are never removed."""
