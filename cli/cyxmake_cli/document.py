@@ -38,7 +38,7 @@ _STATUS: Final = {
     ExitStatus.BUILD_FAILED: "the build or a test failed, or what was asked for is not so",
     ExitStatus.USAGE: "wrong usage",
     ExitStatus.CONFIG: "configuration or data directory cannot be used",
-    ExitStatus.CLUSTER_UNREACHABLE: "the cluster cannot be reached",
+    ExitStatus.CLUSTER_UNREACHABLE: "the cluster, or a language model, cannot be reached",
     ExitStatus.DENIED: "denied: by the cluster, by a person, or because nobody was there to ask",
     ExitStatus.INTERNAL: "a bug in CyxMake",
     ExitStatus.CANCELLED: "interrupted",
@@ -80,6 +80,24 @@ SCHEMAS: Final[dict[str, dict[str, str]]] = {
     "doctor": {
         "version": "1", "command": "`doctor`", "exit_code": "of cyxmake",
         "checks": "list of {name, state: good, warning, bad or skipped, detail, fix}",
+    },
+    "ai list": {
+        "version": "1", "command": "`ai list`", "enabled": "`ai.enabled`",
+        "providers": "list of {name, title, address, local, order: 1 is asked first, 0 not at all, "
+        "key: name of its variable, problem}",
+        "models": "list of {file, bytes, sha256, problem}",
+        "today": "{requests, tokens, cost} of providers off this machine",
+    },
+    "ai test": {
+        "version": "1", "command": "`ai test`",
+        "models": "list of {name, local, good, detail, fix, seconds}",
+    },
+    "ai explain": {
+        "version": "1", "command": "`ai explain`", "source": "file, `stdin`, or id of a build",
+        "causes": "list of {category, facts, sentence, confidence, rule, suggested: by a model "
+        "alone, lines, evidence, count}",
+        "words": "lines of a model", "model": "that suggested or agreed",
+        "why_not": "why a model said nothing",
     },
     "tools": {
         "version": "1", "command": "`tools`", "tools": "list of {name, kind, path, version, can}",

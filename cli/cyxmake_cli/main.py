@@ -16,6 +16,7 @@ from cyxmake_common.program import run_program
 
 _COMPLETION: Final = "_CYXMAKE_COMPLETE"
 _COMMANDS: Final = {
+    "ai": "Show, choose and ask language models.",
     "audit": "Show or export what was done, and who allowed it.",
     "auto": "Build until it works.",
     "build": "Build a project with its own build system.",

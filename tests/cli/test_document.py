@@ -25,10 +25,13 @@ def test_documents_hold_what_the_page_says(name: str, tmp_path: Path) -> None:
     """Every key that a command prints stands in the page, and the other way round."""
     (tmp_path / "Makefile").write_text("all:\n\t@true\n")
     command = name.partition(",")[0]
+    (tmp_path / "log").write_text("a.c:1:10: fatal error: pcap.h: No such file or directory\n")
     words = _WORDS.get(command, ("-C", str(tmp_path)))
+    more = (str(tmp_path / "log"),) if command == "ai explain" else ()
     done = subprocess.run(
-        python("cyxmake_cli.main", command, *words, "--json"),
-        env=environment(CYXMAKE_CONFIG_DIR=str(tmp_path / "c"), CYXMAKE_CACHE_DIR=str(tmp_path)),
+        python("cyxmake_cli.main", *command.split(), *words, *more, "--json"),
+        env=environment(CYXMAKE_CONFIG_DIR=str(tmp_path / "c"), CYXMAKE_CACHE_DIR=str(tmp_path),
+                        CYXMAKE_DATA_DIR=str(tmp_path), CYXMAKE_STATE_DIR=str(tmp_path)),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert set(json.loads(done.stdout)) == set(SCHEMAS[name]), done.stderr

@@ -19,12 +19,12 @@ _MARKS = {"good": "good   ", "warning": "WARNING", "bad": "BAD    ", "skipped": 
 @with_options("directory", "verbose", "as_json")
 @click.option("--offline", is_flag=True, help="Do not connect to the cluster.")
 def command(common: Common, offline: bool) -> ExitStatus:
-    """Check tools, settings, compilers, paths, clock, cache, coordinator and workers, for real.
+    """Check tools, settings, compilers, paths, clock, cache, models, coordinator, workers.
 
     Compilers compile and what they made is run; a configured cluster is asked, and compiles too.
     What is bad comes with its remedy; the status is then 1.
     """
-    from cyxmake_cli.commands.doctor_checks import local_checks
+    from cyxmake_cli.commands.doctor_checks import local_checks, model_checks
     from cyxmake_cli.commands.doctor_cluster import cluster_checks
 
     screen = common.screen()
@@ -40,6 +40,8 @@ def command(common: Common, offline: bool) -> ExitStatus:
 
     directory = common.directory.absolute()
     for check in local_checks(directory):
+        tell(check)
+    for check in model_checks(directory, offline=offline):
         tell(check)
     if not offline:
         for check in cluster_checks(directory):

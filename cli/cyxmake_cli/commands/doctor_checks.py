@@ -56,6 +56,33 @@ def local_checks(directory: Path) -> Iterator[Check]:
     yield _cache()
 
 
+def model_checks(directory: Path, *, offline: bool) -> Iterator[Check]:
+    """Yield a check for each language model that is configured; none has to be."""
+    from dataclasses import replace
+
+    from cyxmake_cli.llm.open import open_models
+    from cyxmake_cli.settings import load
+
+    try:
+        settings = load(directory).settings.ai
+        models = open_models(replace(settings, timeout=min(settings.timeout, 10.0)))
+    except CyxError as error:
+        yield Check("language model", "bad", error.message, error.next_step)
+        return
+    if models is None:
+        why = "none is here" if settings.enabled else "ai.enabled is false"
+        yield Check("language model", "skipped", f"{why}; nothing needs one")
+        return
+    for backend in models.backends:
+        if (offline or settings.offline) and not backend.capabilities.local:
+            yield Check("language model", "skipped", f"{backend.name} is not on this machine")
+            continue
+        health = backend.health()
+        state = "good" if health.good else "warning"
+        yield Check("language model", state, f"{backend.name}: {health.detail}", health.fix)
+    models.close()
+
+
 def _python() -> Check:
     version = sys.version.partition(" ")[0]
     return Check("python", "good", f"{version} at {sys.executable}")

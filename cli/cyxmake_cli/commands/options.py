@@ -31,6 +31,7 @@ class Common:
     colours: bool = True
     as_json: bool = False
     yes: bool = False
+    no_ai: bool = False
 
     def screen(self) -> Screen:
         """Return the terminal as it was asked for."""
@@ -82,6 +83,7 @@ _OPTIONS: Final[dict[str, Any]] = {
         "--json", "as_json", is_flag=True,
         help="Print one JSON document on stdout; everything else goes to stderr.",
     ),
+    "no_ai": click.option("--no-ai", is_flag=True, help="Ask no language model."),
     "yes": click.option(
         "-y", "--yes", is_flag=True, help="Say yes to everything that is no danger."
     ),

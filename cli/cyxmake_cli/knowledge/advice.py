@@ -61,7 +61,7 @@ def advice(
         return None
     index = open_index(cache)
     try:
-        return sentence(found[0], system_manager(), index, files or _headers_below(root, found[0]))
+        return sentence(found[0], system_manager(), index, files or headers_below(root, found[0]))
     finally:
         if index is not None:
             index.close()
@@ -72,11 +72,14 @@ def sentence(
     manager: Manager | None,
     index: FileIndex | None,
     files: Collection[str] = (),
+    *,
+    verified_only: bool = False,
 ) -> str:
-    """Return what a person is told of a cause."""
+    """Return what a person is told of a cause; `verified_only`: with packages of an index alone."""
     name = name_of(cause)
     if name is not None:
-        return f"{_WORDS[name.kind]} {name.text} is missing{_where(name, manager, index, files)}"
+        where = _where(name, manager, index, files, verified_only=verified_only)
+        return f"{_WORDS[name.kind]} {name.text} is missing{where}"
     facts = cause.facts
     if cause.category is Category.VERSION_MISMATCH and facts.subject:
         wanted = f" {facts.wanted} is asked for" if facts.wanted else " has the wrong version"
@@ -95,13 +98,19 @@ def system_manager() -> Manager | None:
 
 
 def _where(
-    name: Name, manager: Manager | None, index: FileIndex | None, files: Collection[str]
+    name: Name,
+    manager: Manager | None,
+    index: FileIndex | None,
+    files: Collection[str],
+    *,
+    verified_only: bool,
 ) -> str:
     if own := in_tree(name, files):
         place = f" ({own[0]})" if own[0] != name.text else ""
         return f"; it is the project's own{place}, so no package has it"
     manager = _OWN.get(name.kind, manager)
     candidates = resolve(name, manager, index) if manager else []
+    candidates = [c for c in candidates if c.verified or not verified_only]
     if not candidates:
         return ""
     best = candidates[0]
@@ -112,7 +121,7 @@ def _where(
 _MOST_FILES: Final = 20_000
 
 
-def _headers_below(root: Path, cause: Diagnosis) -> list[str]:
+def headers_below(root: Path, cause: Diagnosis) -> list[str]:
     """Return the project's headers of the missing header's name; a look at a bounded tree."""
     header = cause.facts.header
     if cause.category is not Category.MISSING_HEADER or not header:

@@ -100,6 +100,8 @@ class Capabilities:
     """The provider itself holds answers to a schema; they are checked here all the same."""
     scores: bool = False
     """Can say how likely each of several answers is."""
+    tiny: bool = False
+    """Too small to choose in words; its scores of labels say more."""
     context: int = 0
     """Most tokens of question and answer; 0 is unknown."""
 

@@ -28,6 +28,8 @@ from cyxmake_cli.llm.backend import (
 from cyxmake_cli.llm.models import ModelFile
 
 _INSTALL: Final = 'pip install "cyxmake[llm]"'
+_TINY: Final = 600_000_000
+"""Bytes of a file that holds fewer than a thousand million parameters, at four bits each."""
 _PLAIN: Final = "{role}: {text}\n"
 
 
@@ -57,9 +59,11 @@ class LlamaCpp:
     @property
     def capabilities(self) -> Capabilities:
         """Return what it can do."""
-        return Capabilities(
-            local=True, tools=False, schema=True, scores=True, context=self._context
-        )
+        try:
+            tiny = self._model().size < _TINY
+        except ModelError:
+            tiny = False
+        return Capabilities(local=True, schema=True, scores=True, tiny=tiny, context=self._context)
 
     def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
         """Return the answer."""
@@ -87,8 +91,9 @@ class LlamaCpp:
         llama = self._loaded()
         try:
             prompt = llama.tokenize(self._prompt(llama, messages).encode(), special=True)
-            llama.reset()
-            llama.eval(prompt)
+            # What was read before and begins alike need not be read again.
+            llama.n_tokens = _common(llama.input_ids[: llama.n_tokens], prompt[:-1])
+            llama.eval(prompt[llama.n_tokens :])
             first = _log_softmax(_last_logits(llama))
             return {label: self._score(llama, len(prompt), first, label) for label in labels}
         except (ValueError, RuntimeError) as error:
@@ -200,6 +205,11 @@ class LlamaCpp:
                 next_step="set ai.context higher",
             )
         return BadAnswer(f"{self.name}: {error}")
+
+
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
+    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
+    return sum(1 for _ in pairs)
 
 
 def _last_logits(llama: Any) -> Any:

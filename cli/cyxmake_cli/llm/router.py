@@ -71,9 +71,15 @@ class Models:
         self._backends = tuple(backends)
         self._policy = policy or Policy()
         self._down: dict[str, float] = {}
+        self._liked: dict[tuple[str, tuple[str, ...]], dict[str, float]] = {}
 
     def __repr__(self) -> str:
         return f"<Models {', '.join(b.name for b in self._backends)} down={sorted(self._down)}>"
+
+    @property
+    def policy(self) -> Policy:
+        """Return what holds for every question."""
+        return self._policy
 
     @property
     def backends(self) -> tuple[Backend, ...]:
@@ -106,6 +112,27 @@ class Models:
                 return Choice(best, scores, backend.name)
         answer, model = self.structured(messages, _choice(tuple(labels)), max_tokens=64)
         return Choice(str(getattr(answer, "choice")), {}, model)  # noqa: B009 - made at run time
+
+    @property
+    def tiny(self) -> bool:
+        """Tell whether the model that is asked first is too small to choose in words."""
+        usable = (b for b in self._backends if not self._is_down(b))
+        first = next(usable, None)
+        return first is not None and first.capabilities.tiny and first.capabilities.scores
+
+    def choose_calibrated(
+        self, messages: Sequence[Message], empty: Sequence[Message], labels: Sequence[str]
+    ) -> str:
+        """Return the label that gains most over the same question without content.
+
+        A small model likes some labels whatever it is asked; raises ModelError.
+        """
+        backend = next(b for b in self._backends if not self._is_down(b))
+        content_free = (backend.name, tuple(labels))
+        if content_free not in self._liked:
+            self._liked[content_free] = backend.score(empty, labels)
+        asked, liked = backend.score(messages, labels), self._liked[content_free]
+        return max(labels, key=lambda label: asked[label] - liked[label])
 
     def close(self) -> None:
         """Let go of all of them."""

@@ -146,6 +146,10 @@ class FixIt:
     """The tool says that applying it cannot change what was meant."""
 
 
+SUGGESTED: Final = "model:"
+"""Begins the `rule` of a cause that no rule found."""
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """One cause, as read from output."""
@@ -164,3 +168,8 @@ class Diagnosis:
     """How often the output says so."""
     fixits: tuple[FixIt, ...] = ()
     """What the tool itself proposes to write at this place."""
+
+    @property
+    def suggested(self) -> bool:
+        """Tell whether only a language model says so: it is shown, not acted upon unasked."""
+        return self.rule.startswith(SUGGESTED)
