@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cyxmake_cli.commands.options import Common, with_options
+from cyxmake_cli.commands.options import Common, let_write_settings, with_options
 from cyxmake_common.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def key(provider: str, forget: bool) -> None:
 
     It is asked for, or read from stdin. A variable of the environment wins over it.
     """
-    from cyxmake_cli.llm.keys import keep_key
+    from cyxmake_cli.llm.keys import keep_key, key_file
     from cyxmake_cli.llm.services import SERVICES
 
     service = SERVICES.get(provider)
@@ -110,6 +110,7 @@ def key(provider: str, forget: bool) -> None:
         value = value.strip()
         if not value or not value.isprintable() or " " in value:
             raise UsageError("that is no key", next_step="give one line that holds it alone")
+    let_write_settings(f"{'forget' if forget else 'keep'} {service.key}", key_file())
     path = keep_key(service.key, value)
     click.echo(f"{service.key} {'forgotten' if forget else 'kept'} in {path}")
 
@@ -243,8 +244,10 @@ def _write_providers(text: str) -> Path:
     from cyxmake_cli.settings import user_settings
     from cyxmake_cli.settings_file import write
 
-    write(user_settings(), "ai.providers", text)
-    return user_settings()
+    path = user_settings()
+    let_write_settings(f"set ai.providers in {path}", path)
+    write(path, "ai.providers", text)
+    return path
 
 
 def _on_sent(settings: AiSettings, show: bool) -> Callable[[str, Request], None] | None:
