@@ -53,6 +53,25 @@ def test_embedded_cluster_builds_the_sample(calculator: Path, tmp_path: Path) ->
     assert (calculator / "src/main.cpp").exists()
 
 
+def test_embedded_cluster_as_users_have_it(calculator: Path, tmp_path: Path) -> None:
+    """Wherever each action runs by default, the bytes are ninja's; what the cluster did is kept."""
+    build = calculator / "build"
+    configure(CMAKE, calculator, build)
+    run(["ninja", "-C", str(build)])
+    wanted = products(build)
+    sums = []
+    for _ in range(2):
+        shutil.rmtree(build)
+        done = dbuild(tmp_path, calculator, "--place", "auto", "--option=-GNinja")
+        assert done.status == 0, done.output + done.errors
+        assert products(build) == wanted
+        sums.append(done.summary)
+    first, second = sums
+    assert first["remote"] + first["local"] == first["actions"]
+    assert second["cache_hits"] >= first["remote"] - first["races"]["won_here"]
+    check_program(build)
+
+
 def test_same_bytes_as_ninja(calculator: Path, shared_cluster: Cluster) -> None:
     """Objects, archives, programs and recorded dependencies equal those of a plain ninja build."""
     build = calculator / "build"
