@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from typing import Final
 
 import click
@@ -26,6 +27,7 @@ _COMMANDS: Final = {
     "completion": "Print what teaches a shell to complete.",
     "config": "Show and change settings.",
     "create": "Make a new project from a description.",
+    "coordinator": "Start, stop and look at a coordinator on this machine.",
     "dbuild": "Build a project on the cluster.",
     "doctor": "Check everything that builds rest on.",
     "explain": "Say why something was rebuilt, missed the cache, or ran where it did.",
@@ -40,14 +42,19 @@ _COMMANDS: Final = {
     "logs": "Print what a build said.",
     "packages": "Use the package managers of this machine.",
     "permissions": "Show what is asked about, and take back answers.",
+    "repl": "Hold a conversation: slash commands and plain English.",
+    "say": "Do what a sentence says.",
     "status": "Show the project here, and the cluster.",
     "test": "Run a project's own tests.",
     "tools": "Show the programs of this machine that builds use.",
+    "workers": "Show, drain and remove the cluster's workers.",
 }
 """Command name (and module name in `commands`) to its line in the help."""
 
 
 class _LazyGroup(click.Group):
+    summaries: Final = _COMMANDS
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
@@ -59,6 +66,23 @@ class _LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{cmd_name}: not a click command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take one argument of several words for plain English; say what a wrong one is near to."""
+        if args[0] not in _COMMANDS and len(args[0].split()) > 1:
+            return "say", self.get_command(ctx, "say"), args
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], _COMMANDS, 3)
+            raise click.UsageError(
+                error.format_message() + (f" Did you mean {' or '.join(near)}?" if near else ""),
+                ctx,
+            ) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -76,14 +100,28 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Examples: cyxmake init   |   cyxmake build   |   cyxmake dbuild -C path/to/project",
+    epilog="Examples: cyxmake init   |   cyxmake build   |   cyxmake dbuild -C path/to/project"
+    '   |   cyxmake "build in release mode"',
+    invoke_without_command=True,
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
     help="Show the version and exit.",
 )  # fmt: skip
-def cyxmake() -> None:
-    """Turn a team's machines into one build machine."""
+@click.pass_context
+def cyxmake(ctx: click.Context) -> int | None:
+    """Turn a team's machines into one build machine.
+
+    Without a command, on a terminal: a conversation.
+    """
+    if ctx.invoked_subcommand is not None:
+        return None
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.exceptions.NoArgsIsHelpError(ctx)
+    from cyxmake_cli.commands.repl import command
+
+    status: int = ctx.invoke(command)
+    return status
 
 
 def main() -> None:

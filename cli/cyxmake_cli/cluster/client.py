@@ -32,6 +32,7 @@ from cyxmake_common.protocol.messages import (
     ActionCacheGet,
     CacheEntry,
     Channel,
+    Drain,
     EntryTimes,
     FindMissing,
     Goodbye,
@@ -247,6 +248,10 @@ class ClusterClient:
             raise ProtocolError(f"{answer.type} is no answer to status_get")
         self._workers = frozenset(worker.name for worker in answer.workers)
         return answer
+
+    async def drain(self, worker: str, *, on: bool) -> None:
+        """Have a worker take no new work, or take work again; raises Denied for no admin."""
+        await self._ask(Drain(on=on, worker=worker))
 
     async def _ask(self, question: Message) -> Message:
         """Return the answer, asking again when the coordinator was away; raises CyxError."""

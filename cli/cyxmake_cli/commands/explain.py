@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,9 +18,16 @@ if TYPE_CHECKING:
     from cyxmake_cli.cluster.history import History
 
 
-@click.command("explain", epilog="Example: cyxmake explain miss src/main.c.o")
+_TAIL: Final = 15
+"""Lines of output shown where no cause is known."""
+
+
+@click.command(
+    "explain", epilog="Examples: cyxmake explain failure   |   explain miss src/main.c.o"
+)
 @click.argument(
-    "question", type=click.Choice(["miss", "rebuild", "placement", "strategy", "causes"])
+    "question",
+    type=click.Choice(["failure", "miss", "rebuild", "placement", "strategy", "causes"]),
 )
 @click.argument("path", default="")
 @click.option(
@@ -32,14 +39,18 @@ if TYPE_CHECKING:
     help="Where the project builds (default: its build.ninja, else `build`).",
 )  # fmt: skip
 def command(question: str, path: str, directory: Path, build_dir: Path | None) -> None:
-    """Say why an output was compiled anew (miss), would be now (rebuild), or ran where it did.
+    """Say why the last build failed, an output was compiled anew (miss), or ran where it did.
 
-    PATH is an output, or a part of its name; `miss` and `placement` speak of the last build.
+    PATH is an output, or a part of its name; `miss` and `placement` speak of the last build,
+    `rebuild` of the next.
     `strategy` says of each target of the next build how --strategy hybrid would do it, and why.
     `causes` says what actions on the cluster fail for, what most of them fail for first.
     """
     if question == "causes":
         _causes()
+        return
+    if question == "failure":
+        _failure(directory)
         return
     if not path and question != "strategy":
         raise UsageError(f"`explain {question}` needs an output", next_step="name one, as main.o")
@@ -74,6 +85,35 @@ def _causes() -> None:
         click.echo(f"{cause.category} {cause.fingerprint}: {cause_line(cause)}")
     if not status.causes:
         click.echo("nothing fails on the cluster, as far as it remembers")
+
+
+def _failure(directory: Path) -> None:
+    """Say how the last build that is remembered ended, the cause of its failure, and its end."""
+    from cyxmake_cli import config
+    from cyxmake_cli.building.history import builds
+    from cyxmake_cli.building.own_folder import OwnFolder
+    from cyxmake_cli.knowledge.advice import advice
+
+    found = builds(OwnFolder(directory.absolute()))
+    if not found:
+        raise UsageError("nothing has been built here yet", next_step="run `cyxmake build`")
+    last = found[-1]
+    command, status = last.facts.get("command", "build"), last.facts.get("status", "?")
+    if status == "ok":
+        click.echo(f"the last {command} ({last.id}) did not fail")
+        return
+    click.echo(f"the last {command} ({last.id}) ended with: {str(status).replace('_', ' ')}")
+    try:
+        output = last.log.read_bytes()
+    except OSError:
+        output = b""
+    code = int(last.facts.get("exit_code") or 1)
+    cause = advice(output, code, directory.absolute(), config.cache_directory())
+    click.echo(f"cause: {cause}" if cause else "no cause is certain; the end of its output:")
+    lines = output.decode("utf-8", "replace").splitlines()
+    for line in () if cause else lines[-_TAIL:]:
+        click.echo(f"  {line}")
+    click.echo("all of its output: cyxmake logs")
 
 
 def _rebuild(build: Path, path: str) -> None:

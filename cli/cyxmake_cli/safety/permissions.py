@@ -41,6 +41,8 @@ class ActKind(StrEnum):
     REMOVE_PACKAGE = "remove-package"
     GET_LAYER = "get-layer"
     RESTORE_LAYER = "restore-layer"
+    PLAN = "plan"
+    PLAN_STEP = "plan-step"
 
 
 RISKS: Final[dict[ActKind, Risk]] = {
@@ -58,6 +60,8 @@ RISKS: Final[dict[ActKind, Risk]] = {
     ActKind.REMOVE_PACKAGE: Risk.DANGEROUS,
     ActKind.GET_LAYER: Risk.ASK,
     ActKind.RESTORE_LAYER: Risk.SAFE,
+    ActKind.PLAN: Risk.ASK,
+    ActKind.PLAN_STEP: Risk.ASK,
 }
 """The risk of an act that touches nothing special."""
 

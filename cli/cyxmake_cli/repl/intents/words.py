@@ -1,0 +1,222 @@
+"""The words of instructions: modifiers, verbs, and what may be said around them, as tables.
+
+Knows no commands' options (see frame) and no grammar (see read). Patterns are matched anywhere in
+a clause, in this order, and what they match is taken out of it; `{name}` stands for a file, a
+target or the like.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final
+
+NAME: Final = r"[\w./+~@-]*[\w+/]"
+_COUNTED: Final = """
+one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+"""
+_NUMBERS: Final = {
+    word: number
+    for number, word in enumerate(
+        _COUNTED.split(),
+        1,
+    )
+} | {"twenty": 20, "thirty": 30, "sixty-four": 64, "thirty-two": 32}
+NUMBER: Final = rf"\d{{1,5}}|{'|'.join(sorted(_NUMBERS, key=len, reverse=True))}"
+_UNITS: Final = (
+    r"(?:parallel |concurrent |cpu |processor )?"
+    r"(?:jobs?|cores?|threads?|process(?:es)?|cpus?|processors?|tasks?)"
+)
+_THE: Final = r"(?:the |my |our |its |this |that |these |those |all |all of |an? |your )*"
+_MODE: Final = r"(?: (?:mode|type|configuration|config|version|variant|flavou?r|profile))?"
+_IN: Final = r"(?:(?:in|as|for|with|using|to|into|of) )?(?:an? |the )?"
+
+
+def number(text: str) -> int:
+    """Return the number that a word or digits stand for."""
+    return int(text) if text.isdigit() else _NUMBERS[text.lower()]
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """Compile a pattern of whole words; groups of the same name are numbered from the second on."""
+    seen: Counter[str] = Counter()
+
+    def numbered(match: re.Match[str]) -> str:
+        seen[match[1]] += 1
+        return f"(?P<{match[1]}{seen[match[1]] if seen[match[1]] > 1 else ''}>"
+
+    text = re.sub(r"\(\?P<([a-z_]+)\d*>", numbered, text)
+    text = text.replace("{name}", NAME).replace("{the}", _THE).replace("{n}", NUMBER)
+    return re.compile(rf"(?<![\w./-])(?:{text})(?![\w/-])(?!\.\w)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Modifier:
+    """What a pattern sets: `field` to `value`, or to its group."""
+
+    field: str
+    value: Any
+    pattern: re.Pattern[str]
+
+
+def _m(field: str, value: Any, text: str) -> Modifier:
+    return Modifier(field, value, pattern(text))
+
+
+MODIFIERS: Final[tuple[Modifier, ...]] = (
+    _m("auto_fix", True, r"and (?:please )?(?:auto-?fix|fix|repair)(?: (?:it|them|that|whatever|"
+       r"everything|anything|what|any|all|the|errors|problems|failures|issues|breaks|is|broken|"
+       r"fails|goes|wrong|comes|up|along|way|on|if|needed|you|can|as|go|necessary|that))*"),
+    _m("auto_fix", True, r"(?:with )?(?:--)?auto-?fix(?:ing)?|(?:and )?(?:fix|repair)(?:ing)? "
+       r"(?:it|errors|problems|things|what breaks|whatever breaks)(?: if (?:it|something) (?:fails|"
+       r"breaks)| on the way| as you go| along the way)"),
+    _m("keep_going", True, r"(?:and )?(?:keep going|carry on|continue|go on|do not stop)"
+       r"(?: (?:even )?(?:if|when|on|after|at|past|despite|with) (?:the )?(?:\w+ )?(?:errors?|"
+       r"failures?|something fails|things fail|some fail|it fails|one fails|first error))?"
+       r"|as far as (?:possible|it goes|you can)"),
+    _m("dry_run", True, r"(?:as |in |with |do |make )?(?:an? |the )?--?dry[- ]?run(?: (?:of|mode))?"
+       r"|(?:as |in |do |make )?(?:an? |the )?dry[- ]?run(?: (?:of|for|mode|only))?"
+       r"|(?:just |only )?pretend(?:ing)?(?: to)?|(?:just |only )?simulat(?:e|ing)"
+       r"|without (?:actually |really )?(?:doing|running|building|executing|changing|touching|"
+       r"deleting|removing|installing) (?:it|anything|something|a thing|any(?: of it)?)"
+       r"|(?:just |only )?show(?: me)? what (?:would|it would|that would|you would)(?: be)? "
+       r"(?:do|done|happen|run|build)"),
+    _m("clean_first", True, r"from scratch|from the ground up|from zero|from nothing|cleanly|freshly|with a clean slate|"
+       r"(?:by |and )?clean(?:ing)?(?: up)?(?: it| everything)? (?:first|before(?:hand)?)|after (?:a )?clean(?:ing)?(?: up| first| it)?|"
+       r"(?:do |make |run |perform |give me |start )?(?:a|an|another) (?:completely |totally |really )?(?:clean|fresh|full)"
+       r"(?= (?:[\w-]+ )?(?:re-?)?(?:build|compile)\b)|^(?:clean|fresh|full)(?= (?:release |debug )?(?:re)?build(?: (?:in|with|on|of|for|as|using|please)\b|$))"),
+    _m("type", "relwithdebinfo", _IN + r"rel(?:ease)?[- ]?with[- ]?deb(?:ug)?[- ]?(?:info(?:rmation)?|"
+       r"symbols)" + _MODE + r"|release (?:build )?(?:and|but)? ?(?:with|including|keeping) "
+       r"(?:the )?debug(?:ging)? (?:info(?:rmation)?|symbols)"),
+    _m("type", "minsizerel", _IN + r"(?:min(?:imum|imal)?[- ]?size(?:[- ]?rel(?:ease)?)?|smallest "
+       r"(?:possible )?size|small(?:est)? binar(?:y|ies)|minsize)" + _MODE
+       + r"|optimi[sz]ed for size|as small as possible"),
+    _m("type", "release", _IN + r"(?:--)?(?:release|optimi[sz]ed|production)" + _MODE
+       + r"|with (?:full )?optimi[sz]ations?(?: on| enabled)?|--type[= ]release"),
+    _m("type", "debug", _IN + r"(?:debug|unoptimi[sz]ed)(?:ging|gable)?(?: (?:info(?:rmation)?|"
+       r"symbols))?" + _MODE + r"|with(?:out| no) optimi[sz]ations?|so (?:that )?i can debug(?: it)?"),
+    _m("jobs", 1, r"single[- ]threaded|one (?:thing|file|job) at a time|sequentially|serially|"
+       r"without parallelism|(?:with|on|using) (?:just |only )?(?:a single|one) "
+       r"(?:core|job|thread|cpu)|not in parallel"),
+    _m("jobs", None, r"(?:(?:with|using|on|at|in|over|across|use|by) )?(?:only |just |up to |at most |"
+       r"no more than |a maximum of |all )?(?P<value>{n}) " + _UNITS
+       + r"(?: (?:at (?:a time|once)|in parallel))?|(?:with )?(?:-j|jobs?|--jobs)[ =]?(?P<value2>\d{1,5})"
+       r"|(?P<value3>{n})[- ]way parallel|(?:with )?(?P<value4>{n}) (?:at a time|at once|in parallel)"),
+    _m("local", True, r"(?:and |but )?do not use (?:the |any |a )?(?:cluster|workers)|(?:only |just |purely )?locally(?: only)?|(?:only |just )?(?:on|with|using) "
+       r"(?:this|my|the local|my own) (?:own )?(?:machine|computer|laptop|host|pc|box|workstation)"
+       r"(?: only| alone| here)?|(?:without|with no|not (?:on|using|with)|avoiding|no) (?:(?:the|a|any) )?"
+       r"(?:cluster|workers?|remote(?: workers?)?|farm|grid)|(?:only here|here only|right here)"
+       r"|--local|not remotely|(?:with )?no cluster"),
+    _m("strategy", None, r"(?:(?:with|using|by|via|use|in|as|follow(?:ing)?) )?(?:a |the )?(?:(?P<value>compile"
+       r"[- ]units?|targets?|whole[- ]project|hybrid)[- ]strategy|strategy (?P<value2>compile[- ]units?|"
+       r"targets|whole[- ]project|hybrid)|(?P<value3>hybrid|whole[- ]project|compile[- ]units?) (?:mode|"
+       r"build|way)|(?P<value4>as a whole|in one piece|as one job))"),
+    _m("cluster", True, r"(?:(?:on|over|with|using|via|to|in|across|through|by|use) )?(?:the |a |my |our )?"
+       r"(?:build |whole |entire |other |team'?s |remote )*(?:cluster|farm|grid|workers|(?<=other )machines|"
+       r"(?<=remote )machines)|(?:as |in )?(?:an? |the )?distributed(?:ly| way| fashion| mode)?|remotely"
+       r"|--cluster|everywhere"),
+    _m("verbose", True, r"(?:but |and )?(?:be |more |very )?verbos(?:e|ely|ity)(?: (?:mode|output))?|"
+       r"(?:with|in|show(?:ing)?(?: me)?) (?:all |every |each |the |more |full )*(?:details?|commands?"
+       r"(?: lines?)?)|in verbose mode|with (?:verbose|full) output|loudly"),
+    _m("quiet", True, r"(?:be |but |and )?(?:quiet(?:ly)?|silent(?:ly)?)(?: mode)?|(?:only |just )?show(?:ing)? "
+       r"(?:me )?(?:only )?(?:the )?(?:failures|errors)(?: only)?|with(?:out| no) (?:any )?(?:output|noise)"),
+    _m("json", True, r"(?:(?:as|in|with|print(?:ing)?) )?json(?: output| format)?"),
+    _m("prefix", None, r"(?<=install )(?:it |this |{the}(?:project|program|everything|binaries|result|build) )?(?:in|into|to|under|at|below) (?:the (?:folder|directory|prefix) )?(?P<value>(?:~|\.{0,2})/{name}|{name})|with (?:the )?prefix (?P<value2>/?{name})"),
+    _m("build_dir", None, r"(?:(?:in|into|to|under|using|with) )?(?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|"
+       r"folder) (?:called |named |at )?(?P<value>{name})|(?:in|into|under|using) (?:the |a )?(?:directory|"
+       r"folder|dir) (?:called |named )?(?P<value2>{name})|into (?P<value3>{name})"),
+    _m("directory", None, r"(?:{the}(?:project|repo(?:sitory)?|code|sources?) )?(?:in|at|under|from|of|below) (?:the )?"
+       r"(?:project |folder |directory )?(?P<value>(?:\.{1,2}|~)?/{name}|\.{1,2}(?:/{name})?|{name}/(?:{name})?)"),
+    _m("options", None, r"(?:with |and |using |passing |option )*(?P<value>-D[\w:]+(?:=[\w./+-]+)?)"),
+    _m("system", None, r"(?:with|using|through|via) (?P<value>cmake|meson|ninja|make|autotools|bazel|scons|cargo|go|"
+       r"maven|gradle|npm|pnpm|yarn|python)"),
+    _m("again", True, r"(?:once |one )?(?:more|again)(?: time)?|another time|once more|over again|anew"),
+)  # fmt: skip
+"""Modifiers; the groups `value`, `value2`, ... hold what is set where the value is None."""
+
+_OBJECT: Final = (
+    r"(?: (?:up|out|off|it|this|that|them|everything|all|all of it|{the}(?:whole |entire |current )?"
+    r"(?:thing|project|code(?: ?base)?|program|repo(?:sitory)?|sources?|software|application|package|"
+    r"stuff|lot|tree|build|compilation)))*"
+)
+_TESTS: Final = (
+    r"{the}(?:unit |project'?s |integration |existing |other )*(?:tests?|test ?suites?|checks)"
+)
+
+VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
+    (verb, pattern(text))
+    for verb, text in (
+        ("auto", r"(?:fix|repair|heal|unbreak|sort out)(?: {the}(?:broken |failing |failed )?(?:build|"
+         r"compile|compilation|project|it|errors?|compile errors?|build errors?|problems?|everything))+"
+         r"|(?:(?:keep|go on) )?(?:building|build|compil(?:e|ing)|try(?:ing)?|make|get|work(?:ing)? on it)"
+         r"(?: (?:it|this|that|the project|everything|to build|building|the build))* "
+         r"(?:until (?:it|everything|that|the build) (?:works|builds|passes|compiles|succeeds|is green|is fine)"
+         r"|(?:to )?(?:work|working|compile|succeed|go green|pass))"
+         r"|(?:get|make) (?:it|this|the project|the thing) (?:to )?(?:build|building|compile|compiling)"
+         r"|automatically (?:build|fix)" + _OBJECT),
+        ("test", r"(?:run|execute|start|do|perform|launch|try|re-?run|check) " + _TESTS
+         + r"|(?:re-?)?test(?:ing)?" + _OBJECT + r"|see (?:if|whether) " + _TESTS
+         + r" (?:pass|work|run|succeed)(?:es)?|make sure (?:that )?" + _TESTS + r" pass"),
+        ("install", r"install(?:ing)?(?: (?:it|this|{the}(?:project|program|software|thing|build|result"
+         r"s?|binar(?:y|ies)|what was built|everything)))*|(?:make|do|run|perform) (?:an? |the )?install(?:ation)?"),
+        ("init", r"(?:analy[sz]e|inspect|scan|initiali[sz]e|init|examine|investigate|look at|explore|set up "
+         r"cyxmake (?:in|for)|find out (?:about|what))(?: {the}(?:whole |entire |current )?(?:repo(?:sitory)?|"
+         r"project|code(?: ?base)?|directory|folder|tree|it|here|in|of|is|sources?))*"),
+        ("clean", r"(?:remove|delete|wipe|erase|throw away|get rid of|clean(?: up| out| away)?|clear(?: out| away)?|"
+         r"purge|discard|drop) {the}(?:old |previous |stale |earlier )*(?:build (?:outputs?|files?|artifacts?|"
+         r"artefacts?|results?|products?|leftovers|director(?:y|ies)|folders?|tree|dir)|(?:build )?(?:outputs|"
+         r"artifacts|artefacts|objects?(?: files)?|binaries)|(?:everything|anything|what|whatever|all|files|stuff)"
+         r"(?: that)?(?: (?:was|has been|were|is|the|builds?|earlier|made|built|produced|created|generated|left|"
+         r"behind|by|have|of|it|cyxmake|last))+)"
+         r"|clean(?:ing)?(?: (?:up|out))?" + _OBJECT + r"|tidy(?:ing)?(?: up)?" + _OBJECT),
+        ("build", r"(?:do |make |run |start |perform |kick off |trigger |give me |produce |want |need )?(?:me )?"
+         r"(?:an? |the |another )?(?:re-?)?(?:build|compil)(?:e|ing|ation|s)?(?: (?:of|for))?" + _OBJECT
+         + r"|make" + _OBJECT),
+    )
+)  # fmt: skip
+"""Verbs that take modifiers, in the order they are looked for."""
+
+_FILLER: Final = """
+a actually afterwards again ahead all also an and any as at away be binary both but by called
+can code complete completely could currently cyxmake default do entire everything executable
+fast finally first for fresh full fully go hello here hey hi i if in instead is it just kindly
+let lets library like me mode module more my named need next now of ok okay on once one only our
+parallel please possible program project quick quickly really right same shall simply so some
+source sources target targets tests thank thanks that that's the them then there these thing
+this those time to today together too try unit up us use using version want we well whole will
+with would you your
+"""
+FILLER: Final = frozenset(_FILLER.split())
+"""Words that say nothing by themselves."""
+
+POLITE: Final = pattern(
+    r"^(?:(?:please|hey|hi|hello|ok|okay|so|well|now|cyxmake|kindly|alright|right|and|then|also|just|"
+    r"let'?s|let us|go ahead and|go and|i'?d like(?: you)? to|i would like(?: you)? to|i want(?: you)?"
+    r" to|i wanna|we want to|we need to|i need(?: you)? to|you (?:should|must|can|may)|time to|"
+    r"try to|start to|first|next|finally|afterwards|after that|please)[, ]+)+"
+)
+ASKED_TO: Final = pattern(r"^(?:can|could|would|will) you (?:please |kindly |just |also )*(?=\w)")
+NEGATION: Final = pattern(
+    r"(?:(?:please|but|and|just|so|then|though|however) )*(?:do not|don'?t|never|no need to|avoid|"
+    r"(?:without|not|instead of|rather than)(?: \w+ing)|you (?:need|must|should)(?:n'?t| not)(?: to)?|stop short of|"
+    r"i do not want(?: you)? to|refrain from|skip|leave out|no|not)"
+)
+AGAIN: Final = pattern(
+    r"(?:do |run |try |repeat |redo |retry )?(?:it |that |this |the same(?: thing)? |the last (?:one|command|"
+    r"build|thing) )?(?:all )?(?:again|once more|one more time|another time)|repeat(?: (?:it|that|this|the last "
+    r"(?:one|command|build)))?|re-?try(?: (?:it|that|this))?|redo(?: (?:it|that|this))?|(?:do )?(?:the )?same"
+    r"(?: (?:again|thing|as before))?|do (?:it|that|this|so)|re-?run(?: (?:it|that))?|as before|like before"
+)
+ONLY: Final = pattern(
+    r"(?:only|just|nothing but) (?:the |build |compile |test |run )*(?P<names>{name}(?:(?:,? and |, ?| )"
+    r"(?!and )(?:{name}))*)"
+)
+TARGETS: Final = (
+    pattern(r"(?:of |for |only |just )?(?:the )?targets? (?:called |named )?"
+            r"(?P<names>{name}(?:(?:,? and |, ?)(?:{name}))*)"),
+    pattern(r"(?:of |for |only |just )?the (?P<names>{name}(?:(?:,? and |, ?)(?:{name}))*) (?:targets?|library|"
+            r"program|executable|binary|module|tests?|unit tests?|component|libraries|programs|"
+            r"executables|binaries)(?: (?:only|alone))?"),
+)  # fmt: skip
+"""How targets are named; `names` may hold several."""

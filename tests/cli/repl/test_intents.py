@@ -1,0 +1,176 @@
+"""Plain English: lines written before the rules, each with the one thing it may mean."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from cyxmake_cli.main import cyxmake
+from cyxmake_cli.repl.intents.model import (
+    Known,
+    Look,
+    Meaning,
+    Nothing,
+    Plan,
+    Tell,
+    Unclear,
+    Unknown,
+    reads_only,
+)
+from cyxmake_cli.repl.intents.read import read
+
+COMMANDS = frozenset(cyxmake.list_commands(click.Context(cyxmake)))
+
+
+def lines(name: str) -> list[tuple[str, str, str]]:
+    """Return what was run before, what is meant, and the line, from a file."""
+    text = (Path(__file__).parent / name).read_text("utf-8")
+    rows = [row for row in text.splitlines() if row and not row.startswith("#")]
+    found = [tuple(part.strip() for part in row.split(" | ", 2)) for row in rows]
+    return [(row[0], row[1], row[2]) for row in found]
+
+
+def meant(line: str, before: str = "-") -> Meaning:
+    """Read a line after a command that went well."""
+    return read(line, Known(COMMANDS, () if before == "-" else tuple(shlex.split(before))))
+
+
+def said(meaning: Meaning) -> tuple[str, list[tuple[str, ...]]]:
+    """Return a meaning's kind and its commands."""
+    match meaning:
+        case Plan(steps):
+            return "do", [step.argv for step in steps]
+        case Look(commands):
+            return "look", list(commands)
+        case Tell(_, commands):
+            return "tell", list(commands)
+        case Nothing():
+            return "nothing", []
+        case Unclear():
+            return "unclear", []
+        case Unknown():
+            return "unknown", []
+
+
+def canonical(argv: tuple[str, ...]) -> tuple[object, ...]:
+    """Return a command as click understands it: the order of options does not count."""
+    if argv[0].startswith("-") or "--help" in argv:
+        return argv
+    context, command = click.Context(cyxmake), cyxmake.get_command(click.Context(cyxmake), argv[0])
+    path, rest = [argv[0]], list(argv[1:])
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        path.append(rest[0])
+        command = command.get_command(context, rest.pop(0))
+    assert command is not None, argv
+    params = command.make_context(path[-1], rest, resilient_parsing=False).params
+    return (*path, *sorted((name, repr(value)) for name, value in params.items()))
+
+
+def wrong(rows: list[tuple[str, str, str]]) -> list[str]:
+    """Return the lines that are not taken for what is meant, with what they are taken for."""
+    found = []
+    for before, wanted, line in rows:
+        kind, _, rest = wanted.partition(": ")
+        commands = [tuple(shlex.split(part)) for part in rest.split(" ; ")] if rest else []
+        got_kind, got = said(meant(line, before))
+        same = [canonical(a) for a in commands] == [canonical(a) for a in got] if commands else True
+        if (kind, True) != (got_kind, same):
+            found.append(f"{line!r}: {wanted!r}, taken for {got_kind}: {got}")
+    return found
+
+
+def test_lines_written_before_the_rules_are_understood() -> None:
+    """At least 95 of 100 lines are taken for exactly the command that is meant."""
+    rows = lines("lines.txt")
+    missed = wrong(rows)
+    assert len(rows) >= 80
+    assert len(missed) <= len(rows) * 0.05, "\n".join(missed)
+
+
+def test_no_question_starts_an_action() -> None:
+    """What asks, or wishes to see something, is never a plan."""
+    asking = [row for row in lines("lines.txt") if row[1].startswith(("look", "tell"))]
+    assert len(asking) >= 20
+    assert not [line for before, _, line in asking if isinstance(meant(line, before), Plan)]
+
+
+QUESTIONED = (
+    "why did you {}?", "did you {}?", "what happens when I {}?", "how do I {}?", "should I {}?",
+    "when did I {} last", "is it wise to {}", "what does it mean to {}?", "who told you to {}?",
+    "what if I {}", "would it help to {}?", "where would it {}", "{}?", "have we {}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("frame", QUESTIONED)
+def test_any_instruction_put_as_a_question_starts_nothing(frame: str) -> None:
+    """However an instruction is asked about, it is not carried out."""
+    orders = [row for row in lines("lines.txt") if row[1].startswith("do: ")]
+    taken = [(line, meant(frame.format(line))) for _, _, line in orders]
+    assert not [line for line, meaning in taken if isinstance(meaning, Plan)]
+
+
+@pytest.mark.parametrize("frame", ["don't {}", "never {}", "please do not {}", "you must not {}"])
+def test_what_is_forbidden_is_not_done(frame: str) -> None:
+    """An instruction turned into its opposite is no plan of that instruction."""
+    for _, wanted, line in lines("lines.txt"):
+        if wanted.startswith("do: ") and " and " not in line and "," not in line:
+            meaning = meant(frame.format(line))
+            assert not isinstance(meaning, Plan), (frame.format(line), meaning)
+
+
+def test_a_look_cannot_hold_what_acts() -> None:
+    """Not even a mistake in the tables could make a question run something that changes things."""
+    for argv in (("build",), ("clean",), ("cache", "clear"), ("config", "set", "a", "b"),
+                 ("audit", "-o", "x"), ("workers", "drain", "w"), ("coordinator", "token"),
+                 ("packages", "install", "x"), ("unheard-of",)):  # fmt: skip
+        assert not reads_only(argv)
+        with pytest.raises(ValueError, match="reading"):
+            Look((argv,))
+    assert reads_only(("clean", "--dry-run"))
+
+
+def test_every_plan_is_a_command_that_exists() -> None:
+    """Whatever a line is taken for, click accepts it."""
+    for before, _, line in lines("lines.txt"):
+        for argv in said(meant(line, before))[1]:
+            canonical(argv)
+
+
+def test_typing_errors_are_asked_about_not_guessed_at() -> None:
+    """A line with a typing error comes back as a question with what it may mean."""
+    for line in ("biuld in release mode", "build in relase mode", "run the tets", "clena up"):
+        meaning = meant(line)
+        assert isinstance(meaning, Unclear), (line, meaning)
+        assert len(meaning.choices) == 1
+
+
+def test_unknown_lines_name_lines_that_are_understood() -> None:
+    """Every suggestion made to somebody who was not understood is understood itself."""
+    from cyxmake_cli.repl.intents.near import EXAMPLES
+
+    meaning = meant("rebuild the tower of babel")
+    assert isinstance(meaning, Unknown)
+    assert meaning.near
+    for example in EXAMPLES:
+        taken = meant(example.replace("FILE", "a.h").replace("NAME", "anvil"))
+        assert isinstance(taken, Plan | Look | Tell), (example, taken)
+
+
+def test_what_undoes_a_plan_is_what_undo_means() -> None:
+    """Without a command for it, "undo that" takes back the last plan, if it can be taken back."""
+    back = (("config", "set", "build.jobs", ""),)
+    known = Known(COMMANDS - {"undo"}, undo=back)
+    assert said(read("undo that", known)) == ("do", list(back))
+    assert isinstance(read("undo that", Known(COMMANDS - {"undo"})), Unknown)
+
+
+@pytest.mark.parametrize(
+    "text", ["?", "", "   ", "build " * 200, "\x00\x1b[2J", "(((" * 50, "a" * 499, "what " * 99,
+             "why did " * 60, "build in " * 50],
+)  # fmt: skip
+def test_no_line_is_too_odd(text: str) -> None:
+    """Odd lines are refused, quickly, and never carried out."""
+    assert not isinstance(meant(text), Plan | Look)
