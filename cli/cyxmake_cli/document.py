@@ -54,13 +54,22 @@ _BUILD: Final = {
 }  # fmt: skip
 SCHEMAS: Final[dict[str, dict[str, str]]] = {
     "build, test, install": _BUILD,
-    "auto": {**_BUILD, "repairs": "what was repaired, in order"},
     "create": {
         "version": "1", "command": "`create`",
         "project": "{name, description, language, kind, licence, assumed}",
         "directory": "where it is made", "files": "what is written, relative to it",
         "dry_run": "true: nothing was done", "problems": "what could not be done, in words",
         "build": "the document of `build`, or null", "test": "the document of `test`, or null",
+    },
+    "auto, build --auto-fix": {
+        **_BUILD,
+        "end": "built, nothing_known, refused, too_many, too_long or changed",
+        "repairs": "list of {id, cause, category, state: kept or undone, fix: {kind, ...}, why}",
+    },
+    "undo": {
+        "version": "1", "command": "`undo`", "undone": "list of ids",
+        "left": "paths that were changed after their fix, and were left alone",
+        "fixes": "with --list: list of {id, time, state, cause, why, fix}",
     },
     "clean": {
         "version": "1", "command": "`clean`", "removed": "number of files",

@@ -48,6 +48,7 @@ _COMMANDS: Final = {
     "test": "Run a project's own tests.",
     "tools": "Show the programs of this machine that builds use.",
     "workers": "Show, drain and remove the cluster's workers.",
+    "undo": "Take back what fixes changed.",
 }
 """Command name (and module name in `commands`) to its line in the help."""
 

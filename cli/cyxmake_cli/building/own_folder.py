@@ -65,6 +65,18 @@ class OwnFolder:
         except OSError as error:
             raise ConfigError(f"cannot write {ignore}: {error.strerror}") from error
 
+    def folder(self, name: str) -> Path:
+        """Return a folder below this one, made if need be; raises ConfigError."""
+        place = self.path / name
+        try:
+            self._make(place)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot make {place}: {error.strerror}",
+                next_step="make the project's directory writable",
+            ) from error
+        return place
+
     def _make(self, folder: Path) -> None:
         if self.path.is_symlink():
             raise ConfigError(

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from cyxmake_cli.building import history
 from cyxmake_cli.building.journal import made_here
+from cyxmake_cli.building.own_folder import OwnFolder
 from cyxmake_cli.building.project import LocalProject
 from cyxmake_cli.building.runner import CommandReport, run_commands
 from cyxmake_cli.building.screen import Screen
@@ -51,6 +52,8 @@ class Task:
     options: tuple[str, ...] = ()
     prefix: str = ""
     verbose: bool = False
+    keep_going: bool = False
+    """Do everything that does not need what failed, to see all that fails."""
 
 
 @dataclass(slots=True)
@@ -155,6 +158,8 @@ def _run(
             report.commands.extend(reports)
             if report.failed:
                 report.status = ExitStatus.BUILD_FAILED
+                if verb is Verb.CONFIGURE:
+                    configure_again(project.own, str(project.build))
                 return
         if verb is Verb.CONFIGURE:
             _remember_configuration(project, task)
@@ -193,7 +198,31 @@ def plan_of(
     facts = project.facts() | ({RELAYERED} if layers.changed else frozenset())
     planned = commands(spec, verb, wish, facts)
     added = layers.variables(running=verb is Verb.TEST)
-    return tuple(replace(p, environment=(*added.items(), *p.environment)) for p in planned)
+    words = _keep_going(project) if task.keep_going and verb is Verb.BUILD else ()
+    return tuple(
+        replace(p, argv=(*p.argv, *words), environment=(*added.items(), *p.environment))
+        for p in planned
+    )
+
+
+_KEEP_GOING: Final = {
+    SystemName.MAKE: ("-k",),
+    SystemName.AUTOTOOLS: ("-k",),
+    SystemName.NINJA: ("-k", "0"),
+    SystemName.MESON: ("--ninja-args=-k,0",),
+    SystemName.CARGO: ("--keep-going",),
+    SystemName.SCONS: ("-k",),
+}
+
+
+def _keep_going(project: LocalProject) -> tuple[str, ...]:
+    """Return how a tool is told to go on after a failure; nothing where a person planned it."""
+    if project.overridden:
+        return ()
+    if project.spec.name is SystemName.CMAKE:
+        ninja = (project.build / "build.ninja").exists()
+        return ("--", "-k", "0") if ninja else ("--", "-k")
+    return _KEEP_GOING.get(project.spec.name, ())
 
 
 def _options(project: LocalProject, task: Task, verb: Verb, layers: BuildLayers) -> tuple[str, ...]:
@@ -208,9 +237,19 @@ def _must_configure(project: LocalProject, task: Task, layers: BuildLayers) -> b
     if project.stale() or layers.changed:
         return True
     known = project.own.read(_CONFIGURATIONS).get(str(project.build), {})
+    if known.get("again"):
+        return True
     if task.type is not None and known.get("type") != task.type.value:
         return True
     return bool(task.options) and known.get("options") != list(task.options)
+
+
+def configure_again(own: OwnFolder, build: str) -> None:
+    """Have the next build configure, whatever stands there: what stands there is half of it."""
+    found = own.read(_CONFIGURATIONS)
+    found[build] = {**found.get(build, {}), "again": True}
+    with contextlib.suppress(ConfigError):
+        own.write(_CONFIGURATIONS, found)
 
 
 def _remember_configuration(project: LocalProject, task: Task) -> None:

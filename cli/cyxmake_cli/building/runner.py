@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from errno import ENOENT
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,6 +59,20 @@ class CommandReport:
         return f"exit status {self.exit_code}"
 
 
+class CannotRun(ProjectError):
+    """A program cannot be started at all."""
+
+    def __init__(self, command: PlannedCommand, error: OSError) -> None:
+        program, reason = command.argv[0], error.strerror or str(error)
+        super().__init__(
+            f"{program} cannot be run: {reason}",
+            next_step=f"install {program}, or see `cyxmake doctor`",
+        )
+        self.command = command
+        self.said = f"sh: 1: {program}: {'not found' if error.errno == ENOENT else reason}"
+        """What a shell would have said."""
+
+
 Listener = Callable[[int, bytes], None]
 
 
@@ -99,10 +114,7 @@ def run_command(
             )
         )
     except OSError as error:
-        raise ProjectError(
-            f"{command.argv[0]} cannot be run: {error.strerror or error}",
-            next_step=f"install {command.argv[0]}, or see `cyxmake doctor`",
-        ) from error
+        raise CannotRun(command, error) from error
     return CommandReport(
         command.verb,
         command.argv,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -42,10 +41,11 @@ def command(
     options: tuple[str, ...],
     local_only: bool | None,
 ) -> ExitStatus:
-    """Build TARGETS until it works: install tools that are missing, ask for less at a time.
+    """Build TARGETS until it works: find the cause of each failure, and try what may help.
 
-    Whatever changes the machine is asked about first. The same repair is never tried twice for the
-    same failure.
+    Every fix is asked about, checked by building again, and taken back when it did not help; what
+    helped stays in force and is written down for the next checkout (docs/RECOVERY.md). The machine
+    itself is never changed without a person's yes. `cyxmake undo` takes everything back.
     """
     from cyxmake_cli.commands.local_build import Wanted, prepare
     from cyxmake_cli.systems.model import Verb
@@ -58,28 +58,42 @@ def command(
 
 def run(prepared: Prepared) -> ExitStatus:
     """Build what was prepared until it works."""
-    from cyxmake_cli.building.auto import FewerJobs, build_until
-    from cyxmake_cli.building.perform import Report, Task, cpus
+    from cyxmake_cli import config
+    from cyxmake_cli.recovery.memory import Memory
+    from cyxmake_cli.recovery.resolving import Resolving
+    from cyxmake_cli.recovery.run import Recovery
 
-    _get_missing_tools(prepared)
+    screen = prepared.screen
+    if prepared.gate.dry_run:
+        return _show(prepared)
+    cache = config.cache_directory()
+    resolving = Resolving(cache, prepared.project.source, screen.note)
+    recovery = Recovery(
+        prepared.project,
+        prepared.task,
+        prepared.gate,
+        screen,
+        prepared.attempt,
+        resolving,
+        Memory(cache),
+    )
+    try:
+        outcome = recovery.run()
+    finally:
+        resolving.close()
+    found = outcome.report.as_json() if outcome.report is not None else {}
+    screen.document(
+        found
+        | {
+            "status": outcome.status.name.lower(),
+            "exit_code": int(outcome.status),
+            "end": outcome.end.name.lower(),
+            "repairs": outcome.as_json(),
+        }
+    )
+    return outcome.status
 
-    def attempt(task: Task) -> Report:
-        return replace(prepared, task=task).run()
 
-    report, applied = build_until(prepared.task, attempt, [FewerJobs(cpus)], prepared.screen.say)
-    if not prepared.gate.dry_run:
-        prepared.screen.document(report.as_json() | {"repairs": applied})
-    return report.status
-
-
-def _get_missing_tools(prepared: Prepared) -> None:
-    """Install what the build system needs and is not here; whatever is refused stays missing."""
-    from cyxmake_cli.tools.installing import available, install, ways_to_get
-    from cyxmake_cli.tools.packages import MANAGERS
-
-    project = prepared.project
-    for group in project.missing():
-        ways = [(way, name) for name in group for way in ways_to_get(name, available())]
-        for (manager, package), name in ways[:1]:
-            prepared.screen.say(f"cyxmake: {project.spec.title} needs {name}, which is not here")
-            install(MANAGERS[manager], (package,), prepared.gate, project.source)
+def _show(prepared: Prepared) -> ExitStatus:
+    """Say what would be run and repaired; do nothing."""
+    return prepared.run().status

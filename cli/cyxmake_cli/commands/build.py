@@ -30,7 +30,11 @@ from cyxmake_common.errors import ExitStatus
 @OPTION
 @CLUSTER
 @click.option("--clean-first", is_flag=True, help="First remove what earlier builds made.")
-@click.option("--auto-fix", is_flag=True, help="When it fails, try to repair it: `cyxmake auto`.")
+@click.option(
+    "--auto-fix",
+    is_flag=True,
+    help="When it fails, try to repair it: `cyxmake auto`. So does --yes.",
+)
 def command(
     common: Common,
     targets: tuple[str, ...],
@@ -60,7 +64,7 @@ def command(
         from cyxmake_cli.commands.clean import clean
 
         clean(prepared.project, prepared.gate, prepared.screen, asked=True)
-    if auto_fix:
+    if auto_fix or common.yes:
         from cyxmake_cli.commands.auto import run
 
         return run(prepared)

@@ -59,8 +59,19 @@ class Prepared:
     cluster: ClusterBuild | None
 
     def run(self) -> Report:
-        """Do it."""
-        return perform(self.project, self.task, self.gate, self.screen, self.cluster)
+        """Do it, with the fixes that are in force."""
+        from cyxmake_cli.recovery.start import fixes_in_force, tell_of_interrupted
+
+        tell_of_interrupted(self.project, self.screen.say)
+        with fixes_in_force(self.project, self.task, self.gate) as task:
+            return perform(self.project, task, self.gate, self.screen, self.cluster)
+
+    def attempt(self, task: Task) -> Report:
+        """Do a task once; what fails on the cluster is done here again, to hear why."""
+        report = perform(self.project, task, self.gate, self.screen, self.cluster)
+        if report.status is not ExitStatus.BUILD_FAILED or report.where != "cluster":
+            return report
+        return perform(self.project, task, self.gate, self.screen)
 
 
 def prepare(common: Common, wanted: Wanted) -> Prepared:

@@ -61,11 +61,14 @@ def exists(manager: PackageManager, name: str, cwd: Path, run: Runner = run_here
 def install(
     manager: PackageManager,
     names: Sequence[str],
-    gate: Gate,
+    gate: Gate | None,
     cwd: Path,
     run: Runner = run_here,
 ) -> bool:
-    """Install packages; False: not allowed. Raises CyxError for what is not there, or fails."""
+    """Install packages; False: not allowed. Raises CyxError for what is not there, or fails.
+
+    Without a gate it was allowed before.
+    """
     wanted = tuple(map(checked, names))
     if missing := [name for name in wanted if not exists(manager, name, cwd, run)]:
         raise ProjectError(
@@ -97,13 +100,14 @@ def _act(
     manager: PackageManager,
     words: tuple[str, ...],
     names: tuple[str, ...],
-    gate: Gate,
+    gate: Gate | None,
     cwd: Path,
     run: Runner,
 ) -> bool:
     what = f"{verb} {', '.join(names)} with {manager.name}"
     for argv in argvs(_as_root(manager, words), names):
-        if not gate.permit(Act(kind, what, argv, detail=(" ".join(argv),))):
+        act = Act(kind, what, argv, detail=(" ".join(argv),))
+        if gate is not None and not gate.permit(act):
             return False
         done = run(argv, cwd)
         if not done.succeeded:

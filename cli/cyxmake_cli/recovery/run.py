@@ -1,0 +1,317 @@
+"""Recovery at work: runs builds, hands what happened to the engine, does what that says.
+
+Decides nothing itself: which fix, whether it stays and when it ends is the engine's, what may be
+done is the gate's. Every fix is in the journal before it is made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from cyxmake_cli.building.perform import Report, Task, cpus
+from cyxmake_cli.building.project import LocalProject
+from cyxmake_cli.building.runner import CannotRun
+from cyxmake_cli.building.screen import Screen
+from cyxmake_cli.recovery.apply import Applier
+from cyxmake_cli.recovery.candidates import candidates
+from cyxmake_cli.recovery.engine import (
+    Applied,
+    Apply,
+    Attempt,
+    Attempted,
+    Cause,
+    Choice,
+    Effect,
+    End,
+    Engine,
+    Event,
+    Finish,
+    Keep,
+    NotApplied,
+    Undo,
+    Undone,
+)
+from cyxmake_cli.recovery.fixes import (
+    Fix,
+    RunTool,
+    Variable,
+    as_json,
+    detail_of,
+    key_of,
+    kind_of,
+    summary_of,
+)
+from cyxmake_cli.recovery.journal import Journal, State, Transaction
+from cyxmake_cli.recovery.memory import Memory
+from cyxmake_cli.recovery.overlay import in_force
+from cyxmake_cli.recovery.recipe import read_recipe
+from cyxmake_cli.recovery.sentences import left_to_decide, said_of
+from cyxmake_cli.recovery.start import fixes_in_force
+from cyxmake_cli.recovery.undoing import CONFIGURES, keep_recipe, take_back
+from cyxmake_cli.recovery.view import Resolver, View
+from cyxmake_cli.safety.gate import Gate
+from cyxmake_cli.safety.permissions import Act
+from cyxmake_cli.systems.model import Verb
+from cyxmake_common.diagnosis.diagnose import diagnose
+from cyxmake_common.diagnosis.fingerprint import fingerprint
+from cyxmake_common.diagnosis.model import Category, Diagnosis, Facts, LogInput
+from cyxmake_common.errors import ConfigError, CyxError, Denied, ExitStatus, ProjectError
+
+_STAGES: Final = {Verb.CONFIGURE: 1, Verb.BUILD: 2, Verb.TEST: 3, Verb.INSTALL: 4}
+_ASKED: Final = (Variable("GCC_EXTRA_DIAGNOSTIC_OUTPUT", "fixits-v1"),)
+"""Has gcc say what it would write, in the form of clang's parseable fix-its."""
+Attempter = Callable[[Task], Report]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How it ended; `report` None: it could not even be started."""
+
+    report: Report | None
+    end: End
+    status: ExitStatus
+    fixes: list[Transaction] = field(default_factory=list)
+
+    def as_json(self) -> list[dict[str, object]]:
+        """Return the fixes for the JSON document of `auto`."""
+        return [
+            {"id": t.id, "cause": t.cause, "category": t.category, "state": t.state.value,
+             "fix": as_json(t.fix), "why": t.why}
+            for t in self.fixes
+        ]  # fmt: skip
+
+
+@dataclass(slots=True)
+class Recovery:
+    """One run of recovery for one task."""
+
+    project: LocalProject
+    task: Task
+    gate: Gate
+    screen: Screen
+    attempt: Attempter
+    resolver: Resolver
+    memory: Memory
+    run_id: str = ""
+    _journal: Journal = field(init=False)
+    _applier: Applier = field(init=False)
+    _open: dict[int, Transaction] = field(default_factory=dict)
+    _report: Report | None = None
+
+    def __post_init__(self) -> None:
+        self._journal = Journal(self.project.own)
+        self._applier = Applier(self.project)
+        now = datetime.now(UTC)
+        self.run_id = self.run_id or now.strftime("%Y%m%d-%H%M%S-%f")[:-3]
+
+    def run(self) -> Outcome:
+        """Build until it works or nothing more helps; raises CyxError for what is no failure."""
+        with self._journal.at_work():
+            self.take_back_interrupted()
+            self.follow_recipe()
+            return self._until_done()
+
+    def _until_done(self) -> Outcome:
+        engine = Engine(time.monotonic())
+        waiting: deque[Effect] = deque([Attempt()])
+        while True:
+            effect = waiting.popleft()
+            match effect:
+                case Attempt():
+                    event: Event | None = self._attempt()
+                    if event is None:
+                        return self._outcome(End.NOTHING_KNOWN, ExitStatus.CANCELLED)
+                case Apply():
+                    event = self._apply(effect.choice.fix, effect.cause)
+                case Undo():
+                    event = self._undo(effect)
+                case Keep():
+                    self._keep(effect.id)
+                    event = None
+                case Finish():
+                    return self._finish(effect)
+            if event is not None:
+                waiting.extend(engine.handle(event))
+
+    # --- attempts ---------------------------------------------------------------------------
+
+    def _attempt(self) -> Attempted | None:
+        """Build, and read the causes of what failed; None: a person interrupted it."""
+        with (
+            fixes_in_force(self.project, self.task, self.gate, self._open) as task,
+            in_force(_ASKED, str(self.project.source)),
+        ):
+            missing = self.project.missing()
+            if missing:
+                found = [_missing_tool(group[0]) for group in missing]
+                return self._failed(found, 0)
+            try:
+                report = self._report = self.attempt(replace(task, keep_going=True))
+            except CannotRun as error:
+                tool = error.command.argv[0].rsplit("/", 1)[-1]
+                found = diagnose(LogInput(error.said, 127, tool))
+                return self._failed(found, _STAGES.get(error.command.verb, 2))
+            if report.status is ExitStatus.OK:
+                return Attempted(time.monotonic(), True)
+            if report.status is not ExitStatus.BUILD_FAILED:
+                return None
+            failed = report.failed
+            if failed is None:
+                return self._failed([], _STAGES[Verb.BUILD])
+            text = (failed.stdout + b"\n" + failed.stderr).decode("utf-8", "replace")
+            status = failed.exit_code
+            return self._failed(diagnose(LogInput(text, status)), _STAGES.get(failed.verb, 2))
+
+    def _failed(self, found: Sequence[Diagnosis], stage: int) -> Attempted:
+        jobs = self.task.jobs or cpus()
+        view = View(self.project, jobs, self.resolver)
+        causes = tuple(Cause(d, self._choices(d, view)) for d in found)
+        return Attempted(time.monotonic(), False, causes, stage)
+
+    def _choices(self, cause: Diagnosis, view: View) -> tuple[Choice, ...]:
+        found = []
+        for fix in candidates(cause, view, self.memory.score):
+            with suppress(ProjectError):
+                places = frozenset(path for path, _ in self._applier.touches(fix))
+                found.append(Choice(fix, places))
+        return tuple(found)
+
+    # --- fixes ------------------------------------------------------------------------------
+
+    def _apply(self, fix: Fix, cause: Cause) -> Event:
+        key = key_of(fix)
+        words = said_of(cause.diagnosis)
+        self.screen.say(f"cyxmake: {words}; to {summary_of(fix)}")
+        try:
+            if not self.gate.permit(self._act(fix)):
+                return NotApplied(key, "not allowed", denied=True)
+        except Denied as error:
+            self.screen.say(f"cyxmake: {error.message}")
+            return NotApplied(key, error.message, denied=True)
+        try:
+            made = self.make(fix, words, cause.diagnosis.fingerprint, cause.diagnosis.category)
+        except (CyxError, OSError) as error:
+            self.screen.say(f"cyxmake: that cannot be done: {error}")
+            return NotApplied(key, str(error))
+        return Applied(key, made.id)
+
+    def make(self, fix: Fix, words: str, fingerprint: str, category: str) -> Transaction:
+        """Make a fix that was allowed, as a transaction; raises CyxError, OSError: then undone."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        transaction = Transaction(
+            0, self.run_id, now, fix, words, fingerprint, category, str(self.project.build)
+        )
+        begun = self._journal.begin(transaction, self._touches(fix))
+        try:
+            made = self._applier.make(fix)
+            if self._forgets(fix):
+                (self.project.build / "CMakeCache.txt").unlink(missing_ok=True)
+            applied = self._journal.applied(begun, made.variables, made.layer)
+        except (CyxError, OSError) as error:
+            take_back(self._journal, self.project.source, begun, f"could not be made: {error}")
+            raise
+        if made.pause:
+            time.sleep(made.pause)
+        self._open[applied.id] = applied
+        return applied
+
+    def _touches(self, fix: Fix) -> list[tuple[str, bool]]:
+        found = list(self._applier.touches(fix))
+        if self._forgets(fix):
+            found.append((str(self.project.build / "CMakeCache.txt"), True))
+        return found
+
+    def _forgets(self, fix: Fix) -> bool:
+        """Tell whether CMake is to look again for what it did not find: it remembers that.
+
+        Only where the first configuration never came to its end, and our builds made what is there.
+        """
+        from cyxmake_cli.building.journal import Journal as BuildJournal
+
+        cache = self.project.build / "CMakeCache.txt"
+        done = (self.project.build / "build.ninja", self.project.build / "Makefile")
+        if not isinstance(fix, CONFIGURES) or any(p.exists() for p in done) or not cache.exists():
+            return False
+        return str(cache) in BuildJournal.load(self.project.own).files
+
+    def _undo(self, effect: Undo) -> Undone:
+        found = self._open.pop(effect.id, None) or self._one(effect.id)
+        self.screen.say(f"cyxmake: {effect.why}: fix {found.id} is taken back")
+        left = take_back(self._journal, self.project.source, found, effect.why)
+        self.memory.learn(found.fingerprint, found.category, found.fix, helped=False)
+        return Undone(effect.id, tuple(left))
+
+    def _one(self, id: int) -> Transaction:
+        return next(t for t in self._journal.all() if t.id == id)
+
+    def _keep(self, id: int) -> None:
+        found = self._open.pop(id)
+        self._journal.kept(found)
+        self.memory.learn(found.fingerprint, found.category, found.fix, helped=True)
+
+    def _act(self, fix: Fix) -> Act:
+        places = tuple(p for p, _ in self._applier.touches(fix) if "/.git/" not in f"{p}/")
+        removes = places if kind_of(fix).name == "set-aside" else ()
+        argv = fix.argv if isinstance(fix, RunTool) else ()
+        writes = () if removes else places
+        return Act(kind_of(fix).act, summary_of(fix), argv, writes, removes, detail_of(fix))
+
+    # --- before and after -------------------------------------------------------------------
+
+    def take_back_interrupted(self) -> None:
+        """Undo what was begun by a run that was killed; raises CyxError."""
+        for found in reversed(self._journal.all()):
+            if found.state in (State.BEGUN, State.APPLIED):
+                take_back(self._journal, self.project.source, found, "its run was interrupted")
+                self.screen.say(f"cyxmake: fix {found.id} was interrupted; it is taken back")
+
+    def follow_recipe(self) -> None:
+        """Make what the project's recipe says and is not in force here, each after asking."""
+        have = {key_of(t.fix) for t in self._journal.active()}
+        for fix, cause in read_recipe(self.project.own):
+            if key_of(fix) in have:
+                continue
+            try:
+                if not self.gate.permit(self._act(fix)):
+                    continue
+                made = self.make(fix, cause or "named in the recipe", "recipe", "recipe")
+                self._journal.kept(self._open.pop(made.id))
+                self.screen.note(f"cyxmake: the recipe has it: {summary_of(fix)}")
+            except (CyxError, OSError) as error:
+                self.screen.say(f"cyxmake: the recipe wants to {summary_of(fix)}: {error}")
+
+    def _finish(self, effect: Finish) -> Outcome:
+        status = ExitStatus.OK if effect.end is End.BUILT else ExitStatus.BUILD_FAILED
+        outcome = self._outcome(effect.end, status)
+        if effect.end is not End.BUILT:
+            self.screen.release()
+            if effect.end is End.REFUSED:
+                outcome.status = ExitStatus.DENIED
+            tried = sum(1 for t in outcome.fixes if not t.active)
+            self.screen.say(f"cyxmake: {left_to_decide(effect.end, effect.causes, tried)}")
+        return outcome
+
+    def _outcome(self, end: End, status: ExitStatus) -> Outcome:
+        fixes = [t for t in self._journal.all() if t.run == self.run_id]
+        kept = [t for t in fixes if t.state is State.KEPT]
+        if kept:
+            with suppress(ConfigError):
+                keep_recipe(self._journal, self.project.source)
+            self.screen.say(
+                f"cyxmake: {len(kept)} fix{'es' if len(kept) > 1 else ''} in force:"
+                f" {'; '.join(summary_of(t.fix) for t in kept)} (`cyxmake undo` takes back)"
+            )
+        return Outcome(self._report, end, status, fixes)
+
+
+def _missing_tool(command: str) -> Diagnosis:
+    facts = Facts(command=command)
+    name = fingerprint(Category.MISSING_TOOL, facts, command)
+    said = f"{command}: not found"
+    return Diagnosis(Category.MISSING_TOOL, facts, 1.0, "build-tool", name, evidence=said)
