@@ -5,8 +5,9 @@ read and the fixes that may help each, best first. It opens one transaction for 
 still has an untried fix, as long as they touch different places; when all of them are applied it
 asks for the next attempt. After that a fix is kept when its cause is gone and the build did not
 fall back; otherwise it is undone and the next one for that cause is tried. A cause that comes back
-after its fix was kept counts as not fixed. Nothing is tried twice for the same cause; each cause
-and each run has a budget, and so has time.
+after its fix was kept counts as not fixed; where some of a batch helped and others did not, one
+more attempt without the others shows whether it was really those. Nothing is tried twice for the
+same cause; each cause and each run has a budget, and so has time.
 
     attempted ok      -> keep all, finish
     attempted failed  -> keep or undo what is open, then apply, or finish
@@ -157,9 +158,9 @@ class _State(StrEnum):
 
 @dataclass(slots=True)
 class _Made:
-    """A fix that was made."""
+    """A fix that was made, for causes that all might be helped by it."""
 
-    cause: str
+    causes: set[str]
     choice: Choice
     id: int
     state: _State = _State.OPEN
@@ -181,12 +182,14 @@ class Engine:
         self._now = started
         self._made: list[_Made] = []
         self._tried: dict[str, _Tried] = {}
-        self._outstanding: dict[str, tuple[str, Choice]] = {}
+        self._outstanding: dict[str, tuple[set[str], Choice]] = {}
         self._undoing: set[int] = set()
         self._causes: tuple[Cause, ...] = ()
         self._stage = -1
         self._denied = False
         self._applied_now = False
+        self._unsure = False
+        """A fix was kept at an attempt after which others were undone: they may have helped it."""
         self._finished = False
 
     def __repr__(self) -> str:
@@ -200,8 +203,8 @@ class Engine:
             case Attempted():
                 return self._attempted(event)
             case Applied():
-                cause, choice = self._outstanding.pop(event.key)
-                self._made.append(_Made(cause, choice, event.id))
+                causes, choice = self._outstanding.pop(event.key)
+                self._made.append(_Made(causes, choice, event.id))
                 self._applied_now = True
             case NotApplied():
                 del self._outstanding[event.key]
@@ -226,10 +229,12 @@ class Engine:
                 continue
             if made.state is _State.OPEN and fell_back:
                 effects.append(self._undo(made, "the build failed earlier than before"))
-            elif made.cause in here:
+            elif made.causes <= here:
                 effects.append(self._undo(made, "the cause is still there"))
             elif made.state is _State.OPEN:
+                made.causes -= here
                 effects.append(self._keep(made))
+        self._unsure = len({type(effect) for effect in effects}) > 1
         if not fell_back:
             # After a fall the causes of before are to be worked on: what was seen is our own doing.
             self._causes, self._stage = event.causes, event.stage
@@ -238,8 +243,8 @@ class Engine:
     def _go_on(self) -> list[Effect]:
         if self._outstanding or self._undoing:
             return []
-        if self._applied_now:
-            self._applied_now = False
+        if self._applied_now or self._unsure:
+            self._applied_now = self._unsure = False
             return [Attempt()]
         return self._choose()
 
@@ -265,12 +270,16 @@ class Engine:
                 exhausted = True
                 continue
             key = key_of(choice.fix)
-            if key in self._outstanding or touched & choice.touches:
+            if key in self._outstanding:
+                tried.keys.add(key)
+                self._outstanding[key][0].add(cause.name)
+                continue
+            if touched & choice.touches:
                 continue
             touched |= choice.touches
             files.add(cause.file)
             tried.keys.add(key)
-            self._outstanding[key] = (cause.name, choice)
+            self._outstanding[key] = ({cause.name}, choice)
             effects.append(Apply(choice, cause))
         if effects:
             return effects

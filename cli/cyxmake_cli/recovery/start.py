@@ -38,7 +38,9 @@ def fixes_in_force(
     found = [t for t in Journal(project.own).all() if t.state is State.KEPT or t.id in also]
     overlay = overlay_of((t.fix, t.variables) for t in found if t.active)
     # A tool of a layer counts as here before anything is planned.
-    programs = environment(ProjectLayers(project.source).ready(gate)).programs
+    layers = ProjectLayers(project.source)
+    ready = layers.ready(gate) if layers.record.path.exists() else ()
+    programs = environment(ready).programs
     overlay += Overlay(tuple(Variable("PATH", p, How.BEFORE) for p in reversed(programs)))
     if overlay == Overlay():
         yield task

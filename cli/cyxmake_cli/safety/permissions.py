@@ -41,15 +41,12 @@ class ActKind(StrEnum):
     REMOVE_PACKAGE = "remove-package"
     GET_LAYER = "get-layer"
     RESTORE_LAYER = "restore-layer"
-<<<<<<< HEAD
     PLAN = "plan"
     PLAN_STEP = "plan-step"
-=======
     SET_UP = "set-up"
     """What CyxMake keeps for a project's builds: variables, options, packages unpacked aside."""
     CHANGE_SYSTEM = "change-system"
     """A repair that nobody asked for by name and that reaches beyond the project."""
->>>>>>> d0b3d0b (Recovery: typed fixes for diagnoses, one journalled transaction each, verified, kept or taken back; cyxmake undo)
 
 
 RISKS: Final[dict[ActKind, Risk]] = {
@@ -67,13 +64,10 @@ RISKS: Final[dict[ActKind, Risk]] = {
     ActKind.REMOVE_PACKAGE: Risk.DANGEROUS,
     ActKind.GET_LAYER: Risk.ASK,
     ActKind.RESTORE_LAYER: Risk.SAFE,
-<<<<<<< HEAD
     ActKind.PLAN: Risk.ASK,
     ActKind.PLAN_STEP: Risk.ASK,
-=======
     ActKind.SET_UP: Risk.ASK,
     ActKind.CHANGE_SYSTEM: Risk.DANGEROUS,
->>>>>>> d0b3d0b (Recovery: typed fixes for diagnoses, one journalled transaction each, verified, kept or taken back; cyxmake undo)
 }
 """The risk of an act that touches nothing special."""
 

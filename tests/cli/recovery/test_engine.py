@@ -103,7 +103,7 @@ def test_causes_of_one_log_are_fixed_together() -> None:
     """Two causes are two transactions and one further attempt; only what helped is kept."""
     world = _World([_cause("a", "x", "right"), _cause("b", "good")], {"a": "right", "b": "good"})
     assert world.run().end is End.BUILT
-    assert world.story.count("attempt") == 3
+    assert world.story.count("attempt") == 4  # one of them makes sure of what helped
     assert [s for s in world.story if s.startswith("undo")] == ["undo x"]
 
 
@@ -156,18 +156,21 @@ def test_a_file_that_somebody_changed_meanwhile_ends_it() -> None:
     assert finish.end is End.CHANGED
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_it_always_ends_with_nothing_useless_in_force(data: st.DataObject) -> None:
     """Whatever helps: no fix twice for a cause, at the end only what removed its own cause."""
     names = st.sampled_from("uvwxyz")
     causes, right = [], {}
     for number in range(data.draw(st.integers(1, 4))):
-        fixes = data.draw(st.lists(names, unique=True, max_size=4))
+        fixes = data.draw(st.lists(names, unique=True, max_size=3))
+        helps = data.draw(st.booleans())
+        if helps:  # wrong fixes may be shared by causes, right ones are a cause's own
+            fixes.insert(data.draw(st.integers(0, len(fixes))), f"right{number}")
         cause = _cause(str(number), *fixes, touches=data.draw(st.sampled_from(("", "/a", "/b"))))
         causes.append(cause)
-        if fixes and data.draw(st.booleans()):
-            right[cause.name] = data.draw(st.sampled_from(fixes))
+        if helps:
+            right[cause.name] = f"right{number}"
     world = _World(causes, right, data.draw(st.lists(names, max_size=2)))
     finish = world.run()
     fixed = all(c.name in right and right[c.name] in world.in_force.values() for c in causes)
