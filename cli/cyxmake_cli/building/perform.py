@@ -150,6 +150,8 @@ def _run(
         planned = plan_of(project, task, verb, layers)
         if verb is task.verb and not planned:
             _nothing_to_run(project, verb, screen)
+        if verb is Verb.CONFIGURE:
+            layers.prepare()
         for command in planned:
             gate.require(_act(project, command))
             if task.verbose:

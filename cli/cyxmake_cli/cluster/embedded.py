@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cyxmake_cli.config import cache_directory
+from cyxmake_cli.layers.model import FOLDER
 from cyxmake_common.errors import ClusterUnreachable, ExitStatus
 from cyxmake_common.net.token import JoinToken
 
@@ -80,9 +82,21 @@ async def _spawn(module: str, log: Path, *arguments: str) -> Process:
             # -P: a module of the project that is built must not stand in for one of ours.
             sys.executable, "-P", "-m", module, *arguments,
             stdin=PIPE, stdout=PIPE, stderr=stderr,
+            env=_environment(),
             # Ctrl-C is for the build; the cluster ends after it, in order.
             start_new_session=os.name == "posix",
         )  # fmt: skip
+
+
+def _environment() -> dict[str, str]:
+    """Return our environment without Python modules of layers: they are for the project's tools."""
+    environ = dict(os.environ)
+    layers = f"{cache_directory() / FOLDER}{os.sep}"
+    entries = environ.get("PYTHONPATH", "").split(os.pathsep)
+    kept = [entry for entry in entries if entry and not entry.startswith(layers)]
+    if len(kept) < len(entries):
+        environ["PYTHONPATH"] = os.pathsep.join(kept)
+    return environ
 
 
 async def _read_line(process: Process) -> bytes:

@@ -69,6 +69,19 @@ class Apt:
             self._refresh()
             return self._plan(wanted)
 
+    def lacking(self, plan: LayerPlan) -> tuple[Package, ...]:
+        """Return what a layer that was made elsewhere needs beside its packages on this machine.
+
+        Nothing where apt does not know: whoever asks has a layer that is right by its record.
+        """
+        known = {package.name for package in plan.packages}
+        try:
+            chosen = [each for each in self._simulate(plan.wanted) if each[0] not in known]
+            _refuse_system(chosen)
+            return tuple(sorted(package for package, _ in self._described(chosen).values()))
+        except LayerError:
+            return ()
+
     def fetch(self, packages: Sequence[Package], folder: Path) -> dict[Package, Path]:
         """Fetch packages into an empty folder; raises LayerError.
 

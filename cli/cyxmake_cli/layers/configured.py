@@ -8,7 +8,9 @@ layer which is no longer used are forgotten there.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +18,10 @@ from cyxmake_cli.building.own_folder import OwnFolder
 from cyxmake_cli.layers.environment import (
     CMAKE_VARIABLES,
     LayerEnvironment,
+    cmake_script,
+    cmake_values,
     environment,
     merged,
-    options,
     variables,
     with_words,
 )
@@ -29,6 +32,10 @@ from cyxmake_cli.systems.model import SystemName
 from cyxmake_common.errors import ConfigError
 
 _USED: Final = "layers-used.json"
+_CHECK: Final = re.compile(
+    r"^//(?:Have|Test|Result of|Checking|CHECK_TYPE_SIZE:) .*\n([\w.+-]+):INTERNAL=", re.MULTILINE
+)
+"""What the modules that come with CMake write beside the result of a check."""
 
 
 class BuildLayers:
@@ -65,13 +72,32 @@ class BuildLayers:
             return given
         if self._system is SystemName.AUTOTOOLS:
             return with_words(given, variables(self.added, self._system, {}, running=False))
-        found = merged(options(self.added, self._system), given)
-        if self._system is SystemName.CMAKE:
-            with contextlib.suppress(OSError):
-                cache = (self._build / "CMakeCache.txt").read_text("utf-8", "replace")
-                roots = tuple(str(layer.root) for layer in self._layers)
-                found += tuple(f"-U{name}" for name in left_behind(cache, str(self._store), roots))
-        return found
+        if self._system is not SystemName.CMAKE:
+            return given
+        values = cmake_values(self.added)
+        found = ["-C", str(self._script)] if self._layers else [f"-U{name}" for name in values]
+        with contextlib.suppress(OSError):
+            cache = (self._build / "CMakeCache.txt").read_text("utf-8", "replace")
+            roots = tuple(str(layer.root) for layer in self._layers)
+            stale = left_behind(cache, str(self._store), roots)
+            stale += checked(cache) if self.changed else []
+            found += [f"-U{name}" for name in stale]
+        return (*found, *merged(values, given))
+
+    def prepare(self) -> None:
+        """Write what the options of a configuration refer to; raises ConfigError."""
+        if self._system is not SystemName.CMAKE:
+            return
+        if not self._layers:
+            self._script.unlink(missing_ok=True)
+        else:
+            text = cmake_script(cmake_values(self.added))
+            self._own.write_bytes(self._script.name, text.encode("utf-8", "surrogateescape"))
+
+    @property
+    def _script(self) -> Path:
+        name = hashlib.sha256(os.fsencode(self._build)).hexdigest()[:8]
+        return self._own.path / f"layers-{name}.cmake"
 
     def variables(self, *, running: bool = False) -> dict[str, str]:
         """Return the variables of commands; with no layers, none."""
@@ -110,3 +136,11 @@ def left_behind(cache: str, store: str, roots: tuple[str, ...]) -> list[str]:
         if f"{store}/" in rest:
             found.append(name)
     return found
+
+
+def checked(cache: str) -> list[str]:
+    """Return the entries of a CMake cache that a check has left: the next may come out otherwise.
+
+    A search that found nothing is done again by itself.
+    """
+    return [match[1] for match in _CHECK.finditer(cache)]

@@ -46,6 +46,7 @@ class ProjectInLayers:
             # After the directories; a person's own options are last, and count.
             at = argv.index(str(project.build)) + 1
             argv = (*argv[:at], *self._layers.options(argv[at:]))
+            self._layers.prepare()
         return replace(project, configure_command=argv)
 
     def remember(self) -> None:

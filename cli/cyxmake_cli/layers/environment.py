@@ -126,31 +126,34 @@ def variables(
     return found | {name: value for name, value in added.data if name not in environ}
 
 
-def options(added: LayerEnvironment, system: SystemName) -> tuple[str, ...]:
-    """Return what a configuration is told; with nothing added, what takes it back."""
-    if system is not SystemName.CMAKE:
-        return ()
+def cmake_values(added: LayerEnvironment) -> dict[str, str]:
+    """Return what CMake's cache is to hold; an empty text stands for no entry."""
     include, libraries = ";".join(added.include), " ".join(added.linker_flags)
     passed_on = ";".join(_CMAKE_PASSED_ON) if include or libraries else ""
     values = (include, include, libraries, libraries, passed_on, ";".join(added.libraries))
-    return tuple(
-        f"-D{name}:STRING={value}" if value else f"-U{name}"
-        for name, value in zip(CMAKE_VARIABLES, values, strict=True)
+    return dict(zip(CMAKE_VARIABLES, values, strict=True))
+
+
+def cmake_script(values: Mapping[str, str]) -> str:
+    """Return what `cmake -C` reads: as options, CMake would warn of those that nothing uses."""
+    return "".join(
+        f'set({name} [==[{value}]==] CACHE STRING "" FORCE)\n'
+        if value
+        else f"unset({name} CACHE)\n"
+        for name, value in values.items()
     )
 
 
-def merged(ours: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
-    """Return our options of CMake with a person's, which come last and lose nothing of ours."""
-    found = list(given)
-    for option in ours:
-        name, _, value = option.removeprefix("-D").removeprefix("-U").partition("=")
-        name = name.partition(":")[0]
+def merged(values: Mapping[str, str], given: Sequence[str]) -> tuple[str, ...]:
+    """Return a person's options of CMake, which count, such that they lose nothing of ours."""
+    found = []
+    for option in given:
+        head, equals, theirs = option.partition("=")
+        name = head.partition(":")[0].removeprefix("-D")
+        value = values.get(name, "") if head.startswith("-D") and equals else ""
         separator = " " if name.endswith("_LIBRARIES") else ";"
-        for index, other in enumerate(found):
-            head, equals, theirs = other.partition("=")
-            if value and equals and head.partition(":")[0] == f"-D{name}":
-                found[index] = f"{head}={theirs}{separator}{value}"
-    return (*ours, *found)
+        found.append(f"{head}={theirs}{separator}{value}" if value else option)
+    return tuple(found)
 
 
 def with_words(given: Sequence[str], added: Mapping[str, str]) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from cyxmake_common.errors import ConfigError, CyxError, ExitStatus
 
+FOLDER: Final = "layers"
+"""Where layers stand, below the cache directory."""
 RECIPE: Final = 1
 """Counts the ways of making a directory out of packages: another way, another name."""
 

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -45,6 +45,10 @@ class Archive(Protocol):
         """Return what a layer with some packages takes; raises LayerError."""
         ...
 
+    def lacking(self, plan: LayerPlan) -> tuple[Package, ...]:
+        """Return what a layer that was made elsewhere needs beside its packages here."""
+        ...
+
     def fetch(self, packages: Sequence[Package], folder: Path) -> dict[Package, Path]:
         """Fetch packages into an empty folder; raises LayerError."""
         ...
@@ -69,6 +73,11 @@ class LayerStore:
     def obtain(self, manager: str, packages: Sequence[str]) -> Layer:
         """Return the layer of some packages and what they need here; raises CyxError."""
         return self.make(self.plan(manager, packages))
+
+    def supplement(self, plan: LayerPlan) -> LayerPlan | None:
+        """Return a layer that a recorded one needs beside it on this machine, if any."""
+        lacking = self._archive(plan.manager).lacking(plan)
+        return replace(plan, packages=lacking) if lacking else None
 
     def make(self, plan: LayerPlan) -> Layer:
         """Return the layer of a plan, made if it is not here yet; raises LayerError."""

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from cyxmake_cli.building.own_folder import OwnFolder
 from cyxmake_cli.layers.apt import this_system
-from cyxmake_cli.layers.model import Layer, LayerPlan
+from cyxmake_cli.layers.model import FOLDER, Layer, LayerPlan, Package
 from cyxmake_cli.layers.record import LayerRecord
 from cyxmake_cli.layers.store import LayerStore
 from cyxmake_cli.safety.gate import Answer, Gate, bounds_of
 from cyxmake_cli.safety.permissions import Act, ActKind, Judgement
 
-FOLDER: Final = "layers"
+_HERE: Final = "layers-here.json"
+"""By layer, packages that were installed where it was recorded, and are not here."""
 
 
 def user_store() -> LayerStore:
@@ -33,6 +36,7 @@ class ProjectLayers:
     """The layers of the project at `source`."""
 
     def __init__(self, source: Path, store: LayerStore | None = None) -> None:
+        self._own = OwnFolder(source)
         self.record = LayerRecord(source)
         self.store = store or user_store()
 
@@ -75,8 +79,25 @@ class ProjectLayers:
                 if gate.dry_run:
                     continue
                 layer = self.store.make(plan)
+                self._note_supplement(plan)
             found.append(layer)
+            if (more := self._supplement(plan)) is not None:
+                found.append(self.store.make(more))
         return tuple(found)
+
+    def _supplement(self, plan: LayerPlan) -> LayerPlan | None:
+        """Return what this machine lacks beside a layer that was recorded on another."""
+        packages = self._own.read(_HERE).get(plan.digest)
+        if not isinstance(packages, list) or not packages:
+            return None
+        return replace(plan, packages=tuple(map(Package.of, packages)))
+
+    def _note_supplement(self, plan: LayerPlan) -> None:
+        more = self.store.supplement(plan)
+        known = self._own.read(_HERE)
+        if more is not None or plan.digest in known:
+            known[plan.digest] = [asdict(package) for package in more.packages] if more else []
+            self._own.write(_HERE, known)
 
 
 class _Nobody:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cyxmake_cli.layers.configured import left_behind
-from cyxmake_cli.layers.environment import environment, options, variables
+from cyxmake_cli.layers.configured import checked, left_behind
+from cyxmake_cli.layers.environment import (
+    cmake_script,
+    cmake_values,
+    environment,
+    merged,
+    variables,
+    with_words,
+)
 from cyxmake_cli.layers.layout import layout_of
 from cyxmake_cli.layers.model import Layer, LayerPlan, Layout, Package
 from cyxmake_cli.layers.relocate import rewritten
@@ -58,12 +65,22 @@ def test_cmake_is_told_by_options_and_searches_by_variables() -> None:
     assert found["PATH"] == "/store/a/usr/bin:/bin"
     assert found["CMAKE_PREFIX_PATH"] == "/store/a/usr:/opt"
     assert not {"CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "LD_LIBRARY_PATH"} & set(found)
-    told = options(added, SystemName.CMAKE)
-    assert (
-        "-DCMAKE_CXX_STANDARD_INCLUDE_DIRECTORIES:STRING=/store/a/usr/include;"
-        "/store/a/usr/include/x86_64-linux-gnu;/store/b/usr/i" in told
-    )
-    assert all(word.startswith("-U") for word in options(environment([]), SystemName.CMAKE))
+    values = cmake_values(added)
+    include = "/store/a/usr/include;/store/a/usr/include/x86_64-linux-gnu;/store/b/usr/i"
+    assert values["CMAKE_CXX_STANDARD_INCLUDE_DIRECTORIES"] == include
+    script = cmake_script(values | {"CMAKE_BUILD_RPATH": ""})
+    assert f"set(CMAKE_C_STANDARD_INCLUDE_DIRECTORIES [==[{include}]==]" in script
+    assert "unset(CMAKE_BUILD_RPATH CACHE)" in script
+    assert not any(cmake_values(environment([])).values())
+
+
+def test_a_persons_own_options_lose_nothing() -> None:
+    """An option that sets what layers set keeps its value, in front of ours."""
+    added = environment([_layer("a", Layout(libraries=("l",)))])
+    told = merged(cmake_values(added), ("-DCMAKE_BUILD_RPATH=/opt", "-DX=1", "-GNinja"))
+    assert told == ("-DCMAKE_BUILD_RPATH=/opt;/store/a/l", "-DX=1", "-GNinja")
+    flags = variables(added, SystemName.AUTOTOOLS, {}, running=False)
+    assert with_words(("LDFLAGS=-s", "--x"), flags) == (f"LDFLAGS=-s {flags['LDFLAGS']}", "--x")
 
 
 def test_adding_twice_is_adding_once() -> None:
@@ -102,3 +119,12 @@ def test_what_a_layer_that_is_gone_left_in_a_cmake_cache() -> None:
         "A:STRING=/store/new/root/a;/store/old/root/b\nB:PATH=/usr/lib\n"
     )
     assert left_behind(cache, "/store", ("/store/new/root",)) == ["fmt_DIR", "A"]
+
+
+def test_checks_are_made_again_with_other_layers() -> None:
+    """Results that CMake keeps are found by what it writes beside them, and nothing else is."""
+    cache = (
+        "//Have include pcap.h\nHAVE_PCAP:INTERNAL=\n//Test C99\nC99:INTERNAL=1\n"
+        "//Path to a program.\nCMAKE_AR:FILEPATH=/usr/bin/ar\n//Have a nice day\nDAY:BOOL=ON\n"
+    )
+    assert checked(cache) == ["HAVE_PCAP", "C99"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from cyxmake_cli.layers.model import Layer, LayerError
 from cyxmake_cli.layers.record import LayerRecord
 from cyxmake_cli.layers.store import LayerStore
+from cyxmake_cli.layers.use import ProjectLayers
 from cyxmake_common.errors import UsageError
 
 from .archive import Archive
@@ -140,3 +142,20 @@ def test_dropping_a_layer(archive: Archive, store: LayerStore) -> None:
     assert list(store.directory.iterdir()) == []
     assert not store.drop(layer.digest)
     assert store.obtain("apt", ["libt-dev"]).root.is_dir()
+
+
+def test_a_clone_gets_what_was_installed_where_the_layer_was_recorded(
+    archive: Archive, store: LayerStore, tmp_path: Path
+) -> None:
+    """Beside the recorded packages it has those that only its own machine lacks, each time."""
+    archive.add("libu-dev", {"usr/include/u.h": "\n"}, depends="libt-dev")
+    archive.publish()
+    plan = store.plan("apt", ["libu-dev"])
+    assert [package.name for package in plan.packages] == ["libt-dev", "libt1", "libu-dev"]
+    recorded = replace(plan, packages=tuple(p for p in plan.packages if p.name == "libu-dev"))
+    (tmp_path / "clone").mkdir()
+    LayerRecord(tmp_path / "clone").add(recorded)
+    project = ProjectLayers(tmp_path / "clone", store)
+    for layers in (project.ready(), project.ready()):
+        assert [_names(layer) for layer in layers] == [["libu-dev"], ["libt-dev", "libt1"]]
+    assert project.record.read() == (recorded,)
