@@ -17,6 +17,7 @@ from cyxmake_common.program import run_program
 
 _COMPLETION: Final = "_CYXMAKE_COMPLETE"
 _COMMANDS: Final = {
+    "agent": "Have agents build, repair and look around, side by side.",
     "ai": "Show, choose and ask language models.",
     "audit": "Show or export what was done, and who allowed it.",
     "auto": "Build until it works.",
@@ -26,8 +27,8 @@ _COMMANDS: Final = {
     "clean": "Remove what builds made, and nothing else.",
     "completion": "Print what teaches a shell to complete.",
     "config": "Show and change settings.",
-    "create": "Make a new project from a description.",
     "coordinator": "Start, stop and look at a coordinator on this machine.",
+    "create": "Make a new project from a description.",
     "dbuild": "Build a project on the cluster.",
     "doctor": "Check everything that builds rest on.",
     "explain": "Say why something was rebuilt, missed the cache, or ran where it did.",
