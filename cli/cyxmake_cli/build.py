@@ -265,6 +265,10 @@ def _run(
         tally.causes = listeners.failures.counts()
         for line in listeners.failures.lines(project.source, cache_directory()):
             progress.note(f"cyxmake: {line}")
+        if listeners.session is not None and (kept := listeners.session.failed.kept):
+            name, target = next(iter(kept.items()))
+            others = f" ({len(kept) - 1} more: --list)" if len(kept) > 1 else ""
+            progress.note(f"cyxmake: {target} again, as it was: cyxmake replay {name}{others}")
     _finish(request, tally, progress, start, status)
     return status
 

@@ -44,6 +44,7 @@ _COMMANDS: Final = {
     "packages": "Use the package managers of this machine.",
     "permissions": "Show what is asked about, and take back answers.",
     "repl": "Hold a conversation: slash commands and plain English.",
+    "replay": "Run an action that failed again, exactly as it was.",
     "say": "Do what a sentence says.",
     "status": "Show the project here, and the cluster.",
     "test": "Run a project's own tests.",

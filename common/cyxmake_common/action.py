@@ -28,6 +28,9 @@ TOOLCHAIN: Final = "cyxmake-toolchain"
 ROOT: Final = "cyxmake-root"
 """Property: absolute path of the project at the client; cache keys hold a token in its place."""
 
+WORKER: Final = "worker"
+"""Property: one worker by name; the coordinator gives each its own, whatever it offers itself."""
+
 OS_FAMILY: Final = "OSFamily"
 ISA: Final = "ISA"
 

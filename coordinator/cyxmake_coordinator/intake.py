@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from cyxmake_common.action import TOOLCHAIN, Action
+from cyxmake_common.action import TOOLCHAIN, WORKER, Action
 from cyxmake_common.cas.store import BlobStore, read_all
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import BlobMissing, CyxError, ProtocolError
-from cyxmake_common.protocol.messages import MAX_DIGESTS
+from cyxmake_common.protocol.messages import MAX_DIGESTS, WorkerFacts
 from cyxmake_coordinator.closures import Closures
 from cyxmake_coordinator.core.events import PropertySet
 
@@ -78,6 +78,12 @@ def toolchain_of(action: Action) -> Digest | None:
         return Digest.parse(text) if text else None
     except ValueError as error:
         raise ProtocolError(f"{TOOLCHAIN}: {error}") from None
+
+
+def offered_by(facts: WorkerFacts) -> PropertySet:
+    """Return what a worker offers, under no other name than its own."""
+    own = frozenset(offer for offer in facts.properties if offer[0] != WORKER)
+    return own | {(WORKER, facts.name)}
 
 
 def _requirements(action: Action) -> PropertySet:

@@ -39,7 +39,7 @@ from cyxmake_coordinator.closures import Closures
 from cyxmake_coordinator.core import effects as out
 from cyxmake_coordinator.core import events
 from cyxmake_coordinator.core.scheduler import Scheduler
-from cyxmake_coordinator.intake import Prepared
+from cyxmake_coordinator.intake import Prepared, offered_by
 from cyxmake_coordinator.listeners import listeners
 
 _TICK_SECONDS: Final = 0.25
@@ -193,7 +193,7 @@ class Shell:
                 worker=worker.name,
                 session=worker.session,
                 slots=worker.facts.slots,
-                properties=frozenset(worker.facts.properties),
+                properties=offered_by(worker.facts),
                 toolchains=frozenset(toolchain.id for toolchain in worker.facts.toolchains),
                 held=tuple(worker.held.values()),
                 draining=worker.name in self._drained,

@@ -282,6 +282,7 @@ def test_build_goes_to_a_configured_cluster(calculator: Path, shared_cluster: Cl
     """With a token `cyxmake build` goes the way of `dbuild`, without one and with --local not."""
     full = environment(
         CYXMAKE_CACHE_DIR=str(shared_cluster.home / "cache"),
+        CYXMAKE_STATE_DIR=str(shared_cluster.home / "state"),
         CYXMAKE_CONFIG_DIR=str(shared_cluster.home / "config"),
         CYXMAKE_TOKEN=shared_cluster.token("client"),
     )
@@ -309,6 +310,7 @@ def test_the_doctor_compiles_on_a_worker(tmp_path: Path, shared_cluster: Cluster
     """With a cluster the doctor asks the coordinator and has a worker compile something new."""
     full = environment(
         CYXMAKE_CACHE_DIR=str(shared_cluster.home / "cache"),
+        CYXMAKE_STATE_DIR=str(shared_cluster.home / "state"),
         CYXMAKE_CONFIG_DIR=str(shared_cluster.home / "config"),
         CYXMAKE_TOKEN=shared_cluster.token("client"),
     )

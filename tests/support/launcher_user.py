@@ -66,7 +66,10 @@ def make_user(home: Path, **env: str) -> User:
     return User(
         home,
         environment(
-            CYXMAKE_CACHE_DIR=str(home / "cache"), CYXMAKE_CONFIG_DIR=str(home / "config"), **env
+            CYXMAKE_CACHE_DIR=str(home / "cache"),
+            CYXMAKE_CONFIG_DIR=str(home / "config"),
+            CYXMAKE_STATE_DIR=str(home / "state"),
+            **env,
         ),
     )
 

@@ -117,6 +117,7 @@ class Site:
         home = self.home / f"{USER}{user}"
         env = environment(
             CYXMAKE_CACHE_DIR=str(home / "cache"),
+            CYXMAKE_STATE_DIR=str(home / "state"),
             CYXMAKE_CONFIG_DIR=str(home / "config"),
             CYXMAKE_TOKEN=self.token("client", user),
             CCACHE_DISABLE="1",

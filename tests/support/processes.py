@@ -183,7 +183,10 @@ def dbuild(home: Path, directory: Path, *arguments: str, **env: str) -> BuildRun
         "cyxmake_cli.main", "dbuild", "-C", str(directory), "--summary", str(figures), *arguments
     )
     full = environment(
-        CYXMAKE_CACHE_DIR=str(home / "cache"), CYXMAKE_CONFIG_DIR=str(home / "config"), **env
+        CYXMAKE_CACHE_DIR=str(home / "cache"),
+        CYXMAKE_CONFIG_DIR=str(home / "config"),
+        CYXMAKE_STATE_DIR=str(home / "state"),
+        **env,
     )
     done = subprocess.run(argv, env=full, capture_output=True, text=True, check=False)
     summary = json.loads(figures.read_text()) if figures.exists() else {}
@@ -218,6 +221,7 @@ def begin(made: Cluster, directory: Path, *arguments: str, **env: str) -> subpro
     """Start a build that the test can interfere with."""
     full = environment(
         CYXMAKE_CACHE_DIR=str(made.home / "cache"),
+        CYXMAKE_STATE_DIR=str(made.home / "state"),
         CYXMAKE_CONFIG_DIR=str(made.home / "config"),
         CYXMAKE_TOKEN=made.token("client"),
         **env,

@@ -147,6 +147,24 @@ def check(config: Path | None, name: str | None, data_dir: Path | None) -> None:
     sys.exit(ended)
 
 
+@cli.command()
+@click.argument("plan", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), required=True,
+    help="A directory for this run alone.",
+)  # fmt: skip
+def replay(plan: Path, data_dir: Path) -> None:
+    """Run one action from files of this machine, in the sandbox that workers use.
+
+    PLAN is what `cyxmake replay` writes. Needs no token; prints how it ended as JSON.
+    """
+    import asyncio
+
+    from cyxmake_worker.replaying import replay as run
+
+    click.echo(asyncio.run(run(plan, data_dir)))
+
+
 @cli.group()
 def service() -> None:
     """Let Windows start the worker at boot.

@@ -133,7 +133,9 @@ class RemoteLinker:
         use_cache: bool = True,
         outputs_stay: bool = False,
         away: AwayFiles | None = None,
+        failed: Callable[[Work, RemoteResult], Awaitable[None]] | None = None,
     ) -> None:
+        self._failed = failed
         self._cluster = cluster
         self._digests = digests
         self._bring = bring
@@ -199,6 +201,8 @@ class RemoteLinker:
             return LocalOnly("an input changed while it was linked")
         result = ActionResult.from_bytes(answer.result)
         fetched = await self._results.fetch(expected, result, answer.worker, way=way)
+        if fetched is not None and fetched.exit_code != 0 and self._failed is not None:
+            await self._failed(work, fetched)
         return fetched or LocalOnly("the result's blobs are lost")
 
     async def part(self, unit: LinkUnit, objects: frozenset[str]) -> LinkPart | None:

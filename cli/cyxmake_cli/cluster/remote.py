@@ -32,12 +32,15 @@ from cyxmake_common.cas.file_digests import FileDigests
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import CyxError
 from cyxmake_common.includes.search import absolute
-from cyxmake_common.protocol.messages import JobComplete
+from cyxmake_common.protocol.messages import JobComplete, JobFailed
 from cyxmake_common.toolchain.local import LocalOnly
 
 _TIMED: Final = re.compile(rb"has been modified since the precompiled header '([^'\n]+)' was built")
 _HOLDS_TIMES: Final = LocalOnly("its precompiled header holds the times of files")
 
+
+Killed = Callable[[CompileUnit, JobFailed], Awaitable[None]]
+"""Takes note of a compile that was ended on a worker before its own end."""
 
 Submit = Callable[[Work, Way], Awaitable[JobAnswer]]
 """Has one command done."""
@@ -76,10 +79,12 @@ class RemoteCompiler:
         exists: Callable[[str], bool] = os.path.lexists,
         away: AwayFiles | None = None,
         uploads: Uploads | None = None,
+        killed: Killed | None = None,
     ) -> None:
         self._inputs = inputs
         self._root = root
         self._use_cache = use_cache
+        self._killed = killed
         near = near or Near()
         self._timed: set[tuple[str, Digest]] = set()
         self._history = history
@@ -172,6 +177,8 @@ class RemoteCompiler:
             way,
         )
         if not isinstance(answer, JobComplete):
+            if self._killed is not None and isinstance(answer, JobFailed) and answer.result:
+                await self._killed(unit, answer)
             return LocalOnly(why_not(answer))
         if not self._inputs.unchanged(inputs):
             return LocalOnly("an input changed while it was compiled")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +44,10 @@ from cyxmake_common.toolchain.local import LocalOnly
 CONFIRMED_HERE: Final = LocalOnly("a failure is confirmed here")
 
 
+Failed = Callable[[CompileUnit, EdgeResult], Awaitable[None]]
+"""Takes note of a compile that failed its edge."""
+
+
 class EdgeRunner:
     """The Runner of one build in `directory`; `lanes` decides what runs where, and when.
 
@@ -51,6 +55,7 @@ class EdgeRunner:
     `cluster` resolves to a compiler on the cluster, or to the reason why there is none. `linking`
     takes the links; `home` brings what was left in the cluster before something here reads it.
     `maps` adds an option to compiles, wherever they run. `targets` does some edges together.
+    `failed` is told of compiles that fail.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class EdgeRunner:
         expected: Callable[[Edge], float | None],
         maps: PathMaps | None = None,
         targets: TargetBatches | None = None,
+        failed: Failed | None = None,
     ) -> None:
         self._directory = directory
         self._read = reader_in(directory)
@@ -79,6 +85,7 @@ class EdgeRunner:
         self._linking = linking
         self._home = home
         self._lanes = lanes
+        self._failed = failed
         self._expected = expected
 
     async def run(self, edge: Edge, turn: Turn) -> EdgeResult:
@@ -100,7 +107,12 @@ class EdgeRunner:
         lane = self._lanes.enter(str(edge.id), turn, rank, seconds, not placing.keep_equal)
         if isinstance(argv, LocalOnly) and argv != NOT_A_COMPILE:
             return await lane.run_only_here(argv.reason, here)
-        return await lane.run(self._there(edge, argv, placing, lane), here)
+        result = await lane.run(self._there(edge, argv, placing, lane), here)
+        if result.exit_code != 0 and self._failed is not None and not isinstance(argv, LocalOnly):
+            unit = await self._plan(edge, argv)
+            if not isinstance(unit, LocalOnly):
+                await self._failed(unit, result)
+        return result
 
     async def _there(
         self, edge: Edge, argv: list[str] | LocalOnly, placing: Placing, way: Way

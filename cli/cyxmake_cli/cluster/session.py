@@ -18,6 +18,7 @@ from cyxmake_cli import config
 from cyxmake_cli.away import AwayFiles
 from cyxmake_cli.cluster import race_events
 from cyxmake_cli.cluster.client import ClusterClient, Connected
+from cyxmake_cli.cluster.failed_actions import FailedActions
 from cyxmake_cli.cluster.history import History
 from cyxmake_cli.cluster.homecoming import Homecoming
 from cyxmake_cli.cluster.inputs import InputRoots
@@ -39,6 +40,8 @@ from cyxmake_cli.cluster.uploads import Uploads
 from cyxmake_cli.cluster.working_directory import with_believed_directory
 from cyxmake_cli.ninja.driver import EdgeResult, Where
 from cyxmake_cli.ninja.graph import Edge
+from cyxmake_cli.replay.keeper import ReplayKeeper
+from cyxmake_cli.replay.store import ReplayStore
 from cyxmake_cli.settings import Download, Place, Settings, Strategy
 from cyxmake_cli.strategies.compile_units import looks_like_compile
 from cyxmake_cli.strategies.hybrid import choose, cluster_size
@@ -92,6 +95,8 @@ class BuildSession:
         self._absences = Absences()
         self._away = away
         self.home = Homecoming(away, self._client)
+        keeper = ReplayKeeper(ReplayStore(config.state_directory() / "replay"), root)
+        self.failed = FailedActions(keeper, self._inputs, self._client)
         self._joined: Joined | None = None
         self._connecting: asyncio.Task[None] | None = None
         cpus = len(processors())
@@ -141,6 +146,7 @@ class BuildSession:
             expected=self._expected,
             maps=maps,
             targets=self._targets,
+            failed=self.failed.compile_failed,
         )
         if not self._settings.cluster.enabled:
             self._none(LocalOnly("no cluster is used"))
@@ -229,6 +235,7 @@ class BuildSession:
             exists=self._absences,
             away=self._away,
             uploads=uploads,
+            killed=self.failed.compile_killed,
         )
         if self._targets is not None:
             self._targets.use(
@@ -252,6 +259,7 @@ class BuildSession:
                 use_cache=self._settings.cache.enabled,
                 outputs_stay=self._settings.build.download is not Download.ALL,
                 away=self._away,
+                failed=self.failed.link_failed,
             )
         )
 

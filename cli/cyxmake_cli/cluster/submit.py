@@ -15,7 +15,16 @@ from cyxmake_cli.cluster.inputs import InputRoot, Source
 from cyxmake_cli.cluster.uploads import Uploads
 from cyxmake_cli.cluster.way import FREE, Tools, Way
 from cyxmake_cli.strategies.compile_units import CompileUnit
-from cyxmake_common.action import ISA, OS_FAMILY, ROOT, TOOLCHAIN, Action, Command, Properties
+from cyxmake_common.action import (
+    ISA,
+    OS_FAMILY,
+    ROOT,
+    TOOLCHAIN,
+    WORKER,
+    Action,
+    Command,
+    Properties,
+)
 from cyxmake_common.digest import Digest
 from cyxmake_common.outcome import Cause
 from cyxmake_common.platform import isa, os_family
@@ -35,7 +44,7 @@ PLATFORM: Final = ((ISA, isa()), (OS_FAMILY, os_family()))
 class Work:
     """One command to run in `directory`: `keep` allows the cluster to remember the result.
 
-    `unit` is the compile that it is, if it is one.
+    `unit` is the compile that it is, if it is one. `worker` is who is to run it, if not anyone.
     """
 
     argv: tuple[str, ...]
@@ -46,6 +55,7 @@ class Work:
     root: InputRoot
     keep: bool = True
     unit: CompileUnit | None = None
+    worker: str = ""
 
     def action(self, project: str) -> tuple[Digest, dict[Digest, Source]]:
         """Return the action's digest, and the blobs of Action and Command."""
@@ -58,6 +68,8 @@ class Work:
         properties: Properties = (*PLATFORM, (ROOT, project), (TOOLCHAIN, str(self.tools.id)))
         if self.unit is not None and (portable := self.unit.toolchain.portable) is not None:
             properties += portable.properties(self.argv)
+        if self.worker:
+            properties += ((WORKER, self.worker),)
         action = Action(
             command=Digest.of(command),
             input_root=self.root.digest,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from cyxmake_common.action import WORKER
 from cyxmake_common.ids import Namespace, WorkerId
 from cyxmake_common.outcome import OutcomeKind
 from cyxmake_common.protocol.messages import CauseStatus, Counter, Drain, Status, WorkerStatus
@@ -98,7 +99,7 @@ def _worker(snapshot: WorkerSnapshot, session: WorkerSession | None) -> WorkerSt
         running=snapshot.running,
         completed=snapshot.completed,
         draining=snapshot.draining,
-        properties=tuple(sorted(snapshot.properties)),
+        properties=tuple(sorted(offer for offer in snapshot.properties if offer[0] != WORKER)),
         toolchains=facts.toolchains if facts else (),
         cpu_model=facts.cpu_model if facts else "",
         memory_bytes=facts.memory_bytes if facts else 0,
