@@ -34,6 +34,7 @@ from cyxmake_cli.repl.intents.words import (
     MODIFIERS,
     NAME,
     NEGATION,
+    NO_TARGET,
     ONLY,
     POLITE,
     TARGETS,
@@ -58,6 +59,7 @@ _GENERAL: Final = pattern(
     r"clean|lose|install|build|overwrite)?(?:ing)? ?(?:anything|something|any(?: of (?:it|that|them))?|a thing|it|any files?|files?|my files|"
     r"one|that|so|yet|for real|really)?(?: (?:yet|now|for real|really|else|at all|please|though))*"
 )
+_RUNS: Final = pattern(r"run|execute")  # what has a name and is run is a test
 _ANAPHORA: Final = pattern(r"it|that|this|now|the same")
 _NO_TARGET: Final = frozenset(("and", "as", "for", "from", "in", "is", "of", "on", "to", "with"))
 _NO_VERB: Final = ("build", "test")
@@ -84,7 +86,8 @@ class _Puzzled(Exception):
 def instructions(text: str, known: Known) -> Meaning:
     """Return what an instruction asks for."""
     try:
-        clauses = [_clause(part, known) for part in _split(text)]
+        texts = _split(text)
+        clauses = [_clause(part, known, alone=len(texts) == 1) for part in texts]
         return _assembled(clauses, text, known)
     except _Puzzled as puzzled:
         return puzzled.meaning
@@ -97,8 +100,10 @@ def _split(text: str) -> list[str]:
     return [part for raw in _CLAUSES.split(text) if (part := raw.strip(" ,"))]
 
 
-def _clause(text: str, known: Known) -> _Clause:
+def _clause(text: str, known: Known, *, alone: bool) -> _Clause:
     text = POLITE.sub("", text).strip(" ,") or text
+    if not alone and (said := _modifiers(text)) and not said[1] and "again" not in said[0]:
+        return _Clause(Frame(**said[0]))
     for order in ORDERS:
         if match := order.pattern.match(text):
             argv = filled(order.argv, match)
@@ -134,6 +139,8 @@ def _framed(text: str, known: Known) -> _Clause:
         again, rest = True, _without(rest, match)
     targets, rest = _named_targets(rest)
     verb, rest = _verb(rest)
+    if not verb and targets and _RUNS.search(text):
+        verb, rest = "test", _RUNS.sub("", rest)
     if not verb and targets and not again and not said:
         raise _Puzzled(near.unknown(text, known))
     left = [word for word in re.findall(r"[^\s,]+", rest) if word.lower() not in FILLER]
@@ -201,6 +208,8 @@ def _loose_targets(text: str, left: list[str], known: Known) -> tuple[tuple[str,
     """Take words that nothing else explains for targets, where they can be nothing else."""
     if all(word in known.targets for word in left):
         return tuple(left), []
+    if any(word.lower() in NO_TARGET for word in left):
+        return (), left
     if any(near.like_a_word(word) for word in left) or not all(re.fullmatch(NAME, w) for w in left):
         return (), left
     marked = [word for word in left if re.search(r"[\d_./+-]|[a-z][A-Z]", word)]
@@ -214,7 +223,7 @@ def _loose_targets(text: str, left: list[str], known: Known) -> tuple[tuple[str,
 
 
 def _without(text: str, match: re.Match[str]) -> str:
-    return f"{text[: match.start()]} {text[match.end() :]}".replace("  ", " ").strip()
+    return " ".join(f"{text[: match.start()]} {text[match.end() :]}".split())
 
 
 # ── several clauses ─────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from cyxmake_cli.repl.intents.words import pattern
+from cyxmake_cli.repl.intents.words import opening, pattern
 
 _FILE: Final = r"(?:the )?(?:file |header |object |unit |source )?(?P<file>[\w./+~-]*[\w+]\.[\w+]+|[\w+~-]+/[\w./+~-]+)"
 _BUILD: Final = r"(?:the |my |our |this |that |its |last |latest |previous |whole )*(?:build|compile|compilation|run|tests?|project|it|this|that|one|thing|everything)"
@@ -73,9 +73,9 @@ QUESTIONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         # what was done
         (rf"(?:when|how long|how fast|how quick(?:ly)?|how slow)(?: time)? (?:did|was|has|does|is|took|were)(?: i| we| you)? ?(?:last )?{_BUILD}?(?: (?:take|took|last|run|ran|built?|done|finish(?:ed)?|end(?:ed)?|start(?:ed)?|need|go|time|compiled?|it|this|the project))*|"
          rf"(?:did|has|have|was|is|were|are) {_BUILD} (?:succeed(?:ed)?|work(?:ed)?|pass(?:ed|ing)?|fail(?:ed|ing)?|green|red|ok|fine|successful|good|finish(?:ed)?|a success|run|broken|through|go well|go through|end well|compile|done)(?: (?:last time|this time|now|yesterday|today))?|how did {_BUILD} (?:go|end|do|turn out)|"
-         rf"{_SHOW}(?:last|latest|most recent|previous) (?:build|result|run)(?:'?s)?(?: result| status)?|(?:what|how) (?:was|is) the (?:result|outcome|duration|exit (?:code|status)) of {_BUILD}|what did (?:i|we|you) (?:last )?(?:build|do|run) last", "history -n 1"),
+         rf"{_SHOW}(?:last|latest|most recent|previous) (?:build|result|run)(?:'s)?(?: result| status)?|(?:what|how) (?:was|is) the (?:result|outcome|duration|exit (?:code|status)) of {_BUILD}|what did (?:i|we|you) (?:last )?(?:build|do|run) last", "history -n 1"),
         (rf"(?:what|which)(?: builds?| things?| projects?)? (?:have|did|has|were|do) (?:i|we|you|been|been done|there been)? ?(?:built?|done|run|tested|compiled|made|ran|here|so far|there|before|test|failed)(?: .*)?|how (?:often|many (?:builds|times)) .*|(?:which|what|how many) builds? (?:were|are|failed|have|has|passed|succeeded|ran|is|was).*|"
-         rf"{_SHOW}(?:last \w+ |latest |recent |previous |earlier )*(?:builds|(?:build )?history|history of builds|past builds)(?: .*)?", "history"),
+         rf"{_SHOW}(?:last |few |\d+ |three |five |ten |latest |recent |previous |earlier )*(?:builds|(?:build )?history|history of builds|past builds)(?: .*)?", "history"),
         (rf"(?:what|which) (?:did|has|does) (?:it|the build|the last build|the compiler|the tool|cmake|make|the linker|{_BUILD}) (?:say|said|print(?:ed)?|output|write|written|complain about)(?: last| exactly)?|"
          rf"{_SHOW}(?:last |latest |whole |complete |build |compiler |test )*(?:logs?|outputs?|messages)(?: (?:of|from) {_BUILD})?(?: again)?|what was the output(?: of {_BUILD})?", "logs"),
         (r"(?:what|which)(?: \w+)? (?:did|have|has) (?:you|cyxmake|it)(?: ever| all| already)? (?:do|done|changed?|touched?|remove[d]?|install(?:ed)?|delete[d]?|written|write|run|acted?)(?: .*)?|who (?:allowed|permitted|approved|confirmed|did|said yes|has allowed) .*|what was (?:allowed|denied|refused|done|changed|approved).*|"
@@ -93,7 +93,7 @@ QUESTIONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
          rf"{_SHOW}(?:size of the )?caches?(?: (?:size|stat(?:us|istics|s)|usage|sizes))?|what is in the cache|how much .* cached?", "cache stats"),
         (rf"(?:is|was|are) {_FILE} (?:in the cache|cached|stored|known|a hit)|what is (?:cached|stored|kept) (?:for|of) {_FILE}|{_SHOW}(?:cache )?entry (?:of|for) {_FILE}", "cache show {file}"),
         # this machine, this project
-        (r"(?:which|what|whose) version (?:of |is )?(?:the )?(?P<name>[\w+-]+)(?: (?:do|is|does|i|we|have|installed|here|there|this|machine|on|used|use|are|got|it|am|using))*|(?:is|are|have|do|does)(?: (?:i|we|there|this machine|here|the|a))*(?: have| got)?(?: the)?(?: tool| program)? (?P<name2>cmake|ninja|meson|make|gcc|g\+\+|clang|"
+        (r"(?:which|what|whose) version (?:of |is )?(?:the )?(?!(?:this|that|it|cyxmake|you|is|are|do|does|of|the)\b)(?P<name>[\w+-]+)(?: (?:do|is|does|i|we|have|installed|here|there|this|machine|on|used|use|are|got|it|am|using))*|(?:is|are|have|do|does)(?: (?:i|we|there|this machine|here|the|a))*(?: have| got)?(?: the)?(?: tool| program)? (?P<name2>cmake|ninja|meson|make|gcc|g\+\+|clang|"
          r"clang\+\+|cargo|rustc|go|npm|node|python3?|maven|mvn|gradle|bazel|scons|ccache|sccache|git|docker|java|javac|autoconf|automake|pnpm|yarn|zig|ld|lld|mold)(?: (?:installed|here|there|available|on this machine|present|on here|on my path))*|where is (?P<name3>[\w+-]+)(?: installed)?|how old is (?:my |the )?(?P<name4>cmake|gcc|clang|ninja|make|meson|python3?|cargo|git)", "tools {name}"),
         (rf"(?:which|what) (?:\w+ )?(?:tools|compilers?|programs|build tools|toolchains?|linkers?) (?:are|is|do|does|can|have|has).*|(?:what|which) compilers?(?: and tools)? .*|{_SHOW}(?:installed |available |build )*(?:tools|compilers|programs)(?: .*)?", "tools"),
         (r"(?:which|what) (?:\w+ )?tools? (?:are|is|am i|do i) (?:missing|lacking|not here|not installed).*", "tools --missing"),
@@ -136,14 +136,14 @@ EXIT_STATUS: Final = pattern(
     r"^(?:what (?:does|is|means|do)|why|explain|meaning of) (?:the |an? )?(?:meaning of )?(?:exit )?(?:status|code|exit)(?: code| status)? (?P<n>\d{1,3})(?: (?:mean|means|for|stand for|about))*$"
 )
 ASKS: Final = pattern(
-    r"^(?:what|why|how|when|where|which|who|whose|whom|is|are|was|were|does|do(?= (?:i|we|you|they|it|any|the)\b)|did|has|have(?= (?:i|we|you|they|the)\b)|had|will|would|can|could|should|may|might|shall|am|"
+    r"^(?:what|why|how|when|where|which|who|whose|whom|is|are|was|were|does|do(?= (?:i|we|you|they)\b)|did|has|have(?= (?:i|we|you|they|the)\b)|had|will|would|can|could|should|may|might|shall|am|"
     r"why|show|list|tell|explain|describe|print|display|view|help|any idea|do you|"
     r"what's|who's|where's|how's|is there|are there)"
 )
 """How a question, or a wish to see something, begins."""
 
-INDIRECT: Final = pattern(
-    r"^(?:(?:can|could|would|will) you )?(?:please )?(?:tell me|show me|explain(?: to me)?|do you know|i wonder|i want to know|i'?d like to know|let me know|any idea|i do not (?:know|understand)|have you any idea|find out|say)(?:,? please,?)? "
+INDIRECT: Final = opening(
+    r"(?:(?:can|could|would|will) you )?(?:please )?(?:tell me|show me|explain(?: to me)?|do you know|i wonder|i want to know|i'?d like to know|let me know|any idea|i do not (?:know|understand)|have you any idea|find out|say)(?:,? please,?)? "
     r"(?=(?:why|where|when|which|whether|how (?:many|long|big|much|often|busy)|who|what)\b)(?!what (?:went|clean|build|test))"
 )
 """How a question begins that is put into a sentence."""

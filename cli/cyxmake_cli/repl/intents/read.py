@@ -42,6 +42,7 @@ _SHORT: Final = (
     (re.compile(r"\b(what|who|where|how|that|it|there|here|why|when|which)'s\b", re.I), r"\1 is"),
     (re.compile(r"\bwhats\b", re.I), "what is"), (re.compile(r"\bi'm\b", re.I), "i am"),
     (re.compile(r"(?<!\S)[\"'`]([^\"'`\s]+)[\"'`](?=[\s,.?!]|$)"), r"\1"), (re.compile(r"\s+"), " "),
+    (re.compile(r"^(why|how come) (\w+) not (\S+)", re.I), r"\1 \2 \3 not"),
 )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ _UNITS: Final = (
 )
 _THE: Final = r"(?:the |my |our |its |this |that |these |those |all |all of |an? |your )*"
 _MODE: Final = r"(?: (?:mode|type|configuration|config|version|variant|flavou?r|profile))?"
-_IN: Final = r"(?:(?:in|as|for|with|using|to|into|of) )?(?:an? |the )?"
+_IN: Final = r"(?:(?:switch(?:ing)? to|change to|go|choose|select|in|as|for|with|using|to|into|of) )?(?:an? |the )?"
 
 
 def number(text: str) -> int:
@@ -49,6 +49,11 @@ def pattern(text: str) -> re.Pattern[str]:
     text = re.sub(r"\(\?P<([a-z_]+)\d*>", numbered, text)
     text = text.replace("{name}", NAME).replace("{the}", _THE).replace("{n}", NUMBER)
     return re.compile(rf"(?<![\w./-])(?:{text})(?![\w/-])(?!\.\w)", re.IGNORECASE)
+
+
+def opening(text: str) -> re.Pattern[str]:
+    """Compile a pattern of what a line begins with; the rest follows at once."""
+    return re.compile(rf"^(?:{text})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
     _m("cluster", True, r"(?:(?:on|over|with|using|via|to|in|across|through|by|use) )?(?:the |a |my |our )?"
        r"(?:build |whole |entire |other |team'?s |remote )*(?:cluster|farm|grid|workers|(?<=other )machines|"
        r"(?<=remote )machines)|(?:as |in )?(?:an? |the )?distributed(?:ly| way| fashion| mode)?|remotely"
-       r"|--cluster|everywhere"),
+       r"|--cluster|distribut(?:e|ing)|everywhere"),
     _m("verbose", True, r"(?:but |and )?(?:be |more |very )?verbos(?:e|ely|ity)(?: (?:mode|output))?|"
        r"(?:with|in|show(?:ing)?(?: me)?) (?:all |every |each |the |more |full )*(?:details?|commands?"
        r"(?: lines?)?)|in verbose mode|with (?:verbose|full) output|loudly"),
@@ -123,7 +128,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"(?:me )?(?:only )?(?:the )?(?:failures|errors)(?: only)?|with(?:out| no) (?:any )?(?:output|noise)"),
     _m("json", True, r"(?:(?:as|in|with|print(?:ing)?) )?json(?: output| format)?"),
     _m("prefix", None, r"(?<=install )(?:it |this |{the}(?:project|program|everything|binaries|result|build) )?(?:in|into|to|under|at|below) (?:the (?:folder|directory|prefix) )?(?P<value>(?:~|\.{0,2})/{name}|{name})|with (?:the )?prefix (?P<value2>/?{name})"),
-    _m("build_dir", None, r"(?:(?:in|into|to|under|using|with) )?(?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|"
+    _m("build_dir", None, r"(?:(?:what is )?(?:in|into|to|under|using|with) )?(?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|"
        r"folder) (?:called |named |at )?(?P<value>{name})|(?:in|into|under|using) (?:the |a )?(?:directory|"
        r"folder|dir) (?:called |named )?(?P<value2>{name})|into (?P<value3>{name})"),
     _m("directory", None, r"(?:{the}(?:project|repo(?:sitory)?|code|sources?) )?(?:in|at|under|from|of|below) (?:the )?"
@@ -141,7 +146,7 @@ _OBJECT: Final = (
     r"stuff|lot|tree|build|compilation)))*"
 )
 _TESTS: Final = (
-    r"{the}(?:unit |project'?s |integration |existing |other )*(?:tests?|test ?suites?|checks)"
+    r"{the}(?:unit |project'?s |integration |existing |other )*(?:test ?suites?|tests?|checks)"
 )
 
 VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
@@ -155,12 +160,12 @@ VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
          r"|(?:to )?(?:work|working|compile|succeed|go green|pass))"
          r"|(?:get|make) (?:it|this|the project|the thing) (?:to )?(?:build|building|compile|compiling)"
          r"|automatically (?:build|fix)" + _OBJECT),
-        ("test", r"(?:run|execute|start|do|perform|launch|try|re-?run|check) " + _TESTS
-         + r"|(?:re-?)?test(?:ing)?" + _OBJECT + r"|see (?:if|whether) " + _TESTS
+        ("test", r"(?:run|execute|start|do|perform|launch|try|re-?run|check) " + _TESTS + r"(?: (?:all )?(?:pass|work|succeed|run))?"
+         + r"|(?:re-?)?test(?:ing)?" + _OBJECT + r"|(?:see|check|verify|make sure|find out)(?: if| whether| that)* " + _TESTS
          + r" (?:pass|work|run|succeed)(?:es)?|make sure (?:that )?" + _TESTS + r" pass"),
         ("install", r"install(?:ing)?(?: (?:it|this|{the}(?:project|program|software|thing|build|result"
          r"s?|binar(?:y|ies)|what was built|everything)))*|(?:make|do|run|perform) (?:an? |the )?install(?:ation)?"),
-        ("init", r"(?:analy[sz]e|inspect|scan|initiali[sz]e|init|examine|investigate|look at|explore|set up "
+        ("init", r"(?:analy[sz]e|inspect|scan|initiali[sz]e|init|examine|investigate|look at|explore|(?:take|have) a (?:quick |close |closer |good )?look at|set up "
          r"cyxmake (?:in|for)|find out (?:about|what))(?: {the}(?:whole |entire |current )?(?:repo(?:sitory)?|"
          r"project|code(?: ?base)?|directory|folder|tree|it|here|in|of|is|sources?))*"),
         ("clean", r"(?:remove|delete|wipe|erase|throw away|get rid of|clean(?: up| out| away)?|clear(?: out| away)?|"
@@ -172,7 +177,7 @@ VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
          r"|clean(?:ing)?(?: (?:up|out))?" + _OBJECT + r"|tidy(?:ing)?(?: up)?" + _OBJECT),
         ("build", r"(?:do |make |run |start |perform |kick off |trigger |give me |produce |want |need )?(?:me )?"
          r"(?:an? |the |another )?(?:re-?)?(?:build|compil)(?:e|ing|ation|s)?(?: (?:of|for))?" + _OBJECT
-         + r"|make" + _OBJECT),
+         + r"|make" + _OBJECT + r"|^(?:me )?(?:an? |the )?(?:new )?(?:binary|executable|version|binaries)$"),
     )
 )  # fmt: skip
 """Verbs that take modifiers, in the order they are looked for."""
@@ -190,13 +195,27 @@ with would you your
 FILLER: Final = frozenset(_FILLER.split())
 """Words that say nothing by themselves."""
 
-POLITE: Final = pattern(
-    r"^(?:(?:please|hey|hi|hello|ok|okay|so|well|now|cyxmake|kindly|alright|right|and|then|also|just|"
-    r"let'?s|let us|go ahead and|go and|i'?d like(?: you)? to|i would like(?: you)? to|i want(?: you)?"
-    r" to|i wanna|we want to|we need to|i need(?: you)? to|you (?:should|must|can|may)|time to|"
-    r"try to|start to|first|next|finally|afterwards|after that|please)[, ]+)+"
+_NO_TARGET: Final = """
+about after again against always another anything back bad badly because before better beautiful
+carefully coffee correctly dinner else everyone everything fast faster fine food good great happily
+happiness her him history home if just later less love me more music my never nice nobody not
+nothing other ours own peace people perfect perhaps quicker quickly slow slower slowly some somebody
+someone something soon than that their them these they those today together tomorrow tonight
+trouble trust until us well what when where whether which who why without work world wrong
+yesterday you your yours
+"""
+NO_TARGET: Final = frozenset(_NO_TARGET.split())
+"""Words that are no target, wherever they stand."""
+
+POLITE: Final = opening(
+    r"(?:(?:please|hey|hi|hello|ok|okay|so|well|now|cyxmake|kindly|alright|right|and|then|also|just|but|"
+    r"let'?s|let us|go ahead and|go and|i'?d like(?: you)?(?: to)?|i would (?:like|love)(?: you)?(?: to)?|i (?:want|need|wish)(?: you)?"
+    r"(?: to)?|i wanna|we (?:want|need)(?: you)?(?: to)?|you (?:should|must|may)|time to|it is time to|would you mind|be so kind and|"
+    r"try to|start to|first|first of all|next|finally|afterwards|after that|this time|for now|quickly|simply|i think we should|we should)[, ]+)+"
 )
-ASKED_TO: Final = pattern(r"^(?:can|could|would|will) you (?:please |kindly |just |also )*(?=\w)")
+ASKED_TO: Final = opening(
+    r"(?:can|could|would|will) you(?: please,?| kindly| just| also| maybe| quickly)* "
+)
 NEGATION: Final = pattern(
     r"(?:(?:please|but|and|just|so|then|though|however) )*(?:do not|don'?t|never|no need to|avoid|"
     r"(?:without|not|instead of|rather than)(?: \w+ing)|you (?:need|must|should)(?:n'?t| not)(?: to)?|stop short of|"
