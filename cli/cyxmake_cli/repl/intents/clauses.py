@@ -59,6 +59,7 @@ _GENERAL: Final = pattern(
     r"clean|lose|install|build|overwrite)?(?:ing)? ?(?:anything|something|any(?: of (?:it|that|them))?|a thing|it|any files?|files?|my files|"
     r"one|that|so|yet|for real|really)?(?: (?:yet|now|for real|really|else|at all|please|though))*"
 )
+_ANEW: Final = re.compile(r"\bre-?(?=build|compil|test)", re.IGNORECASE)
 _RUNS: Final = pattern(r"run|execute")  # what has a name and is run is a test
 _ANAPHORA: Final = pattern(r"it|that|this|now|the same")
 _NO_TARGET: Final = frozenset(("and", "as", "for", "from", "in", "is", "of", "on", "to", "with"))
@@ -135,6 +136,8 @@ def _framed(text: str, known: Known) -> _Clause:
             # What is said of something forbidden is not said of anything else.
             return _Clause(forbidden=text)
     again = bool(said.pop("again", False))
+    if _ANEW.search(rest):
+        again = True
     if match := AGAIN.search(rest):
         again, rest = True, _without(rest, match)
     targets, rest = _named_targets(rest)
@@ -148,6 +151,8 @@ def _framed(text: str, known: Known) -> _Clause:
         targets, left = _loose_targets(text, left, known)
     if left or not (verb or said or again or targets):
         raise _Puzzled(near.unknown(text, known))
+    if verb == "dbuild":
+        verb, said = "build", {**said, "cluster": True}
     frame = Frame(verb=verb, targets=targets, **said)
     return _Clause(frame, again=again, forbidden=forbidden, inherits=bool(_ANAPHORA.search(text)))
 
@@ -183,7 +188,8 @@ def _value(field: str, text: str) -> str | int:
 
 
 def _named_targets(text: str) -> tuple[tuple[str, ...], str]:
-    for row, unsure in ((TARGETS[0], _NO_TARGET), (TARGETS[1], FILLER), (ONLY, FILLER)):
+    for row in (*TARGETS, ONLY):
+        unsure = _NO_TARGET if row is TARGETS[0] else FILLER
         match = row.search(text)
         if match is None:
             continue
@@ -193,7 +199,8 @@ def _named_targets(text: str) -> tuple[tuple[str, ...], str]:
         if names and not any(row.fullmatch(n) for _, row in VERBS for n in names):
             verbs = _verb(match[0])[0]
             kept = f" {verbs} " if verbs else " "
-            return tuple(names), text[: match.start()] + kept + text[match.end() :]
+            around = text[: match.start()] + kept + text[match.end() :]
+            return tuple(names), " ".join(around.split())
     return (), text
 
 

@@ -69,7 +69,7 @@ ORDERS: Final[tuple[Order, ...]] = (
     _o(r"(?:make|create|issue|give me|print|generate|i need) (?:me )?(?:a |an )?(?:new |join )*(?P<role>worker|client|admin) "
        r"token|(?:make|create|issue|give me|generate) (?:me )?(?:a |an )?(?:new )?(?:join )?token for "
        r"(?:a |an |the |new )*(?P<role2>worker|client|admin)s?", "coordinator token --role {role}"),
-    _o(r"(?:drain|pause|take (?:out|down)) (?:the )?(?:worker |machine )?(?:called |named )?(?P<name>[\w.-]+)|"
+    _o(r"(?:drain|pause|take (?:out|down)) (?:the )?(?:worker |machine )?(?:called |named )?(?P<name>[\w.-]+)|take (?:the )?(?:worker |machine )?(?P<name>[\w.-]+) (?:down|out|offline|out of (?:service|the cluster))|"
        r"(?:let|have) (?:the )?(?:worker )?(?P<name2>[\w.-]+) (?:finish|run dry)(?: and take nothing new)?",
        "workers drain {name}", "workers drain {name} --off"),
     _o(r"(?:undrain|un-drain|resume|unpause) (?:the )?(?:worker |machine )?(?P<name>[\w.-]+)|let (?:the )?(?:worker )?"

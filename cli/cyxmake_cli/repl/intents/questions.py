@@ -67,7 +67,7 @@ QUESTIONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
          rf"{_SHOW}coordinator(?:'?s)? (?:status|state)|{_SHOW}(?:status|state) of the coordinator", "coordinator status"),
         (rf"(?:is|are) {_CLUSTER} (?:up|running|alive|reachable|there|available|ok|fine|on|working|busy|healthy|idle|down|free|still up)(?: (?:here|now|today|again))?|"
          rf"how (?:is|busy is|loaded is|full is|healthy is) {_CLUSTER}(?: (?:doing|now|today))?|(?:what|how) is (?:the )?(?:status|state|going on|happening|up)(?: (?:of|with|on|in) .*)?|how (?:are|is) (?:things|it|everything)(?: going| doing)?|"
-         rf"(?:am i|are we) (?:connected|logged in)(?: (?:to|in) .*)?|(?:which|what) cluster (?:am i|do i|is|are|will|does).*|is there a cluster(?: configured)?|how many (?:jobs|actions|compiles|things) are (?:running|queued|waiting)(?: .*)?|is (?:anything|something|a build) (?:running|queued|going on)(?: .*)?|"
+         rf"(?:am i|are we) (?:connected|logged in)(?: (?:to|in) .*)?|(?:which|what) cluster (?:am i|do i|is|are|will|does).*|is there a cluster(?: configured)?|how many (?:jobs|actions|compiles|things) are (?:running|queued|waiting)(?: .*)?|is (?:anything|something|a build|any build|anybody|somebody) (?:running|queued|going on|building|compiling|being built|being compiled|in progress|under way)(?: .*)?|"
          rf"{_SHOW}(?:project |cluster )*(?:status|state)(?: of (?:the |this |my )?(?:project|cluster|everything|things))?|where (?:am i|are we)|is (?:this|the|my) project configured|(?:what|which) build system (?:is|does|do|will|are).*|is (?:this|it) (?:already )?built|(?:which|what) build directory .*", "status"),
         (r"(?:is there|are there|which|what|who|can you find|find|look for|discover|search for)(?: any| a)? coordinators?(?: (?:are|is))?(?: (?:there|on|in|here|around|near|the|local|network|lan|announced|nearby|i can use))*", "discover"),
         # what was done
@@ -147,3 +147,51 @@ INDIRECT: Final = opening(
     r"(?=(?:why|where|when|which|whether|how (?:many|long|big|much|often|busy)|who|what)\b)(?!what (?:went|clean|build|test))"
 )
 """How a question begins that is put into a sentence."""
+
+_ADVERBS: Final = """
+right now|now|currently|at the moment|at present|actually|exactly|really|please|just|still|already|here|today|so far|for me|
+in this project|in this repository|then|again|anyway|by the way|at all|ever|maybe|perhaps|cyxmake
+"""
+ADVERBS: Final = pattern(_ADVERBS.replace("\n", ""))
+"""Words that change nothing in what is asked."""
+
+_TOPICS: Final = (
+    ("workers worker machines nodes", "workers"),
+    ("coordinator", "coordinator status"),
+    ("coordinators", "discover"),
+    ("cluster grid farm queue queued", "status"),
+    ("cache cached caches", "cache stats"),
+    ("strategy strategies", "explain strategy"),
+    ("cycle cycles circular loops", "graph cycles"),
+    ("hotspot hotspots expensive costliest", "graph hotspots"),
+    (
+        "fail failed fails failing failure failures error errors wrong broken broke problem problems red cause caused",
+        "explain failure",
+    ),
+    ("log logs output printed print", "logs"),
+    ("setting settings config configuration configured", "config show"),
+    ("permission permissions allowed forbidden permitted", "permissions show"),
+    ("audit approved", "audit"),
+    ("tool tools compiler compilers toolchain", "tools"),
+    ("dependencies dependency libraries language languages targets", "init --dry-run"),
+    ("history builds", "history"),
+    ("last latest previous", "history -n 1"),
+    ("works healthy healthy ready setup", "doctor"),
+    ("jobs cores parallel", "config get build.jobs"),
+    ("version", "--version"),
+)
+TOPICS: Final = tuple((frozenset(words.split()), argv) for words, argv in _TOPICS)
+"""What a question is about that fits no row: one topic, and no word that is not known."""
+
+_ASKED: Final = """
+what which who when where why how is are was were be been being do does did has have had can could will would should may i we
+you my our your me us it its this that these those there the a an any some all every each of in on at to for from with by about
+and or many much long big large small fast slow often old new good bad use uses used using get gets got need needs take takes took
+taken show tell list give see know find look out up so as if not no more most than currently now run runs running ran build building
+built compile compiled compiling test tests tested make made work working go going went happen happened happening done say said
+project code files file things thing current active there's left still connected online available free busy idle offline
+status state hold holds kept store stored size full space disk come comes came exist exists contain contains
+called named number total set value time times today yesterday machine one ones me
+"""
+ASKED_WORDS: Final = frozenset(_ASKED.split())
+"""Words of questions that are about nothing by themselves."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from cyxmake_cli.repl.intents import near
 from cyxmake_cli.repl.intents.clauses import instructions
-from cyxmake_cli.repl.intents.lookup import looked_up
+from cyxmake_cli.repl.intents.lookup import about, looked_up
 from cyxmake_cli.repl.intents.model import (
     Argv,
     Known,
@@ -60,7 +60,8 @@ def read(line: str, known: Known) -> Meaning:
     if found := _question(body, known):
         return found
     if asked or ASKS.match(body):
-        return _question_in_parts(body, known) or near.unknown(body, known, question=True)
+        found = _question_in_parts(body, known) or about(body, known)
+        return found or near.unknown(body, known, question=True)
     if found := _ambiguous(body, known):
         return found
     meaning = instructions(body, known)

@@ -101,6 +101,10 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        + r"|with (?:full )?optimi[sz]ations?(?: on| enabled)?|--type[= ]release"),
     _m("type", "debug", _IN + r"(?:debug|unoptimi[sz]ed)(?:ging|gable)?(?: (?:info(?:rmation)?|"
        r"symbols))?" + _MODE + r"|with(?:out| no) optimi[sz]ations?|so (?:that )?i can debug(?: it)?"),
+    _m("strategy", None, r"(?:(?:with|using|by|via|use|in|as|follow(?:ing)?) )?(?:a |the )?(?:(?P<value>compile"
+       r"[- ]units?|targets?|whole[- ]project|hybrid)[- ]strategy|strategy (?P<value2>compile[- ]units?|"
+       r"targets|whole[- ]project|hybrid)|(?P<value3>hybrid|whole[- ]project|compile[- ]units?) (?:mode|"
+       r"build|way)|(?P<value4>as a whole|in one piece|as (?:one|a single) (?:job|action|piece)))"),
     _m("jobs", 1, r"single[- ]threaded|one (?:thing|file|job) at a time|sequentially|serially|"
        r"without parallelism|(?:with|on|using) (?:just |only )?(?:a single|one) "
        r"(?:core|job|thread|cpu)|not in parallel"),
@@ -113,10 +117,6 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"(?: only| alone| here)?|(?:without|with no|not (?:on|using|with)|avoiding|no) (?:(?:the|a|any) )?"
        r"(?:cluster|workers?|remote(?: workers?)?|farm|grid)|(?:only here|here only|right here)"
        r"|--local|not remotely|(?:with )?no cluster"),
-    _m("strategy", None, r"(?:(?:with|using|by|via|use|in|as|follow(?:ing)?) )?(?:a |the )?(?:(?P<value>compile"
-       r"[- ]units?|targets?|whole[- ]project|hybrid)[- ]strategy|strategy (?P<value2>compile[- ]units?|"
-       r"targets|whole[- ]project|hybrid)|(?P<value3>hybrid|whole[- ]project|compile[- ]units?) (?:mode|"
-       r"build|way)|(?P<value4>as a whole|in one piece|as one job))"),
     _m("cluster", True, r"(?:(?:on|over|with|using|via|to|in|across|through|by|use) )?(?:the |a |my |our )?"
        r"(?:build |whole |entire |other |team'?s |remote )*(?:cluster|farm|grid|workers|(?<=other )machines|"
        r"(?<=remote )machines)|(?:as |in )?(?:an? |the )?distributed(?:ly| way| fashion| mode)?|remotely"
@@ -168,13 +168,14 @@ VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
         ("init", r"(?:analy[sz]e|inspect|scan|initiali[sz]e|init|examine|investigate|look at|explore|(?:take|have) a (?:quick |close |closer |good )?look at|set up "
          r"cyxmake (?:in|for)|find out (?:about|what))(?: {the}(?:whole |entire |current )?(?:repo(?:sitory)?|"
          r"project|code(?: ?base)?|directory|folder|tree|it|here|in|of|is|sources?))*"),
-        ("clean", r"(?:remove|delete|wipe|erase|throw away|get rid of|clean(?: up| out| away)?|clear(?: out| away)?|"
+        ("clean", r"throw (?:everything|it all|all of it) away|(?:remove|delete|wipe|erase|throw away|get rid of|clean(?: up| out| away)?|clear(?: out| away)?|"
          r"purge|discard|drop) {the}(?:old |previous |stale |earlier )*(?:build (?:outputs?|files?|artifacts?|"
          r"artefacts?|results?|products?|leftovers|director(?:y|ies)|folders?|tree|dir)|(?:build )?(?:outputs|"
          r"artifacts|artefacts|objects?(?: files)?|binaries)|(?:everything|anything|what|whatever|all|files|stuff)"
          r"(?: that)?(?: (?:was|has been|were|is|the|builds?|earlier|made|built|produced|created|generated|left|"
          r"behind|by|have|of|it|cyxmake|last))+)"
          r"|clean(?:ing)?(?: (?:up|out))?" + _OBJECT + r"|tidy(?:ing)?(?: up)?" + _OBJECT),
+("dbuild", r"dbuild(?:ing)?" + _OBJECT),
         ("build", r"(?:do |make |run |start |perform |kick off |trigger |give me |produce |want |need )?(?:me )?"
          r"(?:an? |the |another )?(?:re-?)?(?:build|compil)(?:e|ing|ation|s)?(?: (?:of|for))?" + _OBJECT
          + r"|make" + _OBJECT + r"|^(?:me )?(?:an? |the )?(?:new )?(?:binary|executable|version|binaries)$"),
@@ -187,7 +188,7 @@ a actually afterwards again ahead all also an and any as at away be binary both 
 can code complete completely could currently cyxmake default do entire everything executable
 fast finally first for fresh full fully go hello here hey hi i if in instead is it just kindly
 let lets library like me mode module more my named need next now of ok okay on once one only our
-parallel please possible program project quick quickly really right same shall simply so some
+parallel please possible program project quick quickly really right same shall simply some
 source sources target targets tests thank thanks that that's the them then there these thing
 this those time to today together too try unit up us use using version want we well whole will
 with would you your
@@ -234,6 +235,7 @@ ONLY: Final = pattern(
 TARGETS: Final = (
     pattern(r"(?:of |for |only |just )?(?:the )?targets? (?:called |named )?"
             r"(?P<names>{name}(?:(?:,? and |, ?)(?:{name}))*)"),
+    pattern(r"(?:of |for |only |just )?(?:the )?(?:unit )?tests? (?:called |named )?(?P<names>(?=\S*[_\d./-]){name}(?:(?:,? and |, ?)(?:{name}))*)"),
     pattern(r"(?:of |for |only |just )?the (?P<names>{name}(?:(?:,? and |, ?)(?:{name}))*) (?:targets?|library|"
             r"program|executable|binary|module|tests?|unit tests?|component|libraries|programs|"
             r"executables|binaries)(?: (?:only|alone))?"),
