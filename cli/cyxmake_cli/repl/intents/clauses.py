@@ -103,7 +103,12 @@ def _split(text: str) -> list[str]:
 
 def _clause(text: str, known: Known, *, alone: bool) -> _Clause:
     text = POLITE.sub("", text).strip(" ,") or text
-    if not alone and (said := _modifiers(text)) and not said[1] and "again" not in said[0]:
+    if (
+        not alone
+        and (said := _modifiers(text, alone=False))
+        and not said[1]
+        and "again" not in said[0]
+    ):
         return _Clause(Frame(**said[0]))
     for order in ORDERS:
         if match := order.pattern.match(text):
@@ -123,11 +128,11 @@ def _clause(text: str, known: Known, *, alone: bool) -> _Clause:
         if not offered(argv, known):
             raise _Puzzled(not_offered(argv))
         return _Clause(steps=(Step(argv),))
-    return _framed(text, known)
+    return _framed(text, known, alone=alone)
 
 
-def _framed(text: str, known: Known) -> _Clause:
-    said, rest = _modifiers(text)
+def _framed(text: str, known: Known, *, alone: bool) -> _Clause:
+    said, rest = _modifiers(text, alone=alone)
     forbidden: str | None = None
     if match := NEGATION.search(rest):
         forbidden = rest[match.start() :]
@@ -157,10 +162,12 @@ def _framed(text: str, known: Known) -> _Clause:
     return _Clause(frame, again=again, forbidden=forbidden, inherits=bool(_ANAPHORA.search(text)))
 
 
-def _modifiers(text: str) -> tuple[dict[str, Any], str]:
+def _modifiers(text: str, *, alone: bool) -> tuple[dict[str, Any], str]:
     said: dict[str, Any] = {}
     for modifier in MODIFIERS:
         while match := modifier.pattern.search(text):
+            if modifier.field == "auto_fix" and alone and not match.start():
+                break  # nothing stands before it: that is what is to be done
             value = modifier.value
             if value is None:
                 value = next(group for name, group in match.groupdict().items() if group)
@@ -222,7 +229,7 @@ def _loose_targets(text: str, left: list[str], known: Known) -> tuple[tuple[str,
     marked = [word for word in left if re.search(r"[\d_./+-]|[a-z][A-Z]", word)]
     after_verb = re.search(
         r"\b(?:build|rebuild|compile|recompile|test|fix) (?:of |for |the )*"
-        + r"(?:,? (?:and )?)".join(map(re.escape, left)) + r"(?![\w-])", text, re.IGNORECASE
+        + r"(?:,? (?:and )?(?:the )?)".join(map(re.escape, left)) + r"(?![\w-])", text, re.IGNORECASE
     )  # fmt: skip
     if len(marked) == len(left) or (after_verb and (len(left) == 1 or " and " in text)):
         return tuple(left), []
@@ -343,6 +350,9 @@ def _obeying(
         rest = re.sub(r"^(\w+?)(?:ing)\b", lambda m: _stem(m[1]), rest) if match else rest
         if match and (word := re.search(r"(\w+)ing$", match[0])):
             rest = f"{_stem(word[1])} {rest}"
+        said, left = _modifiers(rest, alone=True)
+        if said and not left and not any(_says(item, said) for item in done):
+            continue  # "in debug, not in release": what is asked for is another thing
         verb, _ = _verb(rest)
         verbs = {item.verb for item in done if isinstance(item, Frame)}
         if verb and verb not in verbs and not re.search(r"\b(?:any|some)thing\b", rest):
@@ -356,6 +366,10 @@ def _obeying(
             Unknown("one part of that forbids what another asks for, or is not understood")
         )
     return done
+
+
+def _says(item: Frame | tuple[Step, ...], said: dict[str, Any]) -> bool:
+    return isinstance(item, Frame) and any(getattr(item, n) == v for n, v in said.items())
 
 
 def _stem(word: str) -> str:

@@ -42,7 +42,7 @@ class Frame:
             other = replace(other, local=False)
         if "local" in said:
             other = replace(other, cluster=False, strategy="")
-        if said.get("verb", other.verb) != other.verb:
+        if other.verb and said.get("verb", other.verb) != other.verb:
             other = replace(other, clean_first=False, auto_fix=False, dry_run=False)
             if said["verb"] == "test" or other.verb == "test":
                 other = replace(other, targets=())  # a test is no target of a build

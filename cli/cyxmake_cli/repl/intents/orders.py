@@ -89,9 +89,8 @@ ORDERS: Final[tuple[Order, ...]] = (
 """Instructions; the first that fits the whole clause counts."""
 
 CREATE: Final = pattern(
-    r"^(?!.*\bbuild (?:of|on|with|in)\b)(?:create|generate|scaffold|write|build|make|start|set up|bootstrap)(?: me| us)? (?P<rest>(?:an? (?:new |simple |"
-    r"small |tiny |basic |little |minimal |complete )*|new )(?P<what>.*\b(?:project|program|library|app|application|cli|tool|game|gui|server|"
-    r"site|website|service|executable|api)\b.*))$"
+    r"^(?:create|generate|scaffold|write|build|make|start|set up|bootstrap)(?: me| us)? (?!.*\b(?:build|builds|compile|install|tests?|cluster)\b)"
+    r"(?P<rest>(?:an? |new )(?P<what>.*\b(?:project|program|library|app|application|cli|tool|game|gui|server|site|website|service|executable|api)\b.*))$"
 )
 
 

@@ -170,7 +170,7 @@ _TOPICS: Final = (
     ),
     ("log logs output printed print", "logs"),
     ("setting settings config configuration configured", "config show"),
-    ("permission permissions allowed forbidden permitted", "permissions show"),
+    ("permission permissions allow allows allowed forbidden permitted", "permissions show"),
     ("audit approved", "audit"),
     ("tool tools compiler compilers toolchain", "tools"),
     ("dependencies dependency libraries language languages targets", "init --dry-run"),
@@ -189,7 +189,7 @@ you my our your me us it its this that these those there the a an any some all e
 and or many much long big large small fast slow often old new good bad use uses used using get gets got need needs take takes took
 taken show tell list give see know find look out up so as if not no more most than currently now run runs running ran build building
 built compile compiled compiling test tests tested make made work working go going went happen happened happening done say said
-project code files file things thing current active there's left still connected online available free busy idle offline
+project code files file things thing current active there's left still connected online available free busy idle offline draining drained joined
 status state hold holds kept store stored size full space disk come comes came exist exists contain contains
 called named number total set value time times today yesterday machine one ones me
 """

@@ -28,6 +28,7 @@ from cyxmake_cli.repl.intents.orders import AMBIGUOUS
 from cyxmake_cli.repl.intents.questions import ASKS, EXIT_STATUS, HOW, INDIRECT
 from cyxmake_cli.repl.intents.words import (
     ASKED_TO,
+    NEGATION,
     POLITE,
 )
 from cyxmake_common.errors import ExitStatus
@@ -97,6 +98,8 @@ def _question_in_parts(text: str, known: Known) -> Meaning | None:
     """Return the answers to a question of several parts; None unless each part has one."""
     found: list[Argv] = []
     for part in re.split(r",? and (?=\w)|, |[?.;] ", text):
+        if NEGATION.match(part):
+            continue  # "..., don't do it": a question does nothing anyway
         meaning = _question(POLITE.sub("", part).strip(), known)
         if not isinstance(meaning, Look):
             return None

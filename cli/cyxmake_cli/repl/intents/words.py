@@ -70,12 +70,9 @@ def _m(field: str, value: Any, text: str) -> Modifier:
 
 
 MODIFIERS: Final[tuple[Modifier, ...]] = (
-    _m("auto_fix", True, r"and (?:please )?(?:auto-?fix|fix|repair)(?: (?:it|them|that|whatever|"
-       r"everything|anything|what|any|all|the|errors|problems|failures|issues|breaks|is|broken|"
-       r"fails|goes|wrong|comes|up|along|way|on|if|needed|you|can|as|go|necessary|that))*"),
-    _m("auto_fix", True, r"(?:with )?(?:--)?auto-?fix(?:ing)?|(?:and )?(?:fix|repair)(?:ing)? "
-       r"(?:it|errors|problems|things|what breaks|whatever breaks)(?: if (?:it|something) (?:fails|"
-       r"breaks)| on the way| as you go| along the way)"),
+    _m("auto_fix", True, r"(?:and )?(?:please )?(?:fix|repair)(?:ing)?(?: (?:it|them|that|whatever|everything|anything|what|any|all|the|"
+       r"errors|problems|failures|issues|things|breaks|is|broken|fails|goes|wrong|comes|up|along|way|on|if|needed|you|can|as|go|necessary))+"
+       r"|(?:with |and )?(?:--)?auto-?fix(?:ing)?"),
     _m("keep_going", True, r"(?:and )?(?:keep going|carry on|continue|go on|do not stop)"
        r"(?: (?:even )?(?:if|when|on|after|at|past|despite|with) (?:the )?(?:\w+ )?(?:errors?|"
        r"failures?|something fails|things fail|some fail|it fails|one fails|first error))?"
@@ -87,7 +84,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"deleting|removing|installing) (?:it|anything|something|a thing|any(?: of it)?)"
        r"|(?:just |only )?show(?: me)? what (?:would|it would|that would|you would)(?: be)? "
        r"(?:do|done|happen|run|build)"),
-    _m("clean_first", True, r"from scratch|from the ground up|from zero|from nothing|cleanly|freshly|with a clean slate|"
+    _m("clean_first", True, r"from scratch|from the ground up|from zero|from nothing|cleanly|start(?:ing)? (?:over|afresh|fresh|anew)|(?:completely|fully|totally|entirely)(?= re-?(?:build|compile))|(?<=rebuild )(?:everything|all of it|it all|completely|fully|all)|(?<=recompile )(?:everything|all of it|it all|completely|all)|freshly|with a clean slate|"
        r"(?:by |and )?clean(?:ing)?(?: up)?(?: it| everything)? (?:first|before(?:hand)?)|after (?:a )?clean(?:ing)?(?: up| first| it)?|"
        r"(?:do |make |run |perform |give me |start )?(?:a|an|another) (?:completely |totally |really )?(?:clean|fresh|full)"
        r"(?= (?:[\w-]+ )?(?:re-?)?(?:build|compile)\b)|^(?:clean|fresh|full)(?= (?:release |debug )?(?:re)?build(?: (?:in|with|on|of|for|as|using|please)\b|$))"),
@@ -95,7 +92,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"symbols)" + _MODE + r"|release (?:build )?(?:and|but)? ?(?:with|including|keeping) "
        r"(?:the )?debug(?:ging)? (?:info(?:rmation)?|symbols)"),
     _m("type", "minsizerel", _IN + r"(?:min(?:imum|imal)?[- ]?size(?:[- ]?rel(?:ease)?)?|smallest "
-       r"(?:possible )?size|small(?:est)? binar(?:y|ies)|minsize)" + _MODE
+       r"(?:possible )?size|small(?:est)? binar(?:y|ies)|minsize|smallest possible (?:binary|executable|program|result)|smallest (?:executable|program))" + _MODE
        + r"|optimi[sz]ed for size|as small as possible"),
     _m("type", "release", _IN + r"(?:--)?(?:release|optimi[sz]ed|production)" + _MODE
        + r"|with (?:full )?optimi[sz]ations?(?: on| enabled)?|--type[= ]release"),
@@ -134,7 +131,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
     _m("directory", None, r"(?:{the}(?:project|repo(?:sitory)?|code|sources?) )?(?:in|at|under|from|of|below) (?:the )?"
        r"(?:project |folder |directory )?(?P<value>(?:\.{1,2}|~)?/{name}|\.{1,2}(?:/{name})?|{name}/(?:{name})?)"),
     _m("options", None, r"(?:with |and |using |passing |option )*(?P<value>-D[\w:]+(?:=[\w./+-]+)?)"),
-    _m("system", None, r"(?:with|using|through|via) (?P<value>cmake|meson|ninja|make|autotools|bazel|scons|cargo|go|"
+    _m("system", None, r"(?:with|using|use|through|via) (?P<value>cmake|meson|ninja|make|autotools|bazel|scons|cargo|go|"
        r"maven|gradle|npm|pnpm|yarn|python)"),
     _m("again", True, r"(?:once |one )?(?:more|again)(?: time)?|another time|once more|over again|anew"),
 )  # fmt: skip
@@ -160,9 +157,9 @@ VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
          r"|(?:to )?(?:work|working|compile|succeed|go green|pass))"
          r"|(?:get|make) (?:it|this|the project|the thing) (?:to )?(?:build|building|compile|compiling)"
          r"|automatically (?:build|fix)" + _OBJECT),
-        ("test", r"(?:run|execute|start|do|perform|launch|try|re-?run|check) " + _TESTS + r"(?: (?:all )?(?:pass|work|succeed|run))?"
+        ("test", r"(?:run|execute|start|do|perform|launch|try|re-?run|check) " + _TESTS + r"(?: (?:all |still )*(?:pass|work|succeed|run))?"
          + r"|(?:re-?)?test(?:ing)?" + _OBJECT + r"|(?:see|check|verify|make sure|find out)(?: if| whether| that)* " + _TESTS
-         + r" (?:pass|work|run|succeed)(?:es)?|make sure (?:that )?" + _TESTS + r" pass"),
+         + r" (?:all |still )*(?:pass|work|run|succeed)(?:es)?|make sure (?:that )?" + _TESTS + r" pass"),
         ("install", r"install(?:ing)?(?: (?:it|this|{the}(?:project|program|software|thing|build|result"
          r"s?|binar(?:y|ies)|what was built|everything)))*|(?:make|do|run|perform) (?:an? |the )?install(?:ation)?"),
         ("init", r"(?:analy[sz]e|inspect|scan|initiali[sz]e|init|examine|investigate|look at|explore|(?:take|have) a (?:quick |close |closer |good )?look at|set up "
@@ -171,12 +168,12 @@ VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
         ("clean", r"throw (?:everything|it all|all of it) away|(?:remove|delete|wipe|erase|throw away|get rid of|clean(?: up| out| away)?|clear(?: out| away)?|"
          r"purge|discard|drop) {the}(?:old |previous |stale |earlier )*(?:build (?:outputs?|files?|artifacts?|"
          r"artefacts?|results?|products?|leftovers|director(?:y|ies)|folders?|tree|dir)|(?:build )?(?:outputs|"
-         r"artifacts|artefacts|objects?(?: files)?|binaries)|(?:everything|anything|what|whatever|all|files|stuff)"
+         r"artifacts|artefacts|objects?(?: files)?|binaries)|(?<=old )builds?|(?<=last )build|(?:everything|anything|what|whatever|all|files|stuff)"
          r"(?: that)?(?: (?:was|has been|were|is|the|builds?|earlier|made|built|produced|created|generated|left|"
          r"behind|by|have|of|it|cyxmake|last))+)"
-         r"|clean(?:ing)?(?: (?:up|out))?" + _OBJECT + r"|tidy(?:ing)?(?: up)?" + _OBJECT),
+         r"|clean(?:ing)? up after (?:the )?(?:last |previous |earlier )?(?:build|it|that|me|you|yourself|builds)|clean(?:ing)?(?: (?:up|out))?" + _OBJECT + r"|tidy(?:ing)?(?: up)?" + _OBJECT),
 ("dbuild", r"dbuild(?:ing)?" + _OBJECT),
-        ("build", r"(?:do |make |run |start |perform |kick off |trigger |give me |produce |want |need )?(?:me )?"
+        ("build", r"(?:do |make |run |start |perform |kick off |trigger |send |move |ship |push |hand |give me |produce |want |need )?(?:me )?"
          r"(?:an? |the |another )?(?:re-?)?(?:build|compil)(?:e|ing|ation|s)?(?: (?:of|for))?" + _OBJECT
          + r"|make" + _OBJECT + r"|^(?:me )?(?:an? |the )?(?:new )?(?:binary|executable|version|binaries)$"),
     )
