@@ -60,7 +60,7 @@ _GENERAL: Final = pattern(
     r"one|that|so|yet|for real|really)?(?: (?:yet|now|for real|really|else|at all|please|though))*"
 )
 _ANEW: Final = re.compile(r"\bre-?(?=build|compil|test)", re.IGNORECASE)
-_RUNS: Final = pattern(r"run|execute")  # what has a name and is run is a test
+_RUNS: Final = pattern(r"run|execute|launch")  # what has a name and is run is a test
 _ANAPHORA: Final = pattern(r"it|that|this|now|the same")
 _NO_TARGET: Final = frozenset(("and", "as", "for", "from", "in", "is", "of", "on", "to", "with"))
 _NO_VERB: Final = ("build", "test")
@@ -98,7 +98,15 @@ def _split(text: str) -> list[str]:
     # What creates a project is one clause, whatever its description holds.
     if CREATE.match(text) or any(order.pattern.match(text) for order in ORDERS):
         return [text]
-    return [part for raw in _CLAUSES.split(text) if (part := raw.strip(" ,"))]
+    found = [part for raw in _CLAUSES.split(text) if (part := raw.strip(" ,"))]
+    # "..., please": what says nothing by itself is no clause.
+    says = [part for part in found if _says_something(part)]
+    return says or found
+
+
+def _says_something(text: str) -> bool:
+    words = set(text.lower().split())
+    return bool(words - FILLER or AGAIN.search(text) or _modifiers(text, alone=False)[0])
 
 
 def _clause(text: str, known: Known, *, alone: bool) -> _Clause:
@@ -355,7 +363,7 @@ def _obeying(
             continue  # "in debug, not in release": what is asked for is another thing
         verb, _ = _verb(rest)
         verbs = {item.verb for item in done if isinstance(item, Frame)}
-        if verb and verb not in verbs and not re.search(r"\b(?:any|some)thing\b", rest):
+        if verb and verb not in verbs:
             continue  # what is forbidden was not asked for anyway
         if all(isinstance(i, tuple) and all(reads_only(s.argv) for s in i) for i in done):
             continue

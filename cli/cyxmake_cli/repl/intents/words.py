@@ -28,7 +28,9 @@ _UNITS: Final = (
     r"(?:parallel |concurrent |cpu |processor )?"
     r"(?:jobs?|cores?|threads?|process(?:es)?|cpus?|processors?|tasks?)"
 )
-_THE: Final = r"(?:the |my |our |its |this |that |these |those |all |all of |an? |your )*"
+_THE: Final = (
+    r"(?:the |my |our |its |this |that |these |those |all |all of |an? |your |her |his |their )*"
+)
 _MODE: Final = r"(?: (?:mode|type|configuration|config|version|variant|flavou?r|profile))?"
 _IN: Final = r"(?:(?:switch(?:ing)? to|change to|go|choose|select|in|as|for|with|using|to|into|of) )?(?:an? |the )?"
 
@@ -181,14 +183,14 @@ VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
 """Verbs that take modifiers, in the order they are looked for."""
 
 _FILLER: Final = """
-a actually afterwards again ahead all also an and any as at away be binary both but by called
-can code complete completely could currently cyxmake default do entire everything executable
-fast finally first for fresh full fully go hello here hey hi i if in instead is it just kindly
-let lets library like me mode module more my named need next now of ok okay on once one only our
-parallel please possible program project quick quickly really right same shall simply some
-source sources target targets tests thank thanks that that's the them then there these thing
-this those time to today together too try unit up us use using version want we well whole will
-with would you your
+a actually afterwards again ahead all also an and any as asap at away be binary both but by
+called can cheers code complete completely could currently cyxmake default do done entire ever
+everything executable fast finally finished first for fresh full fully go hello here hey hi i if
+immediately in instead is it its just kind kindly let lets library like me mean mode module more
+my named need next now of ok okay on once one only our parallel please possible program project
+quick quickly ready really right same shall simply some soon source sources target targets tests
+thank thanks that that's the them then there these thing this those thx time to today together
+too try unit up us use using version want we well when whole will with would you your
 """
 FILLER: Final = frozenset(_FILLER.split())
 """Words that say nothing by themselves."""
@@ -233,6 +235,7 @@ TARGETS: Final = (
     pattern(r"(?:of |for |only |just )?(?:the )?targets? (?:called |named )?"
             r"(?P<names>{name}(?:(?:,? and |, ?)(?:{name}))*)"),
     pattern(r"(?:of |for |only |just )?(?:the )?(?:unit )?tests? (?:called |named )?(?P<names>(?=\S*[_\d./-]){name}(?:(?:,? and |, ?)(?:{name}))*)"),
+    pattern(r"(?P<names>(?=\S*[_\d./-]){name}(?:(?:,? and |, ?)(?:{name}))*) (?:only|alone)"),
     pattern(r"(?:of |for |only |just )?the (?P<names>{name}(?:(?:,? and |, ?)(?:{name}))*) (?:targets?|library|"
             r"program|executable|binary|module|tests?|unit tests?|component|libraries|programs|"
             r"executables|binaries)(?: (?:only|alone))?"),
