@@ -1,126 +1,66 @@
-"""Scores the diagnosis on recorded failures: python tests/failures/score.py [--show].
+"""Scores the diagnosis: python tests/failures/score.py strangers|injected [--show] [--json FILE].
 
-Knows no rule. A case is right when the first cause has its category (or one it also accepts),
-silent when nothing is said, else wrong; facts count where the category is right.
+Knows no rule and runs no build: injected failures are scored on what they said when they were last
+tried (tests/failures/injected.py).
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
-import tomllib
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
-from cyxmake_common.diagnosis.diagnose import diagnose
-from cyxmake_common.diagnosis.model import Diagnosis, LogInput
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-_HERE = Path(__file__).parent
-SETS = {
-    "strangers, development": _HERE / "strangers" / "development.toml",
-    "strangers, sealed": _HERE / "strangers" / "sealed.toml",
-    "strangers, sealed last": _HERE / "strangers" / "sealed_last.toml",
-    "strangers, opened later": _HERE / "strangers" / "opened.toml",
-    "strangers, opened last": _HERE / "strangers" / "opened_second.toml",
+from support.diagnosis_score import SETS, Case, Score, injected, score, strangers
+
+
+def _strangers() -> dict[str, list[Case]]:
+    return {f"strangers, {name}": strangers(name) for name in SETS if SETS[name].exists()}
+
+
+def _injected() -> dict[str, list[Case]]:
+    return {"injected": injected()}
+
+
+_KINDS: dict[str, Callable[[], dict[str, list[Case]]]] = {
+    "strangers": _strangers,
+    "injected": _injected,
 }
 
 
-@dataclass
-class Case:
-    """One recorded failure, and the label it was given by reading it."""
-
-    source: str
-    category: str
-    log: str
-    also: list[str] = field(default_factory=list)
-    facts: dict[str, str | int] = field(default_factory=dict)
-    exit_status: int | None = None
-
-
-@dataclass
-class Score:
-    """Counts over one set of cases."""
-
-    cases: int = 0
-    right: int = 0
-    silent: int = 0
-    wrong: int = 0
-    facts: int = 0
-    facts_right: int = 0
-    misses: list[str] = field(default_factory=list)
-
-    @property
-    def right_share(self) -> float:
-        """Return the share of cases whose first cause is right."""
-        return self.right / self.cases
-
-    @property
-    def wrong_share(self) -> float:
-        """Return the share of cases with a wrong first cause."""
-        return self.wrong / self.cases
-
-    @property
-    def facts_share(self) -> float:
-        """Return the share of expected facts that were read, where the category was right."""
-        return self.facts_right / self.facts if self.facts else 1.0
-
-
-def load(path: Path) -> list[Case]:
-    """Read the cases of one file."""
-    return [Case(**raw) for raw in tomllib.loads(path.read_text("utf-8"))["case"]]
-
-
-def score(cases: list[Case]) -> Score:
-    """Diagnose every case and count."""
-    result = Score()
-    for case in cases:
-        found = diagnose(LogInput(case.log, case.exit_status))
-        _count(result, case, found)
-    return result
-
-
-def _count(result: Score, case: Case, found: list[Diagnosis]) -> None:
-    result.cases += 1
-    if not found:
-        result.silent += 1
-        result.misses.append(f"silent  {case.source}: {case.category}")
-        return
-    first = found[0]
-    if first.category.value not in (case.category, *case.also):
-        result.wrong += 1
-        result.misses.append(f"wrong   {case.source}: {case.category}, not {first.rule}")
-        return
-    result.right += 1
-    if first.category.value != case.category:
-        return  # the facts are those of the other reading
-    known = first.facts.known()
-    for name, value in case.facts.items():
-        result.facts += 1
-        same = known.get(name) == value
-        result.facts_right += same
-        if not same:
-            result.misses.append(
-                f"fact    {case.source}: {name} {value!r}, not {known.get(name)!r}"
-            )
+def _row(name: str, s: Score) -> str:
+    return (
+        f"| {name} | {s.cases} | {s.right_share:.0%} | {s.silent_share:.0%} | {s.wrong_share:.0%} "
+        f"| {s.facts_share:.0%} |"
+    )
 
 
 def main() -> None:
-    """Print the table; with --show the misses of the sets that are not sealed."""
-    print(f"{'set':28} cases  right       silent      wrong       facts")
-    for name, path in SETS.items():
-        if not path.exists():
-            continue
-        cases = load(path)
-        s = score(cases)
-        print(
-            f"{name:28} {s.cases:5}  {s.right:3} ({s.right_share:4.0%})  {s.silent:3} "
-            f"({s.silent / s.cases:4.0%})  {s.wrong:3} ({s.wrong_share:4.0%})  "
-            f"{s.facts_right:3}/{s.facts} ({s.facts_share:4.0%})"
-        )
-        if "--show" in sys.argv and "sealed" not in name:
-            print("\n".join(f"    {miss}" for miss in s.misses))
-            kinds = Counter(case.category for case in cases)
-            print("    " + ", ".join(f"{k} {n}" for k, n in kinds.most_common()))
+    """Print the table, in Markdown; --show tells the misses of the sets that are not sealed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", nargs="?", choices=sorted(_KINDS))
+    parser.add_argument("--show", action="store_true")
+    parser.add_argument("--json", type=Path, help="write the counts to a file")
+    options = parser.parse_args()
+    chosen = [options.kind] if options.kind else list(_KINDS)
+    sets = {name: found for kind in chosen for name, found in _KINDS[kind]().items()}
+    scores = {name: score(found) for name, found in sets.items()}
+    print("| set | cases | right | silent | wrong | facts |\n|---|---|---|---|---|---|")
+    for name, result in scores.items():
+        print(_row(name, result))
+    if options.show:
+        for name, result in scores.items():
+            if "sealed" not in name:
+                kinds = Counter(case.category for case in sets[name])
+                print(f"\n{name}: " + ", ".join(f"{k} {n}" for k, n in kinds.most_common()))
+                print("\n".join(f"    {miss}" for miss in result.misses))
+    if options.json:
+        document = {name: result.as_json() for name, result in scores.items()}
+        options.json.write_text(json.dumps(document, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from cyxmake_common.diagnosis.fingerprint import fingerprint
 from cyxmake_common.diagnosis.model import Category, Diagnosis, Facts, FixIt, LogInput
 from cyxmake_common.diagnosis.rules import Rule, Strength, fact_of, load_rules
 from cyxmake_common.diagnosis.structured import Reading, read
-from cyxmake_common.diagnosis.text import comparable_lines, first_line_kept
+from cyxmake_common.diagnosis.text import comparable_lines, first_line_kept, is_remark
 
 _MATCHES_A_RULE: Final = 200
 _MOST_CAUSES: Final = 20
@@ -102,6 +102,9 @@ def _in_text(rule: Rule, text: str, starts: list[int], lines: list[str]) -> Iter
         if number == _MATCHES_A_RULE:
             return
         first = bisect_right(starts, match.start()) - 1
+        believed = rule.reads_remarks or rule.strength > Strength.GENERAL
+        if not believed and is_remark(lines[first]):
+            continue
         last = bisect_right(starts, max(match.start(), match.end() - 1)) - 1
         groups = ((fact_of(k), v) for k, v in match.groupdict().items() if v)
         named = {k: v.rstrip(_TRAILING) if k == "message" else _bare(v) for k, v in groups}

@@ -72,6 +72,8 @@ class Rule:
     """Speaks only of these programs, where the caller knows the program."""
     yields_to: frozenset[Category]
     """Follows from these when they are there, too."""
+    reads_remarks: bool
+    """Believes warnings and what checks report on their way, too, although it is not strong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def rules_with_examples() -> list[tuple[Rule, Examples]]:
 
 _KNOWN_KEYS: Final = {
     "id", "category", "pattern", "hint", "strength", "confidence", "phase", "set", "exits",
-    "tools", "yields_to", "wrapped", "positive", "negative", "expect",
+    "tools", "yields_to", "wrapped", "remarks", "positive", "negative", "expect",
 }  # fmt: skip
 
 
@@ -133,6 +135,7 @@ def _parse(file: str, raw: dict[str, object]) -> tuple[Rule, Examples]:
         exit_statuses=frozenset(cast("list[int]", raw.get("exits", []))),
         tools=frozenset(cast("list[str]", raw.get("tools", []))),
         yields_to=frozenset(Category(c) for c in cast("list[str]", raw.get("yields_to", []))),
+        reads_remarks=bool(raw.get("remarks")),
     )
     if rule.pattern is None and not rule.exit_statuses:
         raise ValueError(f"{name}: neither a pattern nor exit statuses")

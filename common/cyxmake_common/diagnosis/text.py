@@ -23,6 +23,11 @@ _RUNNER: Final = re.compile(
     r")"
 )
 _QUOTES: Final = str.maketrans("‘’´“”\u00a0", "'''\"\" ")
+_REMARK: Final = re.compile(
+    r"\s*(?:-- |checking |\+ |\$ |#\d+ |Step \d+/\d+ :|\[(?:INFO|WARNING|WARN|DEBUG)\]"
+    r"|(?:\S+: ){0,2}(?:[Ww]arning|WARNING|[Nn]ote|NOTE|INFO|DEBUG|hint|help)\b[: ])"
+)
+_ECHOED: Final = re.compile(r"The command '.*' returned a non-zero code")
 _GUILLEMETS: Final = re.compile(r"[«»]\s?([^«»]*?)\s?[«»]")
 _LONGEST_LINE: Final = 2000
 _MOST: Final = 2_000_000
@@ -39,6 +44,11 @@ def comparable_lines(text: str) -> list[str]:
     if foreign:
         kept = kept.replace(" : ", ": ").replace("\u00a0: ", ": ")
     return [_comparable(line) for line in kept.split("\n")]
+
+
+def is_remark(line: str) -> bool:
+    """Tell whether a line is no complaint: a check's progress, a warning, an echoed command."""
+    return _REMARK.match(line) is not None
 
 
 def first_line_kept(text: str) -> int:
@@ -62,4 +72,6 @@ def _comparable(line: str) -> str:
     line = line[:_LONGEST_LINE].translate(_QUOTES)
     if "«" in line or "»" in line:
         line = _GUILLEMETS.sub(r"'\1'", line)
+    if "returned a non-zero code" in line:  # the words are the command's, not a tool's
+        line = _ECHOED.sub("The command returned a non-zero code", line)
     return _RUNNER.sub("", line)

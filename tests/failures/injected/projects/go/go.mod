@@ -1,0 +1,3 @@
+module example.org/speller
+
+go 1.20

@@ -1,0 +1,1 @@
+exports.frame = (text) => `* ${text} *\n`;

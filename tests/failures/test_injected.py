@@ -1,0 +1,61 @@
+"""Builds that were broken on purpose: what is said of them is true, and so is what is told there.
+
+The cases are tried on this machine with `pytest -m failures`; without it a few of the quickest
+are, and the diagnosis is held against what all of them said when they were last tried.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.diagnosis_score import injected, score
+from support.injected_bases import BASES
+from support.injected_cases import Injected, break_it, build_cleanly, cases, mend, run_broken
+from support.source_packages import SourceUnavailable
+
+_QUICK = ("link-math-make", "no-execute-bit-make", "gone-source-make")
+
+
+def _in_three_ways(case: Injected, place: Path) -> None:
+    if why := case.reason_to_skip():
+        pytest.skip(why)
+    base = BASES[case.base]
+    try:
+        sources = base.fetch(place)
+    except SourceUnavailable as why:
+        pytest.skip(str(why))
+    build_cleanly(base, sources, place / "clean", case.first)
+    work = break_it(case, sources, place / "broken")
+    run_broken(work)
+    mend(case, work)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("case", [c for c in cases() if c.id in _QUICK], ids=lambda c: c.id)
+def test_the_quickest_are_what_they_say(case: Injected, tmp_path: Path) -> None:
+    """It builds; broken, it fails; mended, it builds."""
+    _in_three_ways(case, tmp_path)
+
+
+@pytest.mark.failures
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("case", cases(), ids=lambda c: c.id)
+def test_each_is_what_it_says(case: Injected, tmp_path: Path) -> None:
+    """It builds; broken, it fails; mended, it builds."""
+    _in_three_ways(case, tmp_path)
+
+
+def test_the_diagnosis_reads_what_was_broken() -> None:
+    """Of what they said, 95 % of the causes and 90 % of their facts are read rightly."""
+    result = score(injected())
+    assert result.cases >= 60
+    assert result.right_share >= 0.95, result.misses
+    assert result.wrong_share <= 0.03, result.misses
+    assert result.facts_share >= 0.90, result.misses
+
+
+def test_every_case_says_why_nobody_but_a_person_may_mend_it() -> None:
+    """A case that is not to be repaired alone has a reason, and only such a one."""
+    assert [c.id for c in cases() if c.autonomous == bool(c.why_not)] == []
