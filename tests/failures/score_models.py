@@ -24,7 +24,7 @@ from cyxmake_cli.llm.router import Models
 from cyxmake_cli.settings import AiSettings
 from cyxmake_common.diagnosis.diagnose import diagnose
 from cyxmake_common.diagnosis.model import Diagnosis, LogInput
-from failures.score import SETS, Case, load
+from support.diagnosis_score import SETS, Case, load
 from support.fake_models import answering
 
 _WORD = re.compile(r"[\w./+:@-]{2,60}")

@@ -6,6 +6,8 @@ are, and the diagnosis is held against what all of them said when they were last
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,13 @@ from support.injected_cases import Injected, break_it, build_cleanly, cases, men
 from support.source_packages import SourceUnavailable
 
 _QUICK = ("link-math-make", "no-execute-bit-make", "gone-source-make")
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that other users reach, too."""
+    with tempfile.TemporaryDirectory(prefix="injected-", ignore_cleanup_errors=True) as made:
+        yield Path(made)
 
 
 def _in_three_ways(case: Injected, place: Path) -> None:
@@ -34,17 +43,17 @@ def _in_three_ways(case: Injected, place: Path) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("case", [c for c in cases() if c.id in _QUICK], ids=lambda c: c.id)
-def test_the_quickest_are_what_they_say(case: Injected, tmp_path: Path) -> None:
+def test_the_quickest_are_what_they_say(case: Injected, place: Path) -> None:
     """It builds; broken, it fails; mended, it builds."""
-    _in_three_ways(case, tmp_path)
+    _in_three_ways(case, place)
 
 
 @pytest.mark.failures
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("case", cases(), ids=lambda c: c.id)
-def test_each_is_what_it_says(case: Injected, tmp_path: Path) -> None:
+def test_each_is_what_it_says(case: Injected, place: Path) -> None:
     """It builds; broken, it fails; mended, it builds."""
-    _in_three_ways(case, tmp_path)
+    _in_three_ways(case, place)
 
 
 def test_the_diagnosis_reads_what_was_broken() -> None:

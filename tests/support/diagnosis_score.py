@@ -85,9 +85,14 @@ class Score:
                 "shares": shares}  # fmt: skip
 
 
+def load(path: Path) -> list[Case]:
+    """Read the cases of one file."""
+    return [Case(**raw) for raw in tomllib.loads(path.read_text("utf-8"))["case"]]
+
+
 def strangers(name: str) -> list[Case]:
     """Read one set of strangers' failures."""
-    return [Case(**raw) for raw in tomllib.loads(SETS[name].read_text("utf-8"))["case"]]
+    return load(SETS[name])
 
 
 def injected(chosen: str = "") -> list[Case]:

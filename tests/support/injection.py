@@ -102,7 +102,7 @@ def workplace(base: Base, sources: Path, place: Path) -> Workplace:
     root, aside = place / "project", place / "aside"
     shutil.copytree(sources, root, symlinks=True)
     (aside / "home").mkdir(parents=True)
-    for folder in (aside, aside / "home", root):
+    for folder in (place.parent, place, aside, aside / "home", root):
         folder.chmod(0o755)
     environment = _environment(aside / "home")
     commands = [list(argv) for argv in base.build]
