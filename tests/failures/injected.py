@@ -36,9 +36,11 @@ RECORDED: Final = _HERE / "injected" / "recorded.json"
 _LONGEST: Final = 6000
 
 
-def recorded() -> dict[str, dict[str, Any]]:
+def recorded(path: Path) -> dict[str, dict[str, Any]]:
     """Return what each case said when it failed, and its exit status."""
-    found: dict[str, dict[str, Any]] = json.loads(RECORDED.read_text("utf-8"))
+    if not path.exists():
+        return {}
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))
     return found
 
 
@@ -84,10 +86,11 @@ def main() -> int:
     parser.add_argument("chosen", nargs="?", default="", help="a regular expression of ids")
     parser.add_argument("--new", action="store_true", help="only cases that were never recorded")
     parser.add_argument("--unmended", action="store_true", help="only cases not yet mended")
+    parser.add_argument("--record", type=Path, default=RECORDED, help="where to keep it")
     parser.add_argument("--only-fail", action="store_true", help="break only, and record")
     parser.add_argument("--seconds", type=float, default=450, help="stop after this time")
     options = parser.parse_args()
-    found = recorded() if RECORDED.exists() else {}
+    found = recorded(options.record)
     clean: set[str] = set()
     wrong = 0
     started = time.monotonic()
@@ -114,7 +117,7 @@ def main() -> int:
             shutil.rmtree(place, ignore_errors=True)
         known = {c.id for c in cases()}
         text = json.dumps({k: v for k, v in found.items() if k in known}, indent=0, sort_keys=True)
-        RECORDED.write_text(text + "\n")
+        options.record.write_text(text + "\n")
     print(f"{len(found)} recorded, {wrong} wrong")
     return 1 if wrong else 0
 
