@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cyxmake_cli.config import cache_directory
+from cyxmake_cli.plugins.rules import known_rules
 from cyxmake_cli.settings import AiSettings
 from cyxmake_common.diagnosis.diagnose import diagnose
 from cyxmake_common.diagnosis.model import Diagnosis, LogInput
@@ -91,7 +92,7 @@ def explain_failure(failure: Failure, settings: AiSettings, telling: Telling) ->
     """Tell why it failed; returns the document that says the same."""
     from cyxmake_cli.knowledge.contents import open_index
 
-    causes = diagnose(failure.log)
+    causes = diagnose(failure.log, known_rules())
     index = open_index(cache_directory())
     try:
         shown = [_cause(cause, index, failure) for cause in causes[:_MOST_CAUSES]]

@@ -43,6 +43,7 @@ _COMMANDS: Final = {
     "logs": "Print what a build said.",
     "packages": "Use the package managers of this machine.",
     "permissions": "Show what is asked about, and take back answers.",
+    "plugin": "Show what other packages bring.",
     "repl": "Hold a conversation: slash commands and plain English.",
     "replay": "Run an action that failed again, exactly as it was.",
     "say": "Do what a sentence says.",
@@ -59,11 +60,11 @@ class _LazyGroup(click.Group):
     summaries: Final = _COMMANDS
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [*_COMMANDS, *_of_plugins()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
-            return None
+            return _plugin_command(cmd_name)
         module = importlib.import_module(f"cyxmake_cli.commands.{cmd_name}")
         command = module.command
         if not isinstance(command, click.Command):
@@ -90,6 +91,28 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+        if brought := _of_plugins():
+            with formatter.section("Commands of plug-ins"):
+                formatter.write_dl([(name, "") for name in brought])
+
+
+def _of_plugins() -> list[str]:
+    from cyxmake_cli.plugins.load import Group, names
+
+    return [name for name in names(Group.COMMAND) if name not in _COMMANDS]
+
+
+def _plugin_command(name: str) -> click.Command | None:
+    if name not in _of_plugins():
+        return None
+    from cyxmake_cli.plugins.load import Group, load
+    from cyxmake_common.errors import ConfigError
+
+    plugin = next(one for one in load(Group.COMMAND) if one.name == name)
+    if plugin.problem:
+        raise ConfigError(plugin.warning, next_step="correct or uninstall that package")
+    found: click.Command = plugin.value
+    return found
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:

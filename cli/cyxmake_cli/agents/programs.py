@@ -64,12 +64,12 @@ async def _built(verb: str, tools: Toolbox) -> Result:
 
 
 def _causes(output: str, exit_code: int) -> list[str]:
+    from cyxmake_cli.plugins.rules import known_rules
     from cyxmake_common.diagnosis.diagnose import diagnose
     from cyxmake_common.diagnosis.model import LogInput
 
-    return [
-        f"{d.category}: {d.evidence.strip()[:200]}" for d in diagnose(LogInput(output, exit_code))
-    ]
+    found = diagnose(LogInput(output, exit_code), known_rules())
+    return [f"{d.category}: {d.evidence.strip()[:200]}" for d in found]
 
 
 async def explore(goal: str, tools: Toolbox) -> Result:

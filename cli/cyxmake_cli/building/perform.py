@@ -20,6 +20,7 @@ from cyxmake_cli.building.project import LocalProject
 from cyxmake_cli.building.runner import CommandReport, run_commands
 from cyxmake_cli.building.screen import Screen
 from cyxmake_cli.layers.configured import BuildLayers
+from cyxmake_cli.plugins.hooks import Event, happened
 from cyxmake_cli.safety.gate import Gate
 from cyxmake_cli.safety.permissions import Act, ActKind
 from cyxmake_cli.systems.model import BuildType, SystemName, Verb
@@ -116,6 +117,11 @@ def perform(
             next_step="`cyxmake doctor` says how to get it",
         )
     record = history.begin(project.own)
+    happened(
+        Event.STARTED,
+        {"version": 1, "command": task.verb.value, "system": project.spec.name.value,
+         "source": str(project.source)},
+    )  # fmt: skip
     try:
         layers = _layers(project, gate)
         with made_here(project.own, _written_to(project, _verbs(project, task, layers))):
@@ -128,6 +134,7 @@ def perform(
         report.build_id = record.id
         record.finish({"time": datetime.now(UTC).isoformat(timespec="seconds"), **report.as_json()})
     _tell(report, screen)
+    happened(Event.ENDED, report.as_json())
     return report
 
 

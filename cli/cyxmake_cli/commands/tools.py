@@ -21,15 +21,16 @@ def command(common: Common, names: tuple[str, ...], missing: bool) -> ExitStatus
     """
     from cyxmake_cli.tools.discovery import Discovery
     from cyxmake_cli.tools.installing import available, ways_to_get
-    from cyxmake_cli.tools.table import TOOLS
+    from cyxmake_cli.tools.known import known_tools
 
-    if unknown := [name for name in names if name not in TOOLS]:
+    known = known_tools()
+    if unknown := [name for name in names if name not in known]:
         raise UsageError(
-            f"no tool is called {unknown[0]!r}", next_step=f"one of {', '.join(sorted(TOOLS))}"
+            f"no tool is called {unknown[0]!r}", next_step=f"one of {', '.join(sorted(known))}"
         )
-    found = Discovery().find(names or TOOLS)
+    found = Discovery().find(names or known)
     here = {tool.name for tool in found}
-    absent = [name for name in names or TOOLS if name not in here]
+    absent = [name for name in names or known if name not in here]
     managers = available() if absent else ()
     screen = common.screen()
     screen.document({

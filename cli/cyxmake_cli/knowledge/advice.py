@@ -14,6 +14,7 @@ from typing import Final
 from cyxmake_cli.knowledge.contents import open_index
 from cyxmake_cli.knowledge.names import Manager, Name, NameKind, in_tree, name_of
 from cyxmake_cli.knowledge.resolve import FileIndex, resolve
+from cyxmake_cli.plugins.rules import known_rules
 from cyxmake_cli.tools.installing import available
 from cyxmake_common.diagnosis.diagnose import diagnose
 from cyxmake_common.diagnosis.model import Category, Diagnosis, LogInput
@@ -56,7 +57,7 @@ def advice(
     output: bytes, exit_status: int, root: Path, cache: Path, files: Collection[str] = ()
 ) -> str | None:
     """Return one line on the first cause in a tool's output; None when no cause is certain."""
-    found = diagnose(LogInput(output.decode("utf-8", "replace"), exit_status))
+    found = diagnose(LogInput(output.decode("utf-8", "replace"), exit_status), known_rules())
     if not found:
         return None
     index = open_index(cache)

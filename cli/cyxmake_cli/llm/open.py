@@ -20,6 +20,7 @@ from cyxmake_cli.llm.router import Models, Policy
 from cyxmake_cli.llm.services import SERVICES, Service, Wire, address
 from cyxmake_cli.llm.threads import threads_for
 from cyxmake_cli.llm.unusable import Unusable
+from cyxmake_cli.plugins.load import Group, good, names
 from cyxmake_cli.settings import AiSettings
 from cyxmake_common.errors import ConfigError
 
@@ -73,14 +74,20 @@ def named_providers(text: str) -> list[tuple[Service, str]]:
     found = []
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, _, model = entry.partition(":")
-        service = SERVICES.get(name)
+        service = SERVICES.get(name) or _of_plugin(name)
         if service is None:
             raise ConfigError(
                 f"ai.providers: there is no provider {name!r}",
-                next_step=f"known ones: {', '.join(SERVICES)}",
+                next_step=f"known ones: {', '.join((*SERVICES, *names(Group.PROVIDER)))}",
             )
         found.append((service, model))
     return found
+
+
+def _of_plugin(name: str) -> Service | None:
+    if name not in names(Group.PROVIDER):
+        return None
+    return Service(name, Wire.PLUGIN, f"plug-in {name}")
 
 
 def open_backend(
@@ -101,6 +108,8 @@ def open_backend(
             settings.context,
             partial(_threads, settings.threads, building),
         )
+    if service.wire is Wire.PLUGIN:
+        return _open_plugin(service, model)
     from cyxmake_cli.llm.http import Endpoint, HttpClient
 
     if not model and not service.choose_model:
@@ -130,6 +139,20 @@ def open_backend(
             from cyxmake_cli.llm.openai import OpenAi
 
             return OpenAi(service, model, client)
+
+
+def _open_plugin(service: Service, model: str) -> Backend:
+    make = good(Group.PROVIDER, SERVICES).get(service.name)
+    if make is None:
+        raise ModelRefused(f"{service.title} is broken", next_step="see `cyxmake plugin list`")
+    try:
+        opened: Backend = make(model)
+        name = opened.name
+    except Exception as error:  # whatever somebody else's code does
+        raise ModelRefused(f"{service.title}: {type(error).__name__}: {error}") from error
+    if name != f"{service.name}:{model}".rstrip(":"):
+        raise ModelRefused(f"{service.title} calls its model {name!r}, not by its own name")
+    return opened
 
 
 def _headers(service: Service, key: str) -> dict[str, str]:

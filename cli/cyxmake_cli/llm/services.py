@@ -19,6 +19,7 @@ class Wire(StrEnum):
     OPENAI = "OpenAI"
     ANTHROPIC = "Anthropic"
     GEMINI = "Gemini"
+    PLUGIN = "of a plug-in"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from cyxmake_cli.building.perform import Report, Task, cpus
 from cyxmake_cli.building.project import LocalProject
 from cyxmake_cli.building.runner import CannotRun
 from cyxmake_cli.building.screen import Screen
+from cyxmake_cli.plugins.rules import known_rules
 from cyxmake_cli.recovery.apply import Applier
 from cyxmake_cli.recovery.candidates import candidates
 from cyxmake_cli.recovery.engine import (
@@ -155,7 +156,7 @@ class Recovery:
                 report = self._report = self.attempt(replace(task, keep_going=True))
             except CannotRun as error:
                 tool = error.command.argv[0].rsplit("/", 1)[-1]
-                found = diagnose(LogInput(error.said, 127, tool))
+                found = diagnose(LogInput(error.said, 127, tool), known_rules())
                 return self._failed(found, _STAGES.get(error.command.verb, 2))
             if report.status is ExitStatus.OK:
                 return Attempted(time.monotonic(), True)
@@ -166,7 +167,9 @@ class Recovery:
                 return self._failed([], _STAGES[Verb.BUILD])
             text = (failed.stdout + b"\n" + failed.stderr).decode("utf-8", "replace")
             status = failed.exit_code
-            return self._failed(diagnose(LogInput(text, status)), _STAGES.get(failed.verb, 2))
+            return self._failed(
+                diagnose(LogInput(text, status), known_rules()), _STAGES.get(failed.verb, 2)
+            )
 
     def _failed(self, found: Sequence[Diagnosis], stage: int) -> Attempted:
         jobs = self.task.jobs or cpus()

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from cyxmake_cli import config
-from cyxmake_cli.tools.table import TOOLS, Tool
+from cyxmake_cli.tools.known import known_tools
+from cyxmake_cli.tools.table import Tool
 from cyxmake_common.execution.process import ProcessRequest, run_process
 
 _VERSIONS: Final = (
@@ -63,15 +64,17 @@ class Discovery:
     def path(self, name: str) -> str | None:
         """Return where a tool of the table is, by the first of its programs that is here."""
         if name not in self._paths:
-            programs = TOOLS[name].programs
+            programs = known_tools()[name].programs
             found = (shutil.which(program, path=self._path) for program in programs)
             self._paths[name] = next((path for path in found if path), None)
             self._changed = True
         return self._paths[name]
 
-    def find(self, names: Iterable[str] = TOOLS) -> tuple[FoundTool, ...]:
+    def find(self, names: Iterable[str] | None = None) -> tuple[FoundTool, ...]:
         """Return those of some tools that are here, with versions; asks what is not remembered."""
-        here = [(TOOLS[name], path) for name in names if (path := self.path(name))]
+        tools = known_tools()
+        wanted = tools if names is None else names
+        here = [(tools[name], path) for name in wanted if (path := self.path(name))]
         asking = [(t, p) for t, p in here if self._remembered(p) is None]
         if asking:
             asyncio.run(self._ask_all(asking))

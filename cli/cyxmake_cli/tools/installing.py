@@ -14,8 +14,8 @@ from pathlib import Path
 
 from cyxmake_cli.safety.gate import Gate
 from cyxmake_cli.safety.permissions import Act, ActKind
+from cyxmake_cli.tools.known import known_tools
 from cyxmake_cli.tools.packages import MANAGERS, PackageManager, argvs, checked, says_it_exists
-from cyxmake_cli.tools.table import TOOLS
 from cyxmake_common.errors import ProjectError
 from cyxmake_common.execution.process import ProcessRequest, ProcessResult, run_process
 
@@ -29,13 +29,13 @@ def available(which: Callable[[str], str | None] = shutil.which) -> tuple[Packag
 
 def package_of(tool: str, manager: str) -> str:
     """Return how a manager calls the package of a tool."""
-    known = TOOLS.get(tool)
+    known = known_tools().get(tool)
     return known.packages.get(manager, tool) if known else tool
 
 
 def ways_to_get(tool: str, managers: Iterable[PackageManager]) -> tuple[tuple[str, str], ...]:
     """Return managers of this machine with the package that brings a tool, the best first."""
-    known = TOOLS.get(tool)
+    known = known_tools().get(tool)
     named = known.packages if known else {}
     found = [(m.name, named.get(m.name, tool)) for m in managers if m.system or m.name in named]
     return tuple(sorted(found, key=lambda way: way[0] not in named))

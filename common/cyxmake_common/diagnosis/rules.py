@@ -97,12 +97,33 @@ def rules_with_examples() -> list[tuple[Rule, Examples]]:
     found: list[tuple[Rule, Examples]] = []
     for entry in sorted(data.iterdir(), key=lambda e: e.name):
         if entry.name.endswith(".toml"):
-            for raw in tomllib.loads(entry.read_text("utf-8")).get("rule", []):
-                found.append(_parse(entry.name, raw))
+            found.extend(parse_rules(entry.name, entry.read_text("utf-8")))
     ids = [rule.id for rule, _ in found]
     if len(ids) != len(set(ids)):
         raise ValueError(f"rules of the same name: {sorted({i for i in ids if ids.count(i) > 1})}")
     return found
+
+
+def parse_rules(name: str, text: str) -> list[tuple[Rule, Examples]]:
+    """Read the rules of one file; raises ValueError for one that is malformed."""
+    try:
+        return [_parse(name, raw) for raw in tomllib.loads(text).get("rule", [])]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{name}: {type(error).__name__}: {error}") from error
+
+
+def prove(rule: Rule, examples: Examples) -> None:
+    """Raise ValueError where a rule's pattern does not do what its examples say."""
+    if rule.pattern is None:
+        return
+    if not examples.positive:
+        raise ValueError(f"{rule.id}: no example of what it matches")
+    for text in examples.positive:
+        if rule.pattern.search(text) is None or not any(h in text for h in rule.hints or ("",)):
+            raise ValueError(f"{rule.id}: does not match its example {text!r}")
+    for text in examples.negative:
+        if rule.pattern.search(text) is not None:
+            raise ValueError(f"{rule.id}: matches {text!r}, which it must not")
 
 
 _KNOWN_KEYS: Final = {

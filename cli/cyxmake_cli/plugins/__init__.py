@@ -1,0 +1,1 @@
+"""What other packages bring: tools, rules, providers, hooks and commands, by entry points."""
