@@ -218,6 +218,12 @@ def drain_worker(config: CoordinatorConfig, worker: str, *, on: bool) -> str:
     return f"{worker} takes no new work" if on else f"{worker} takes work again"
 
 
+def remove_worker(config: CoordinatorConfig, worker: str) -> str:
+    """Have a worker finish what it runs and end; it gets no work should it come back."""
+    asyncio.run(_ask(config, Drain(worker=worker, leave=True), Done))
+    return f"{worker} finishes what it runs, and leaves"
+
+
 # ── backups ─────────────────────────────────────────────────────────────────────────────────────
 
 

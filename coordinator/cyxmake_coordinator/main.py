@@ -175,6 +175,20 @@ def drain(data_dir: Path | None, config: Path | None, worker: str, off: bool) ->
 
 @cli.command()
 @_data_options
+@click.argument("worker")
+def remove(data_dir: Path | None, config: Path | None, worker: str) -> None:
+    """Let a worker finish what it runs, and end its program.
+
+    It gets no work should it come back, until `drain WORKER --off`.
+    """
+    settings = _load(config, data_dir)
+    from cyxmake_coordinator.admin import remove_worker
+
+    click.echo(remove_worker(settings, worker))
+
+
+@cli.command()
+@_data_options
 def fsck(data_dir: Path | None, config: Path | None) -> None:
     """Check every stored blob; remove damaged ones.
 

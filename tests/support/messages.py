@@ -116,7 +116,7 @@ EXAMPLES: Final[tuple[m.Message, ...]] = (
             ),
         ),
     ),
-    m.Drain(on=False, worker="w1"),
+    m.Drain(on=False, worker="w1", leave=True),
     m.Done(),
     m.JobRequest(
         operation="o-1",

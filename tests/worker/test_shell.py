@@ -352,6 +352,29 @@ async def test_the_coordinators_drain_is_obeyed_until_it_is_taken_back() -> None
         await peer.expect(LeaseAccept)
 
 
+async def test_a_worker_that_is_sent_away_finishes_and_leaves() -> None:
+    """What runs is done and reported; asked twice, it does not end the sooner."""
+    go = asyncio.Event()
+
+    async def run() -> None:
+        await go.wait()
+
+    async with stage(FakeWork(on_execute=run)) as s:
+        peer = await s.connected()
+        peer.offer("a")
+        await peer.expect(LeaseAccept)
+        await peer.expect(LeaseProgress)
+        for _ in range(2):
+            peer.send(Drain(on=True, leave=True))
+        assert (await peer.expect(Drain)).on
+        peer.offer("b")
+        assert (await peer.expect(LeaseReject)).reason == "busy"
+        go.set()
+        await peer.expect(LeaseResult)
+        await peer.expect(Goodbye)
+        assert (await s.ended()).status is ExitStatus.OK
+
+
 @pytest.mark.parametrize("once", [True, False])
 async def test_a_goodbye_with_retry_ends_only_an_embedded_worker(once: bool) -> None:
     """Others come back to a coordinator that restarts."""

@@ -246,6 +246,9 @@ class WorkerShell:
                 self.feed(ev.Offered(now, LeaseId(message.lease), message.epoch, message.action))
             case LeaseRevoke():
                 self.feed(ev.Revoked(now, LeaseId(message.lease), message.epoch))
+            case Drain(leave=True):
+                if not self._core.leaving:  # a second wish would be to end at once
+                    self.leave()
             case Drain():
                 self.feed(ev.DrainAsked(now, message.on))
             case Goodbye() if message.reason == REPLACED:

@@ -249,9 +249,9 @@ class ClusterClient:
         self._workers = frozenset(worker.name for worker in answer.workers)
         return answer
 
-    async def drain(self, worker: str, *, on: bool) -> None:
-        """Have a worker take no new work, or take work again; raises Denied for no admin."""
-        await self._ask(Drain(on=on, worker=worker))
+    async def drain(self, worker: str, *, on: bool, leave: bool = False) -> None:
+        """Have a worker take no new work, then leave, or take work again; raises Denied."""
+        await self._ask(Drain(on=on, worker=worker, leave=leave))
 
     async def _ask(self, question: Message) -> Message:
         """Return the answer, asking again when the coordinator was away; raises CyxError."""

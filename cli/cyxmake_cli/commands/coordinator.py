@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from pathlib import Path
 
 import click
+
+from cyxmake_cli.commands.options import coordinator_program, let_run_cluster
 
 _DATA_DIR = click.option(
     "--data-dir", type=click.Path(path_type=Path), help="Where keys, tokens and blobs are."
@@ -28,6 +28,7 @@ def command() -> None:
 @_DATA_DIR
 def start(host: str | None, port: int | None, data_dir: Path | None) -> int:
     """Serve in the background; returns when the coordinator is ready."""
+    let_run_cluster("start a coordinator on this machine")
     return _run("start", data_dir, ("--host", host), ("--port", port))
 
 
@@ -35,6 +36,7 @@ def start(host: str | None, port: int | None, data_dir: Path | None) -> int:
 @_DATA_DIR
 def stop(data_dir: Path | None) -> int:
     """Stop the coordinator and wait for its end."""
+    let_run_cluster("stop the coordinator of this machine")
     return _run("stop", data_dir)
 
 
@@ -55,16 +57,13 @@ def status(as_json: bool, data_dir: Path | None) -> int:
 @_DATA_DIR
 def token(role: str, expires: str, label: str, data_dir: Path | None) -> int:
     """Print a new join token, and nothing else, on standard output."""
+    let_run_cluster(f"make a token with the role {role}")
     given = (("--role", role), ("--expires", expires), ("--label", label or None))
     return _run("token create", data_dir, *given)
 
 
 def _run(verb: str, data_dir: Path | None, *options: tuple[str, object]) -> int:
     """Run the coordinator's program on this terminal; returns its exit status."""
-    from cyxmake_common.execution.process import ProcessRequest, run_process
-
     given = [("--data-dir", data_dir), *options]
     words = [w for name, value in given if value is not None for w in (name, str(value)) if w]
-    # -P: a module of the project that stands here must not stand in for one of ours.
-    argv = (sys.executable, "-P", "-m", "cyxmake_coordinator.main", *verb.split(), *words)
-    return asyncio.run(run_process(ProcessRequest(argv, console=True))).exit_code
+    return coordinator_program(*verb.split(), *words)

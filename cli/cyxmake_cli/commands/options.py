@@ -66,6 +66,26 @@ def let_write_settings(summary: str, *paths: Path) -> None:
     common.gate(common.screen(), *folders).require(act)
 
 
+def let_run_cluster(summary: str) -> None:
+    """Have the gate write down what is done to a cluster; raises Denied."""
+    from cyxmake_cli.safety.permissions import Act, ActKind
+
+    common = Common()
+    common.gate(common.screen(), str(Path.cwd())).require(Act(ActKind.RUN_CLUSTER, summary))
+
+
+def coordinator_program(*words: str) -> int:
+    """Run `cyxmake-coordinator` on this terminal, as this machine's administrator."""
+    import asyncio
+    import sys
+
+    from cyxmake_common.execution.process import ProcessRequest, run_process
+
+    # -P: a module of the project that stands here must not stand in for one of ours.
+    argv = (sys.executable, "-P", "-m", "cyxmake_coordinator.main", *words)
+    return asyncio.run(run_process(ProcessRequest(argv, console=True))).exit_code
+
+
 _OPTIONS: Final[dict[str, Any]] = {
     "directory": click.option(
         "-C", "directory", type=click.Path(path_type=Path), default=Path(),

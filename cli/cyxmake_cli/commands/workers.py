@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from cyxmake_cli.commands.options import (
+    Common,
+    coordinator_program,
+    let_run_cluster,
+    with_options,
+)
+from cyxmake_common.errors import ExitStatus
 
 if TYPE_CHECKING:
     from cyxmake_common.net.token import JoinToken
@@ -38,7 +46,7 @@ def stats(as_json: bool = False) -> int:
     """Show each worker: what it runs, has done, is able to do."""
     token = _token()
     if token is None:
-        return _on_this_machine("workers", *(("--json",) if as_json else ()))
+        return coordinator_program("workers", *(("--json",) if as_json else ()))
     workers = asyncio.run(_workers(token))
     if as_json:
         click.echo(json.dumps([w.model_dump(mode="json") for w in workers], indent=2))
@@ -63,10 +71,33 @@ def stats(as_json: bool = False) -> int:
 def drain(worker: str, off: bool) -> int:
     """Let WORKER finish what it runs and take nothing new, now and when it comes back."""
     token = _admin_token()
+    what = f"let the worker {worker} take work again" if off else f"drain the worker {worker}"
+    let_run_cluster(what)
     if token is None:
-        return _on_this_machine("drain", worker, *(("--off",) if off else ()))
+        return coordinator_program("drain", worker, *(("--off",) if off else ()))
     asyncio.run(_drain(token, worker, on=not off))
     click.echo(f"{worker} takes work again" if off else f"{worker} takes no new work")
+    return 0
+
+
+@command.command("remove", epilog="Example: cyxmake workers remove anvil")
+@click.argument("worker")
+@with_options("yes")
+def remove(common: Common, worker: str) -> int:
+    """Let WORKER finish what it runs, and end its program, after asking.
+
+    It gets no work should it come back, until `workers drain WORKER --off`.
+    """
+    from cyxmake_cli.safety.permissions import Act, ActKind
+
+    act = Act(ActKind.REMOVE_WORKER, f"send the worker {worker} away")
+    if not common.gate(common.screen(), str(Path.cwd())).permit(act):
+        return int(ExitStatus.DENIED)
+    token = _admin_token()
+    if token is None:
+        return coordinator_program("remove", worker)
+    asyncio.run(_drain(token, worker, on=True, leave=True))
+    click.echo(f"{worker} finishes what it runs, and leaves")
     return 0
 
 
@@ -93,17 +124,9 @@ async def _workers(token: JoinToken) -> tuple[WorkerStatus, ...]:
         return (await cluster.status()).workers
 
 
-async def _drain(token: JoinToken, worker: str, *, on: bool) -> None:
+async def _drain(token: JoinToken, worker: str, *, on: bool, leave: bool = False) -> None:
     from cyxmake_cli import config
     from cyxmake_cli.cluster.client import ClusterClient
 
     async with await ClusterClient.connect(token, config.cache_directory()) as cluster:
-        await cluster.drain(worker, on=on)
-
-
-def _on_this_machine(*words: str) -> int:
-    """Ask the coordinator of this machine by its own program, as its administrator."""
-    from cyxmake_common.execution.process import ProcessRequest, run_process
-
-    argv = (sys.executable, "-P", "-m", "cyxmake_coordinator.main", *words)
-    return asyncio.run(run_process(ProcessRequest(argv, console=True))).exit_code
+        await cluster.drain(worker, on=on, leave=leave)

@@ -41,6 +41,8 @@ class ActKind(StrEnum):
     REMOVE_PACKAGE = "remove-package"
     GET_LAYER = "get-layer"
     RESTORE_LAYER = "restore-layer"
+    RUN_CLUSTER = "run-cluster"
+    REMOVE_WORKER = "remove-worker"
     PLAN = "plan"
     PLAN_STEP = "plan-step"
     SET_UP = "set-up"
@@ -64,6 +66,8 @@ RISKS: Final[dict[ActKind, Risk]] = {
     ActKind.REMOVE_PACKAGE: Risk.DANGEROUS,
     ActKind.GET_LAYER: Risk.ASK,
     ActKind.RESTORE_LAYER: Risk.SAFE,
+    ActKind.RUN_CLUSTER: Risk.SAFE,
+    ActKind.REMOVE_WORKER: Risk.ASK,
     ActKind.PLAN: Risk.ASK,
     ActKind.PLAN_STEP: Risk.ASK,
     ActKind.SET_UP: Risk.ASK,

@@ -275,11 +275,14 @@ class Status(Message):
 
 
 class Drain(Message):
-    """Take no new work and finish what runs (`on`), or take work again."""
+    """Take no new work and finish what runs (`on`), then end (`leave`); or take work again."""
 
     type = "drain"
     on: bool = True
     worker: Annotated[Name, Field(description="named by an admin; empty means the receiver")] = ""
+    leave: Annotated[bool, Field(description="with `on`: the worker's program is to end then")] = (
+        False
+    )
 
 
 class Done(Message):

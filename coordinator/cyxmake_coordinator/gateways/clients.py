@@ -246,7 +246,7 @@ class ClientPeer:
     def _drain(self, wish: Drain) -> Done | Error:
         if self._connection.peer is not Peer.ADMIN:
             return Error(code="denied", message="only an administrator may drain a worker")
-        if not self._house.drain(WorkerId(wish.worker), wish.on):
+        if not self._house.drain(WorkerId(wish.worker), wish.on, leave=wish.leave):
             return Error(
                 code="usage",
                 message=f"no worker named {wish.worker!r} is connected; noted for when it is",

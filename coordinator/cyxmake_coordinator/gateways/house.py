@@ -69,12 +69,12 @@ class House:
             )[:_CAUSES],
         )
 
-    def drain(self, name: WorkerId, on: bool) -> bool:
-        """Drain a worker and tell it so; False when it is not connected."""
+    def drain(self, name: WorkerId, on: bool, *, leave: bool = False) -> bool:
+        """Drain a worker and tell it so, or to leave; False when it is not connected."""
         found = self.shell.drain(name, on)
         for worker in self.shell.workers():
             if worker.name == name:
-                worker.outlet.send_soon(Drain(on=on))
+                worker.outlet.send_soon(Drain(on=on, leave=leave and on))
         return found
 
 
