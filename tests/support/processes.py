@@ -147,14 +147,17 @@ class Cluster:
         argv += ["--data-dir", str(self.home / "coordinator")]
         return subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False)
 
-    def add_worker(self, name: str, slots: int = 2, **env: str) -> Program:
-        """Start a worker and wait until it has joined."""
+    def add_worker(
+        self, name: str, slots: int = 2, prefix: tuple[str, ...] = (), **env: str
+    ) -> Program:
+        """Start a worker, by another program if there is a prefix, and wait until it has joined."""
         data = self.home / f"worker-{name}"
         argv = python(
             "cyxmake_worker.main", "--name", name, "--slots", str(slots), "--data-dir", str(data)
         )
         if self.root is not None:
             argv = [*self.root.prefix([data]), *argv]
+        argv = [*prefix, *argv]
         token = {"CYXMAKE_WORKER_TOKEN": self.token("worker")}
         program = start(argv, self.home / f"{name}.log", environment(**token, **env))
         self.workers[name] = program

@@ -33,7 +33,9 @@ class Health:
     full: bool = False
     """Its disk was full when it last failed."""
     room: int | None = None
-    """The free bytes of a full disk, as first heard of after that."""
+    """The free bytes that were not enough, as far as is known."""
+    low: bool = False
+    """The latest heartbeat told of less."""
     faults: dict[str, int] = field(default_factory=dict)
     """By cause: actions of which it said that their source is wrong, and which succeeded
     elsewhere."""
@@ -49,17 +51,19 @@ class Health:
         self.full = False
         return ended
 
-    def fill(self, now: float, pause: float, most: float) -> bool:
-        """Note that its disk is full; True when that shuts it off."""
-        self.full, self.room = True, None
+    def fill(self, now: float, pause: float, most: float, room: int | None) -> bool:
+        """Note that its disk was full with so much room before; True when that shuts it off."""
+        self.full, self.room, self.low = True, room, False
         return self.fail(now, 1, pause, most)
 
     def hear_room(self, now: float, free: int) -> None:
         """Note how much of a full disk is free: with more than before it is worth a probe."""
-        if self.room is None or free < self.room:
+        if self.room is None or (free < self.room and self.low):
             self.room = free
         elif self.shut_until is not None and free >= 2 * self.room + _ROOM:
             self.shut_until = min(self.shut_until, now)
+        # What an action leaves behind for a moment says nothing: only what is there to stay.
+        self.low = free < self.room
 
     def keeps_out(self, now: float, patience: float) -> bool:
         """Tell whether it is no use to wait for it."""

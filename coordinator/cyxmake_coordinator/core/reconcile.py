@@ -110,8 +110,10 @@ def heartbeat(turn: Turn, event: WorkerHeartbeat) -> None:
     if event.memory_free is not None:
         worker.memory_free = event.memory_free
         refresh(turn, worker)
-    if event.disk_free is not None and worker.health.full:
-        worker.health.hear_room(turn.now, event.disk_free)
+    if event.disk_free is not None:
+        worker.disk_free = event.disk_free
+        if worker.health.full:
+            worker.health.hear_room(turn.now, event.disk_free)
     held = {lease.lease: lease for lease in event.held}
     strays.confirm(turn, worker, held)
     for lease in reversed(list(worker.leases.values())):

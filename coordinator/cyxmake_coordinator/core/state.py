@@ -142,6 +142,8 @@ class Worker:
     reserved: int = 0
     memory_free: int | None = None
     """What it said was free, less what was assigned since."""
+    disk_free: int | None = None
+    """What it said was free on its disk."""
     kept_for: Execution | None = None
     """It gets nothing else until this fits into its memory."""
 

@@ -74,7 +74,8 @@ def blame(turn: Turn, worker: Worker) -> None:
 
 def _fill(turn: Turn, worker: Worker) -> None:
     settings = turn.settings
-    if worker.health.fill(turn.now, settings.breaker_pause, settings.breaker_pause_most):
+    pause, most = settings.breaker_pause, settings.breaker_pause_most
+    if worker.health.fill(turn.now, pause, most, worker.disk_free):
         _shut_off(turn, worker, "its disk is full")
 
 

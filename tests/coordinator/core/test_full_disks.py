@@ -22,7 +22,9 @@ def test_a_full_disk_gets_nothing_until_it_has_room() -> None:
     full = core.worker(first.worker)
     assert full.condition == "disk-full"
     core.finish(again)
-    core.beat(full.name, disk_free=MIB)
+    core.beat(full.name, disk_free=2 * MIB)
+    for free in (MIB, 64 * MIB // 16, MIB):  # what the action left, and its removal
+        core.beat(full.name, disk_free=free)
     core.tick(0.5)
     assert core.run("o2").worker == again.worker
     core.beat(full.name, disk_free=64 * MIB)
