@@ -7,7 +7,6 @@ was is an error, and nothing is written.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shlex
 import shutil
@@ -41,9 +40,10 @@ from cyxmake_cli.recovery.fixes import (
     SystemInstall,
     Variable,
 )
+from cyxmake_cli.recovery.side_by_side import ToolRun, run_tools
 from cyxmake_cli.systems.model import SystemName
 from cyxmake_common.errors import ProjectError
-from cyxmake_common.execution.process import ProcessRequest, run_process
+from cyxmake_common.execution.process import ProcessRequest
 
 BIN: Final = "bin"
 """Below the project's own folder: names under which programs are found as well."""
@@ -177,18 +177,17 @@ class Applier:
             link.symlink_to(program)
         return Variable("PATH", f"{OWN}{BIN}", How.BEFORE)
 
-    def _run(self, fix: RunTool) -> None:
+    def tool(self, fix: RunTool) -> ToolRun:
+        """Return how the tool of a fix is run."""
         environ = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
         request = ProcessRequest(
             fix.argv, cwd=self.project.source, environment=environ, timeout=_SECONDS, merge=True
         )
-        try:
-            done = asyncio.run(run_process(request))
-        except OSError as error:
-            raise ProjectError(f"{fix.argv[0]} cannot be run: {error.strerror}") from error
-        if not done.succeeded:
-            said = done.stdout.decode("utf-8", "replace").strip().splitlines()
-            raise ProjectError(f"{fix.argv[0]}: {said[-1] if said else 'failed'}")
+        return ToolRun(request, frozenset(path for path, _ in self.touches(fix)))
+
+    def _run(self, fix: RunTool) -> None:
+        if problem := run_tools([self.tool(fix)])[0]:
+            raise ProjectError(problem)
 
     def _install(self, fix: SystemInstall) -> None:
         from cyxmake_cli.tools.installing import install

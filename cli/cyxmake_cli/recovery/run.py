@@ -19,7 +19,7 @@ from cyxmake_cli.building.project import LocalProject
 from cyxmake_cli.building.runner import CannotRun
 from cyxmake_cli.building.screen import Screen
 from cyxmake_cli.plugins.rules import known_rules
-from cyxmake_cli.recovery.apply import Applier
+from cyxmake_cli.recovery.apply import Applier, Made
 from cyxmake_cli.recovery.candidates import candidates
 from cyxmake_cli.recovery.engine import (
     Applied,
@@ -53,6 +53,7 @@ from cyxmake_cli.recovery.memory import Memory
 from cyxmake_cli.recovery.overlay import in_force
 from cyxmake_cli.recovery.recipe import read_recipe
 from cyxmake_cli.recovery.sentences import left_to_decide, said_of
+from cyxmake_cli.recovery.side_by_side import run_tools
 from cyxmake_cli.recovery.start import fixes_in_force
 from cyxmake_cli.recovery.undoing import CONFIGURES, keep_recipe, take_back
 from cyxmake_cli.recovery.view import Resolver, View
@@ -129,7 +130,13 @@ class Recovery:
                     if event is None:
                         return self._outcome(End.NOTHING_KNOWN, ExitStatus.CANCELLED)
                 case Apply():
-                    event = self._apply(effect.choice.fix, effect.cause)
+                    batch = [effect]
+                    while waiting and isinstance(following := waiting[0], Apply):
+                        batch.append(following)
+                        waiting.popleft()
+                    for applied in self.apply_all(batch):
+                        waiting.extend(engine.handle(applied))
+                    event = None
                 case Undo():
                     event = self._undo(effect)
                 case Keep():
@@ -187,32 +194,63 @@ class Recovery:
 
     # --- fixes ------------------------------------------------------------------------------
 
-    def _apply(self, fix: Fix, cause: Cause) -> Event:
-        key = key_of(fix)
-        words = said_of(cause.diagnosis)
+    def apply_all(self, batch: Sequence[Apply]) -> list[Event]:
+        """Make fixes of causes that have nothing to do with each other; tools run side by side."""
+        events: list[Event] = []
+        tools: list[tuple[RunTool, Transaction]] = []
+        for effect in batch:
+            fix, cause = effect.choice.fix, effect.cause.diagnosis
+            refused = self._refused(fix, said_of(cause))
+            if refused is not None:
+                events.append(refused)
+                continue
+            try:
+                begun = self._begin(fix, said_of(cause), cause.fingerprint, cause.category)
+                if isinstance(fix, RunTool):
+                    tools.append((fix, begun))
+                else:
+                    events.append(Applied(key_of(fix), self._complete(begun).id))
+            except (CyxError, OSError) as error:
+                events.append(self._impossible(fix, error))
+        problems = run_tools([self._applier.tool(fix) for fix, _ in tools]) if tools else []
+        for (fix, begun), problem in zip(tools, problems, strict=True):
+            try:
+                events.append(Applied(key_of(fix), self._complete(begun, problem).id))
+            except (CyxError, OSError) as error:
+                events.append(self._impossible(fix, error))
+        return events
+
+    def _refused(self, fix: Fix, words: str) -> NotApplied | None:
         self.screen.say(f"cyxmake: {words}; to {summary_of(fix)}")
         try:
-            if not self.gate.permit(self._act(fix)):
-                return NotApplied(key, "not allowed", denied=True)
+            allowed, why = self.gate.permit(self._act(fix)), "not allowed"
         except Denied as error:
             self.screen.say(f"cyxmake: {error.message}")
-            return NotApplied(key, error.message, denied=True)
-        try:
-            made = self.make(fix, words, cause.diagnosis.fingerprint, cause.diagnosis.category)
-        except (CyxError, OSError) as error:
-            self.screen.say(f"cyxmake: that cannot be done: {error}")
-            return NotApplied(key, str(error))
-        return Applied(key, made.id)
+            allowed, why = False, error.message
+        return None if allowed else NotApplied(key_of(fix), why, denied=True)
+
+    def _impossible(self, fix: Fix, error: Exception) -> NotApplied:
+        self.screen.say(f"cyxmake: that cannot be done: {error}")
+        return NotApplied(key_of(fix), str(error))
 
     def make(self, fix: Fix, words: str, fingerprint: str, category: str) -> Transaction:
         """Make a fix that was allowed, as a transaction; raises CyxError, OSError: then undone."""
+        return self._complete(self._begin(fix, words, fingerprint, category))
+
+    def _begin(self, fix: Fix, words: str, fingerprint: str, category: str) -> Transaction:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         transaction = Transaction(
             0, self.run_id, now, fix, words, fingerprint, category, str(self.project.build)
         )
-        begun = self._journal.begin(transaction, self._touches(fix))
+        return self._journal.begin(transaction, self._touches(fix))
+
+    def _complete(self, begun: Transaction, ran: str | None = None) -> Transaction:
+        """Make a fix that is in the journal; `ran`: its tool ran already, and what went wrong."""
+        fix = begun.fix
         try:
-            made = self._applier.make(fix)
+            if ran:
+                raise ProjectError(ran)
+            made = self._applier.make(fix) if ran is None else Made()
             if self._forgets(fix):
                 (self.project.build / "CMakeCache.txt").unlink(missing_ok=True)
             applied = self._journal.applied(begun, made.variables, made.layer)
