@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cyxmake_cli.commands.options import Common, let_write_settings, with_options
+from cyxmake_cli.commands.options import (
+    Common,
+    let_write_settings,
+    tell_sent,
+    with_options,
+)
 from cyxmake_common.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
@@ -251,16 +256,7 @@ def _write_providers(text: str) -> Path:
 
 
 def _on_sent(settings: AiSettings, show: bool) -> Callable[[str, Request], None] | None:
-    if not show and not settings.show_sent:
-        return None
-
-    def tell(name: str, request: Request) -> None:
-        click.echo(f"sent to {name}:", err=True)
-        for message in request.messages:
-            for line in message.text.split("\n"):
-                click.echo(f"  {message.role.value}: {line}", err=True)
-
-    return tell
+    return tell_sent if show or settings.show_sent else None
 
 
 def _say(common: Common, screen: Screen, text: str) -> None:

@@ -5,6 +5,7 @@ No command itself.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from cyxmake_cli.llm.router import Models
     from cyxmake_cli.repl.context import Context, Facts
-    from cyxmake_cli.repl.intents.model import Argv
+    from cyxmake_cli.repl.intents.model import Argv, Known, Look, Plan
     from cyxmake_cli.repl.speech import Speech
     from cyxmake_cli.safety.gate import Asker, Gate
 
@@ -67,7 +69,7 @@ def _argv(last: Mapping[str, Any]) -> Argv:
     return (*words, *map(str, last.get("targets") or ()))
 
 
-def speech(root: click.Command, *, yes: bool, dry_run: bool = False) -> Speech:
+def speech(root: click.Command, *, yes: bool, no_ai: bool, dry_run: bool = False) -> Speech:
     """Return who answers plain English."""
     from cyxmake_cli.repl.plans import Plans
     from cyxmake_cli.repl.running import run_command
@@ -77,7 +79,25 @@ def speech(root: click.Command, *, yes: bool, dry_run: bool = False) -> Speech:
         return _gate(asker, yes=yes, dry_run=dry_run)
 
     plans = Plans(gate, run_command, click.echo, _undo_of, yes=yes)
-    return Speech(plans, run_command, lambda: facts(root))
+    return Speech(plans, run_command, lambda: facts(root), None if no_ai else _guess)
+
+
+def _guess(line: str, known: Known) -> Plan | Look | None:
+    """Ask the language models that the user has, if any, what a line may mean."""
+    from cyxmake_cli.commands.guessing import guess
+
+    models = _models()
+    return None if models is None else guess(line, known, models)
+
+
+@functools.cache
+def _models() -> Models | None:
+    from cyxmake_cli.commands.options import tell_sent
+    from cyxmake_cli.llm.open import open_models
+    from cyxmake_cli.settings import load
+
+    settings = load(Path.cwd()).settings.ai
+    return open_models(settings, on_sent=tell_sent if settings.show_sent else None)
 
 
 def _gate(asker: Asker, *, yes: bool, dry_run: bool) -> Gate:

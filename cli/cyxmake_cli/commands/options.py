@@ -17,6 +17,7 @@ import click
 
 if TYPE_CHECKING:
     from cyxmake_cli.building.screen import Screen
+    from cyxmake_cli.llm.backend import Request
     from cyxmake_cli.safety.gate import Gate
 
 
@@ -53,6 +54,14 @@ class Common:
             dry_run=self.dry_run,
             show=screen.say,
         )
+
+
+def tell_sent(name: str, request: Request) -> None:
+    """Show what a language model elsewhere is sent."""
+    click.echo(f"sent to {name}:", err=True)
+    for message in request.messages:
+        for line in message.text.split("\n"):
+            click.echo(f"  {message.role.value}: {line}", err=True)
 
 
 def let_write_settings(summary: str, *paths: Path) -> None:

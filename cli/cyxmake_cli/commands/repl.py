@@ -7,8 +7,9 @@ import click
 
 @click.command("repl", epilog="Examples: cyxmake repl   |   cyxmake repl --yes < script")
 @click.option("-y", "--yes", is_flag=True, help="Say yes to everything that is no danger.")
+@click.option("--no-ai", is_flag=True, help="Ask no language model.")
 @click.pass_context
-def command(context: click.Context, yes: bool) -> int:
+def command(context: click.Context, yes: bool = False, no_ai: bool = False) -> int:
     """Hold a conversation: commands with a slash, plain English without; `cyxmake` does the same.
 
     Lines come from the terminal, or from standard input: then without prompts, and the status is
@@ -31,7 +32,7 @@ def command(context: click.Context, yes: bool) -> int:
     parts = Parts(
         open_lines(config.state_directory() / "repl-history", completer),
         table,
-        conversation.speech(root, yes=yes),
+        conversation.speech(root, yes=yes, no_ai=no_ai),
         run_command,
         lambda: conversation.facts(root),
     )

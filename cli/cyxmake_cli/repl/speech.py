@@ -10,7 +10,6 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 import click
 
@@ -30,13 +29,8 @@ from cyxmake_cli.repl.plans import Plans, read_answer
 from cyxmake_cli.repl.running import Run
 from cyxmake_common.errors import ExitStatus
 
-
-class Guesser(Protocol):
-    """Somebody who may know what the rules do not: a model, if the person has one."""
-
-    def guess(self, line: str, known: Known) -> Plan | Look | None:
-        """Return what a line may mean; only commands that exist."""
-        ...
+Guess = Callable[[str, Known], Plan | Look | None]
+"""Says what a line may mean that the rules do not know; only commands that exist."""
 
 
 class Speech:
@@ -47,22 +41,22 @@ class Speech:
         plans: Plans,
         run: Run,
         facts: Callable[[], Facts],
-        guesser: Guesser | None = None,
+        guess: Guess | None = None,
     ) -> None:
         self._plans = plans
         self._run = run
         self._facts = facts
-        self._guesser = guesser
+        self._guess = guess
 
     def __repr__(self) -> str:
-        return f"<Speech guesser={self._guesser is not None}>"
+        return f"<Speech guess={self._guess is not None}>"
 
     def answer(self, line: str, context: Context) -> tuple[int, Context]:
         """Do what a line means; returns a status and the conversation after it."""
         known = context.known(self._facts())
         meaning = read(line, known)
-        if isinstance(meaning, Unknown) and self._guesser is not None:
-            guessed = self._guesser.guess(line, known)
+        if isinstance(meaning, Unknown) and self._guess is not None:
+            guessed = self._guess(line, known)
             if guessed is not None:
                 meaning = Unclear("is this what is meant", (guessed,))
         return self._respond(meaning, context)

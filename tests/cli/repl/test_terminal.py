@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.model_server import model_server
+from support.model_wires import OpenAiWire, Said
 from support.processes import environment, python
 from support.terminal import Terminal
 
@@ -302,3 +304,31 @@ def test_a_command_that_ignores_ctrl_c_is_ended(terminal: Terminal, project: Pat
     for _ in range(3):
         terminal.type("\x03")
     assert "[status 1" in terminal.wait_for_prompt()
+
+
+@pytest.mark.terminal
+def test_a_model_is_asked_what_the_rules_do_not_know(project: Path, tmp_path: Path) -> None:
+    """Its answer is asked about, then shown as a plan; with --no-ai nobody is asked."""
+    answer = {"do": "build", "show": "none", "type": "", "place": "", "jobs": 2, "target": "a",
+              "clean_first": False}  # fmt: skip
+    with model_server(OpenAiWire()) as server:
+        server.think = lambda body: Said(json.dumps(answer))
+        env = {"CYXMAKE_AI_PROVIDERS": server.provider, **server.environ()}
+        made = Terminal(project, tmp_path, **env)
+        try:
+            line = "whip up a, employing 2 hands"
+            printed = made.answer(line, r"or nothing\] |\[y/N\] ", "1", "y")
+            assert "is this what is meant" in printed
+            assert "  cyxmake build --jobs 2 a" in printed
+            assert (project / "a").exists()
+            assert "no answer is known" in made.say("does he whip up a, employing 2 hands?")
+        finally:
+            made.close()
+        asked = len(server.asked)
+        assert asked == 2
+        silent = Terminal(project, tmp_path, "repl", "--no-ai", **env)
+        try:
+            assert "it is not clear" in silent.say(line)
+        finally:
+            silent.close()
+        assert len(server.asked) == asked

@@ -15,11 +15,16 @@ Argv = tuple[str, ...]
 _READING: Final[dict[str, frozenset[str] | None]] = {
     "audit": None, "discover": None, "doctor": None, "explain": None, "graph": None,
     "history": None, "logs": None, "status": None, "tools": None, "completion": None,
+    "agent": frozenset(("list", "status")),
+    "ai": frozenset(("list",)),
     "cache": frozenset(("stats", "show")),
     "config": frozenset(("show", "get", "validate")),
     "coordinator": frozenset(("status",)),
+    "layer": frozenset(("list",)),
     "packages": frozenset(("managers", "search", "exists", "files")),
     "permissions": frozenset(("show",)),
+    "plugin": frozenset(("list",)),
+    "undo": frozenset(("--list",)),
     "workers": frozenset(("", "stats")),
 }  # fmt: skip
 """Commands that only read: all their forms (None), or those subcommands."""

@@ -73,6 +73,12 @@ def read(line: str, known: Known) -> Meaning:
     return meaning
 
 
+def asks(line: str) -> bool:
+    """Tell whether a line asks, or wishes to see something: nothing is to be done for it."""
+    body = POLITE.sub("", _tidy(line)).strip(" ,")
+    return line.rstrip().endswith("?") or bool(ASKS.match(body))
+
+
 def _tidy(line: str) -> str:
     text = line.strip()
     for short, long in _SHORT:
