@@ -1,4 +1,5 @@
-"""Scores rules and a model together: score_models.py [worst|PROVIDER:MODEL] [--alone].
+"""Scores rules and a model together: score_models.py [worst|PROVIDER:MODEL] [--alone]
+[--set=WORDS].
 
 Knows no rule. Beside the counts of `score.py` it counts suggestions, where the rules are silent:
 what a person reads, and nobody acts upon. `worst` is the model that would mislead most: of all that
@@ -108,6 +109,7 @@ def _lies(case: Case, log: LogInput, rules: list[Diagnosis]) -> Iterator[dict[st
 def main() -> None:
     """Print the table."""
     alone = "--alone" in sys.argv
+    wanted = next((w.removeprefix("--set=") for w in sys.argv if w.startswith("--set=")), "")
     named = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     worst = named == "worst"
     models = None
@@ -116,6 +118,8 @@ def main() -> None:
     print(f"{'set':28} cases  right silent  wrong | suggested | surer   | CPU s")
     total = Counts()
     for name, path in SETS.items():
+        if wanted not in name:
+            continue
         counts = Counts()
         for case in load(path):
             count(counts, case, models, worst=worst, alone=alone)
@@ -129,7 +133,7 @@ def main() -> None:
 def _show(name: str, c: Counts) -> None:
     print(f"{name:28} {c.cases:5} {c.right:6} {c.silent:7} {c.wrong:6} | "
           f"{c.suggested_right:3} {c.suggested_wrong:3} | {c.surer_right:3} {c.surer_wrong:3} | "
-          f"{c.seconds:.1f}")  # fmt: skip
+          f"{c.seconds:.1f}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

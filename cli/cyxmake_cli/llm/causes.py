@@ -17,8 +17,10 @@ from cyxmake_cli.llm.prompts import (
     MEANINGS,
     NO_FIX,
     Answer,
+    TinyAnswer,
     answer_form,
     cause_messages,
+    fact_messages,
     label_messages,
 )
 from cyxmake_cli.llm.router import Models
@@ -150,8 +152,12 @@ def _asked(
     excerpt = excerpt_of(log, known, _TINY_EXCERPT if tiny else _EXCERPT)
     labels = tuple(category.value for category in MEANINGS)
     if tiny:  # such a model cannot choose in words; how likely it finds each label says more
-        labels = (models.choose_calibrated(label_messages(excerpt), label_messages(""), labels),)
-    messages = cause_messages(excerpt, fixes, examples=not tiny)
+        label = models.choose_calibrated(label_messages(excerpt), label_messages(""), labels)
+        said, model = models.structured(fact_messages(excerpt, label), TinyAnswer, max_tokens=80)
+        answer = Answer(category=label, fact=said.fact, line=said.line, fix=NO_FIX,
+                        confidence=0.5, summary="")  # fmt: skip
+        return answer, model, excerpt
+    messages = cause_messages(excerpt, fixes)
     answer, model = models.structured(messages, answer_form(labels, fixes), max_tokens=300)
     return answer, model, excerpt
 

@@ -95,7 +95,10 @@ class LlamaCpp:
             llama.n_tokens = _common(llama.input_ids[: llama.n_tokens], prompt[:-1])
             llama.eval(prompt[llama.n_tokens :])
             first = _log_softmax(_last_logits(llama))
-            return {label: self._score(llama, len(prompt), first, label) for label in labels}
+            tokens = {label: _tokens(llama, label) for label in labels}
+            sums = dict.fromkeys(labels, -math.inf)
+            _add_scores(llama, len(prompt), first, {k: v for k, v in tokens.items() if v}, sums)
+            return {label: sums[label] / max(1, len(tokens[label])) for label in labels}
         except (ValueError, RuntimeError) as error:
             raise self._refused(error) from error
 
@@ -187,17 +190,6 @@ class LlamaCpp:
         )  # fmt: skip
         return str(formatter(messages=[_message(m) for m in messages]).prompt)
 
-    def _score(self, llama: Any, prompt: int, first: Any, label: str) -> float:
-        tokens = llama.tokenize(label.encode(), add_bos=False, special=False)
-        if not tokens:
-            return -math.inf
-        total = float(first[tokens[0]])
-        llama.n_tokens = prompt  # what was read of the last label is dropped
-        for token, following in itertools.pairwise(tokens):
-            llama.eval([token])
-            total += float(_log_softmax(_last_logits(llama))[following])
-        return total / len(tokens)
-
     def _refused(self, error: Exception) -> ModelError:
         if "context window" in str(error):
             return ModelRefused(
@@ -205,6 +197,29 @@ class LlamaCpp:
                 next_step="set ai.context higher",
             )
         return BadAnswer(f"{self.name}: {error}")
+
+
+def _tokens(llama: Any, label: str) -> list[int]:
+    return list(llama.tokenize(label.encode(), add_bos=False, special=False))
+
+
+def _add_scores(
+    llama: Any, place: int, scores: Any, rest: dict[str, list[int]], sums: dict[str, float]
+) -> None:
+    """Add what the tokens of labels are worth after `place`; beginnings they share are read once.
+
+    `scores` are those of the token at `place`; `sums` holds what each label is worth so far.
+    """
+    for token in dict.fromkeys(tokens[0] for tokens in rest.values()):
+        follow = {label: tokens[1:] for label, tokens in rest.items() if tokens[0] == token}
+        for label in follow:
+            before = sums[label] if sums[label] > -math.inf else 0.0
+            sums[label] = before + float(scores[token])
+        longer = {label: tokens for label, tokens in follow.items() if tokens}
+        if longer:
+            llama.n_tokens = place  # what was read of other labels is dropped
+            llama.eval([token])
+            _add_scores(llama, place + 1, _log_softmax(_last_logits(llama)), longer, sums)
 
 
 def _common(first: Sequence[int], second: Sequence[int]) -> int:

@@ -89,6 +89,14 @@ class Answer(BaseModel):
     summary: str = Field(max_length=600)
 
 
+class TinyAnswer(BaseModel):
+    """What a tiny model is asked in words, once its category is known."""
+
+    model_config = ConfigDict(extra="forbid")
+    fact: str = Field(max_length=80)
+    line: int
+
+
 @lru_cache(maxsize=64)
 def answer_form(categories: tuple[str, ...], fixes: tuple[str, ...]) -> type[Answer]:
     """Return the form of an answer that can name these categories and kinds of fix alone."""
@@ -102,7 +110,7 @@ def numbered(excerpt: str) -> str:
     return "\n".join(f"{n}| {line}" for n, line in enumerate(excerpt.split("\n"), 1))
 
 
-def cause_messages(excerpt: str, fixes: tuple[str, ...], *, examples: bool) -> tuple[Message, ...]:
+def cause_messages(excerpt: str, fixes: tuple[str, ...]) -> tuple[Message, ...]:
     """Return what a model is asked about an excerpt."""
     system = _SYSTEM
     if fixes:
@@ -110,9 +118,19 @@ def cause_messages(excerpt: str, fixes: tuple[str, ...], *, examples: bool) -> t
     else:
         system += f'\nfix: "{NO_FIX}".'
     messages = [Message(Role.SYSTEM, system)]
-    for said, answer in _EXAMPLES if examples else ():
+    for said, answer in _EXAMPLES:
         messages += [Message(Role.USER, said), Message(Role.ASSISTANT, answer % NO_FIX)]
     return (*messages, Message(Role.USER, numbered(excerpt)))
+
+
+def fact_messages(excerpt: str, category: str) -> tuple[Message, ...]:
+    """Return the question for what is missing or wrong, of a cause whose category is known."""
+    meaning = MEANINGS[Category(category)]
+    system = (
+        f"{_RULES}The cause: {meaning}. Answer with JSON: fact, the missing or wrong thing exactly "
+        'as the output spells it, or ""; line, the number of the line that shows it.'
+    )
+    return text_messages(system, numbered(excerpt))
 
 
 def label_messages(excerpt: str) -> tuple[Message, ...]:
