@@ -105,7 +105,8 @@ SCHEMAS: Final[dict[str, dict[str, str]]] = {
         "version": "1", "command": "`ai explain`", "source": "file, `stdin`, or id of a build",
         "causes": "list of {category, facts, sentence, confidence, rule, suggested: by a model "
         "alone, lines, evidence, count}",
-        "words": "lines of a model", "model": "that suggested or agreed",
+        "fix": "kind of fix that a model favours", "words": "lines of a model",
+        "model": "that suggested or agreed",
         "why_not": "why a model said nothing",
     },
     "tools": {

@@ -115,12 +115,14 @@ def _ask(
     index: ContentsIndex | None,
 ) -> dict[str, Any]:
     """Ask a model, where there is one: for a cause if the rules are silent, and for words."""
-    none: dict[str, Any] = {"causes": [], "words": [], "model": "", "why_not": ""}
+    none: dict[str, Any] = {"causes": [], "fix": "", "words": [], "model": "", "why_not": ""}
     if not settings.enabled:
         return {**none, "why_not": "models are off"}
     from cyxmake_cli.llm.causes import diagnose_with_model, excerpt_of
     from cyxmake_cli.llm.open import open_models
+    from cyxmake_cli.recovery.fixes import KINDS
 
+    kinds = tuple(kind.name for kind in KINDS.values())
     models = open_models(settings, on_sent=telling.on_sent)
     if models is None:
         return {**none, "why_not": "no model is configured"}
@@ -128,7 +130,7 @@ def _ask(
         if telling.dry_run:
             _preview(models, excerpt_of(failure.log, causes), telling)
             return {**none, "why_not": "--dry-run"}
-        opinion = diagnose_with_model(failure.log, causes, models)
+        opinion = diagnose_with_model(failure.log, causes, models, kinds)
         suggested = [cause for cause in opinion.causes if cause.suggested]
         found = [_cause(cause, index, failure) for cause in suggested]
         for cause in found:
@@ -138,7 +140,7 @@ def _ask(
             telling.say(f"  in its words: {opinion.summary}")
         words, why = _words(failure, [*causes, *suggested], models, telling)
     silent = not causes and not suggested
-    return {"causes": found, "words": words, "model": opinion.model,
+    return {"causes": found, "fix": opinion.fix, "words": words, "model": opinion.model,
             "why_not": opinion.why_not if silent else why}  # fmt: skip
 
 

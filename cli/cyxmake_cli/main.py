@@ -134,12 +134,15 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
     help="Show the version and exit.",
 )  # fmt: skip
+@click.option("--no-ai", is_flag=True, help="Ask no language model, whatever is started.")
 @click.pass_context
-def cyxmake(ctx: click.Context) -> int | None:
+def cyxmake(ctx: click.Context, no_ai: bool) -> int | None:
     """Turn a team's machines into one build machine.
 
     Without a command, on a terminal: a conversation.
     """
+    if no_ai:
+        os.environ["CYXMAKE_AI_ENABLED"] = "false"  # whatever is started from here hears it, too
     if ctx.invoked_subcommand is not None:
         return None
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

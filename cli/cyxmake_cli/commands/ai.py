@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cyxmake_cli.commands.options import (
-    Common,
-    let_write_settings,
-    tell_sent,
-    with_options,
-)
+from cyxmake_cli.commands.options import Common, let_write_settings, tell_sent, with_options
 from cyxmake_common.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from cyxmake_cli.building.screen import Screen
-    from cyxmake_cli.llm.backend import Backend, Request
+    from cyxmake_cli.llm.backend import Backend
     from cyxmake_cli.llm.router import Models
     from cyxmake_cli.settings import AiSettings
 
 _SHOW_SENT = click.option(
-    "--show-sent", is_flag=True, help="Show everything that leaves this machine."
+    "--show-sent", "shown", is_flag=True, help="Show everything that leaves this machine."
 )
 
 
@@ -177,7 +171,7 @@ def unload(common: Common) -> ExitStatus:
 @with_options("directory", "as_json")
 @click.argument("provider", required=False)
 @_SHOW_SENT
-def test(common: Common, provider: str | None, show_sent: bool) -> ExitStatus:
+def test(common: Common, provider: str | None, shown: bool) -> ExitStatus:
     """Ask every configured model, or PROVIDER, one small question.
 
     The status is 1 when one of them does not answer.
@@ -191,7 +185,7 @@ def test(common: Common, provider: str | None, show_sent: bool) -> ExitStatus:
     screen = common.screen()
     if provider:
         settings = replace(settings, providers=provider, enabled=True)
-    models = open_models(settings, on_sent=_on_sent(settings, show_sent))
+    models = open_models(settings, on_sent=tell_sent if shown or settings.show_sent else None)
     rows = []
     for backend in models.backends if models else ():
         assert models is not None
@@ -213,7 +207,7 @@ def test(common: Common, provider: str | None, show_sent: bool) -> ExitStatus:
 @with_options("directory", "dry_run", "as_json", "no_ai")
 @click.argument("log", default="last")
 @_SHOW_SENT
-def explain(common: Common, log: str, show_sent: bool) -> ExitStatus:
+def explain(common: Common, log: str, shown: bool) -> ExitStatus:
     """Say why a build failed: the last one here, or that of the file LOG (`-` is stdin).
 
     The rules speak first; a model, where one is configured, adds words, and a suggestion where the
@@ -226,7 +220,7 @@ def explain(common: Common, log: str, show_sent: bool) -> ExitStatus:
     failure = read_failure(log, common.directory.absolute())
     telling = Telling(
         say=lambda text: _say(common, screen, text),
-        on_sent=_on_sent(settings, show_sent),
+        on_sent=tell_sent if shown or settings.show_sent else None,
         dry_run=common.dry_run,
     )
     document = explain_failure(failure, settings, telling)
@@ -253,10 +247,6 @@ def _write_providers(text: str) -> Path:
     let_write_settings(f"set ai.providers in {path}", path)
     write(path, "ai.providers", text)
     return path
-
-
-def _on_sent(settings: AiSettings, show: bool) -> Callable[[str, Request], None] | None:
-    return tell_sent if show or settings.show_sent else None
 
 
 def _say(common: Common, screen: Screen, text: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.command("auto", epilog="Examples: cyxmake auto   |   cyxmake auto -C project --yes")
 @click.argument("targets", nargs=-1)
-@with_options("directory", "verbose", "quiet", "dry_run", "colours", "as_json", "yes")
+@with_options("directory", "verbose", "quiet", "dry_run", "colours", "as_json", "yes", "no_ai")
 @TYPE
 @BUILD_DIR
 @JOBS
@@ -59,6 +59,7 @@ def command(
 def run(prepared: Prepared) -> ExitStatus:
     """Build what was prepared until it works."""
     from cyxmake_cli import config
+    from cyxmake_cli.commands.second_opinion import second_opinion
     from cyxmake_cli.recovery.memory import Memory
     from cyxmake_cli.recovery.resolving import Resolving
     from cyxmake_cli.recovery.run import Recovery
@@ -68,6 +69,7 @@ def run(prepared: Prepared) -> ExitStatus:
         return _show(prepared)
     cache = config.cache_directory()
     resolving = Resolving(cache, prepared.project.source, screen.note)
+    asked = second_opinion(prepared.ai, screen)
     recovery = Recovery(
         prepared.project,
         prepared.task,
@@ -76,11 +78,14 @@ def run(prepared: Prepared) -> ExitStatus:
         prepared.attempt,
         resolving,
         Memory(cache),
+        asked,
     )
     try:
         outcome = recovery.run()
     finally:
         resolving.close()
+        if asked is not None:
+            asked.close()
     found = outcome.report.as_json() if outcome.report is not None else {}
     screen.document(
         found

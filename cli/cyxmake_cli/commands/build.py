@@ -22,7 +22,7 @@ from cyxmake_common.errors import ExitStatus
     epilog="Examples: cyxmake build   |   cyxmake build -C project --type release app -j8",
 )
 @click.argument("targets", nargs=-1)
-@with_options("directory", "verbose", "quiet", "dry_run", "colours", "as_json", "yes")
+@with_options("directory", "verbose", "quiet", "dry_run", "colours", "as_json", "yes", "no_ai")
 @TYPE
 @BUILD_DIR
 @JOBS

@@ -16,7 +16,7 @@ _MARKS = {"good": "good   ", "warning": "WARNING", "bad": "BAD    ", "skipped": 
 
 
 @click.command("doctor", epilog="Examples: cyxmake doctor   |   cyxmake doctor -C project --json")
-@with_options("directory", "verbose", "as_json")
+@with_options("directory", "verbose", "as_json", "no_ai")
 @click.option("--offline", is_flag=True, help="Do not connect to the cluster.")
 def command(common: Common, offline: bool) -> ExitStatus:
     """Check tools, settings, compilers, paths, clock, cache, models, coordinator, workers.
@@ -41,8 +41,9 @@ def command(common: Common, offline: bool) -> ExitStatus:
     directory = common.directory.absolute()
     for check in local_checks(directory):
         tell(check)
-    for check in model_checks(directory, offline=offline):
-        tell(check)
+    if not common.no_ai:
+        for check in model_checks(directory, offline=offline):
+            tell(check)
     if not offline:
         for check in cluster_checks(directory):
             tell(check)

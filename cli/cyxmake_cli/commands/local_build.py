@@ -20,7 +20,7 @@ from cyxmake_cli import config
 from cyxmake_cli.building.perform import ClusterBuild, Report, Task, perform
 from cyxmake_cli.building.project import LocalProject, open_project
 from cyxmake_cli.commands.options import Common
-from cyxmake_cli.settings import Settings, load
+from cyxmake_cli.settings import AiSettings, Settings, load
 from cyxmake_cli.systems.model import SystemName, Verb
 from cyxmake_common.errors import ExitStatus
 
@@ -57,6 +57,7 @@ class Prepared:
     gate: Gate
     screen: Screen
     cluster: ClusterBuild | None
+    ai: AiSettings
 
     def run(self) -> Report:
         """Do it, with the fixes that are in force."""
@@ -84,6 +85,7 @@ def prepare(common: Common, wanted: Wanted) -> Prepared:
             "build.system": wanted.system,
             "build.directory": wanted.build_dir,
             "cluster.enabled": None if wanted.local_only is None else not wanted.local_only,
+            "ai.enabled": False if common.no_ai else None,
         },
     ).settings
     named = settings.build
@@ -99,7 +101,8 @@ def prepare(common: Common, wanted: Wanted) -> Prepared:
     )
     screen = common.screen()
     gate = common.gate(screen, str(project.source), str(project.build))
-    return Prepared(project, task, gate, screen, _cluster(common, settings, project, task))
+    cluster = _cluster(common, settings, project, task)
+    return Prepared(project, task, gate, screen, cluster, settings.ai)
 
 
 def _cluster(

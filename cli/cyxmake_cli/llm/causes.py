@@ -27,7 +27,6 @@ from cyxmake_cli.llm.router import Models
 from cyxmake_cli.llm.words import safe_summary
 from cyxmake_common.diagnosis.fingerprint import fingerprint
 from cyxmake_common.diagnosis.model import (
-    IDENTITY,
     SUGGESTED,
     Category,
     Diagnosis,
@@ -87,8 +86,21 @@ _TROUBLE: Final = re.compile(
 _SPELLED: Final = re.compile(r"[\w./+@:<>~*&(), -]{1,120}")
 _NAMED: Final = re.compile(r"[\w@][\w./+@:-]{0,119}")
 _OPTION: Final = re.compile(r"[-/][\w./+=:,-]{1,119}")
-_NO_FACT: Final = frozenset((Category.LIMIT_EXCEEDED, Category.RESOURCE_BUSY, Category.DISK_FULL,
-                             Category.OUT_OF_MEMORY, Category.CLOCK_SKEW))  # fmt: skip
+_FACTS: Final[dict[Category, str]] = {
+    Category.MISSING_HEADER: "header",
+    Category.MISSING_LIBRARY: "library",
+    Category.MISSING_PACKAGE_CONFIG: "package",
+    Category.MISSING_TOOL: "command",
+    Category.MISSING_MODULE: "module",
+    Category.MISSING_INPUT: "path",
+    Category.UNSUPPORTED_OPTION: "option",
+    Category.UNDEFINED_SYMBOL: "symbol",
+    Category.DUPLICATE_SYMBOL: "symbol",
+}
+"""What must be named, by category; for the others a line says enough.
+
+Of which ecosystem a module is stays open: its package would follow from its name alone.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +178,9 @@ def _checked(answer: Answer, excerpt: str, log: LogInput, model: str) -> Diagnos
     """Return a model's answer as a diagnosis, if it holds against the log."""
     category = Category(answer.category)
     cue = re.compile(_CUES[category], re.IGNORECASE) if category in _CUES else _TROUBLE
-    name = (IDENTITY.get(category) or ("",))[0]
-    fact = answer.fact.strip().strip("'\"`<>") if name and category not in _NO_FACT else ""
-    if category is Category.MISSING_MODULE:
-        name = "module"  # of which ecosystem is not for a model to say
-    if name == "kind":
-        fact = ""
-    if name and name != "kind" and not _well_formed(name, fact):
+    name = _FACTS.get(category, "")
+    fact = answer.fact.strip().strip("'\"`<>") if name else ""
+    if name and not _well_formed(name, fact):
         return None
     lines = excerpt.split("\n")
     order = [answer.line - 1, *range(len(lines))]

@@ -41,6 +41,7 @@ from cyxmake_cli.recovery.engine import (
 from cyxmake_cli.recovery.fixes import (
     Fix,
     RunTool,
+    SystemInstall,
     Variable,
     as_json,
     detail_of,
@@ -69,6 +70,8 @@ _STAGES: Final = {Verb.CONFIGURE: 1, Verb.BUILD: 2, Verb.TEST: 3, Verb.INSTALL: 
 _ASKED: Final = (Variable("GCC_EXTRA_DIAGNOSTIC_OUTPUT", "fixits-v1"),)
 """Has gcc say what it would write, in the form of clang's parseable fix-its."""
 Attempter = Callable[[Task], Report]
+SecondOpinion = Callable[[LogInput, list[Diagnosis]], tuple[Sequence[Diagnosis], str]]
+"""Says more of a log than the rules do: their causes and suggestions, and a kind of fix."""
 
 
 @dataclass(slots=True)
@@ -100,11 +103,13 @@ class Recovery:
     attempt: Attempter
     resolver: Resolver
     memory: Memory
+    second_opinion: SecondOpinion | None = None
     run_id: str = ""
     _journal: Journal = field(init=False)
     _applier: Applier = field(init=False)
     _open: dict[int, Transaction] = field(default_factory=dict)
     _report: Report | None = None
+    _favoured: str = ""
 
     def __post_init__(self) -> None:
         self._journal = Journal(self.project.own)
@@ -163,7 +168,7 @@ class Recovery:
                 report = self._report = self.attempt(replace(task, keep_going=True))
             except CannotRun as error:
                 tool = error.command.argv[0].rsplit("/", 1)[-1]
-                found = diagnose(LogInput(error.said, 127, tool), known_rules())
+                found = self._read(LogInput(error.said, 127, tool))
                 return self._failed(found, _STAGES.get(error.command.verb, 2))
             if report.status is ExitStatus.OK:
                 return Attempted(time.monotonic(), True)
@@ -174,9 +179,7 @@ class Recovery:
                 return self._failed([], _STAGES[Verb.BUILD])
             text = (failed.stdout + b"\n" + failed.stderr).decode("utf-8", "replace")
             status = failed.exit_code
-            return self._failed(
-                diagnose(LogInput(text, status), known_rules()), _STAGES.get(failed.verb, 2)
-            )
+            return self._failed(self._read(LogInput(text, status)), _STAGES.get(failed.verb, 2))
 
     def _failed(self, found: Sequence[Diagnosis], stage: int) -> Attempted:
         jobs = self.task.jobs or cpus()
@@ -184,9 +187,36 @@ class Recovery:
         causes = tuple(Cause(d, self._choices(d, view)) for d in found)
         return Attempted(time.monotonic(), False, causes, stage)
 
+    def _read(self, log: LogInput) -> list[Diagnosis]:
+        """Return the causes; whatever is only suggested counts as one cause, however it is put.
+
+        A model may say another thing of the same failure: that does not make a fix good.
+        """
+        found: Sequence[Diagnosis] = diagnose(log, known_rules())
+        if self.second_opinion is not None:
+            found, self._favoured = self.second_opinion(log, list(found))
+        name = f"suggested in {self.run_id}"
+        return [replace(cause, fingerprint=name) if cause.suggested else cause for cause in found]
+
     def _choices(self, cause: Diagnosis, view: View) -> tuple[Choice, ...]:
         found = []
+        if cause.suggested:
+            return self._careful_choices(cause, view)
         for fix in candidates(cause, view, self.memory.score):
+            with suppress(ProjectError):
+                places = frozenset(path for path, _ in self._applier.touches(fix))
+                found.append(Choice(fix, places))
+        return tuple(found)
+
+    def _careful_choices(self, cause: Diagnosis, view: View) -> tuple[Choice, ...]:
+        """Return what may be offered for a cause that only a model suggests: nothing by its name.
+
+        Packages of a language are installed by the name that was read, so they are left out.
+        """
+        fixes = [f for f in candidates(cause, view) if not isinstance(f, RunTool | SystemInstall)]
+        fixes.sort(key=lambda fix: kind_of(fix).name != self._favoured)
+        found = []
+        for fix in fixes:
             with suppress(ProjectError):
                 places = frozenset(path for path, _ in self._applier.touches(fix))
                 found.append(Choice(fix, places))
@@ -200,7 +230,7 @@ class Recovery:
         tools: list[tuple[RunTool, Transaction]] = []
         for effect in batch:
             fix, cause = effect.choice.fix, effect.cause.diagnosis
-            refused = self._refused(fix, said_of(cause))
+            refused = self._refused(fix, said_of(cause), suggested=cause.suggested)
             if refused is not None:
                 events.append(refused)
                 continue
@@ -220,14 +250,15 @@ class Recovery:
                 events.append(self._impossible(fix, error))
         return events
 
-    def _refused(self, fix: Fix, words: str) -> NotApplied | None:
+    def _refused(self, fix: Fix, words: str, *, suggested: bool) -> NotApplied | None:
         self.screen.say(f"cyxmake: {words}; to {summary_of(fix)}")
         try:
-            allowed, why = self.gate.permit(self._act(fix)), "not allowed"
+            allowed = self.gate.permit(self._act(fix, suggested=suggested))
+            why = "not allowed"
         except Denied as error:
             self.screen.say(f"cyxmake: {error.message}")
             allowed, why = False, error.message
-        return None if allowed else NotApplied(key_of(fix), why, denied=True)
+        return None if allowed else NotApplied(key_of(fix), why, denied=not suggested)
 
     def _impossible(self, fix: Fix, error: Exception) -> NotApplied:
         self.screen.say(f"cyxmake: that cannot be done: {error}")
@@ -296,12 +327,13 @@ class Recovery:
         self._journal.kept(found)
         self.memory.learn(found.fingerprint, found.category, found.fix, helped=True)
 
-    def _act(self, fix: Fix) -> Act:
+    def _act(self, fix: Fix, *, suggested: bool = False) -> Act:
         places = tuple(p for p, _ in self._applier.touches(fix) if "/.git/" not in f"{p}/")
         removes = places if kind_of(fix).name == "set-aside" else ()
         argv = fix.argv if isinstance(fix, RunTool) else ()
         writes = () if removes else places
-        return Act(kind_of(fix).act, summary_of(fix), argv, writes, removes, detail_of(fix))
+        summary, detail = summary_of(fix), detail_of(fix)
+        return Act(kind_of(fix).act, summary, argv, writes, removes, detail, suggested)
 
     # --- before and after -------------------------------------------------------------------
 

@@ -100,7 +100,8 @@ def said_of(cause: Diagnosis) -> str:
     )
     said = _SAID[cause.category].format(it=it, versions=versions)
     place = f" ({facts.file}{f':{facts.line}' if facts.line else ''})" if facts.file else ""
-    return said + place
+    doubt = "nothing is certain; a language model suggests: " if cause.suggested else ""
+    return doubt + said + place
 
 
 def plan_of(fixes: Sequence[Fix]) -> str:

@@ -100,6 +100,7 @@ class Act:
     """One thing that is to be done: `summary` for a person, the rest to judge it by.
 
     `writes` and `removes` are absolute paths. `detail` is what a person may want to see first.
+    `suggested`: only a language model says that it would help.
     """
 
     kind: ActKind
@@ -108,6 +109,7 @@ class Act:
     writes: tuple[str, ...] = ()
     removes: tuple[str, ...] = ()
     detail: tuple[str, ...] = ()
+    suggested: bool = False
 
     @property
     def key(self) -> str:
@@ -136,6 +138,8 @@ class Bounds:
 def judge(act: Act, bounds: Bounds) -> Judgement:
     """Return how severe an act is."""
     found = [Judgement(RISKS[act.kind])]
+    if act.suggested:  # no option and no earlier answer is a yes to this
+        found.append(Judgement(Risk.DANGEROUS, "only a language model says that it would help"))
     private = {f"{bounds.home}/{name}" for name in _BLOCKED_IN_HOME} if bounds.home else set()
     if act.kind is ActKind.WRITE_SETTINGS:
         private.discard(f"{bounds.home}/{_OUR_SETTINGS}")
