@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cyxmake_cli.agents.home import LOCK, LOG, SOCKET, Home
+from cyxmake_cli.agents.programs import Program
 from cyxmake_cli.agents.runtime import Asker, Runtime
 from cyxmake_cli.agents.tasks import DEFAULT_SECONDS, AgentKind
 from cyxmake_cli.safety.gate import Gate, bounds_of
@@ -111,10 +112,27 @@ class Resident:
         ]  # fmt: skip
 
     async def _spawn(self, request: _Request) -> Any:
+        kind = AgentKind(request["kind"])
         agent = self._runtime.spawn(
-            AgentKind(request["kind"]), str(request.get("name") or ""), yes=bool(request["yes"])
+            kind,
+            str(request.get("name") or ""),
+            yes=bool(request["yes"]),
+            program=self._chosen(kind) if request.get("model") else None,
         )
         return {"name": agent.name, "kind": agent.kind.value}
+
+    def _chosen(self, kind: AgentKind) -> Program:
+        from cyxmake_cli.agents.chosen import by_model
+        from cyxmake_cli.llm.open import open_models
+        from cyxmake_cli.settings import load
+
+        models = open_models(load(self._root).settings.ai)
+        if models is None:
+            raise UsageError(
+                "no language model is configured", next_step="see `cyxmake ai list`, or leave out "
+                "--model: agents need none",
+            )  # fmt: skip
+        return by_model(kind, models)
 
     async def _assign(self, request: _Request) -> Any:
         whom = str(request["to"])

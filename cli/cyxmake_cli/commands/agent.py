@@ -70,14 +70,18 @@ def _task_line(task: dict[str, Any]) -> str:
 @click.option("--name", help="What it is called (default: its kind and a number).")
 @click.option("-y", "--yes", is_flag=True,
               help="Say yes, for this agent, to everything that is no danger.")  # fmt: skip
+@click.option("--model", is_flag=True,
+              help="Have the configured language model choose its steps.")  # fmt: skip
 @_JSON
-def spawn(kind: str, directory: Path, name: str | None, yes: bool, as_json: bool) -> None:
+def spawn(
+    kind: str, directory: Path, name: str | None, yes: bool, model: bool, as_json: bool
+) -> None:
     """Start an agent."""
     root = _root(directory)
     from cyxmake_cli.agents.client import start
 
     start(root)
-    found = _tell(directory, "spawn", kind=kind, name=name, yes=yes)
+    found = _tell(directory, "spawn", kind=kind, name=name, yes=yes, model=model)
     _show(found, as_json, lambda: [f"{found['name']} is at work in {root}"])
 
 
