@@ -7,13 +7,12 @@ else only once there is work to do, so that finding out that nothing is to be do
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cyxmake_cli.analysis.detectors import BuildSystem, Project, detect
+from cyxmake_cli.analysis.detectors import Project, detect
 from cyxmake_cli.away import AwayFiles, allowed
 from cyxmake_cli.ninja.disk import RealDisk
 from cyxmake_cli.ninja.session import BuildGraph, Keep, Options
@@ -64,10 +63,12 @@ def build(request: BuildRequest) -> ExitStatus:
     build_dir = None if named is None else Path(named)
     project = detect(request.directory, build_dir, request.configure_options)
     layers = _layers(project)
-    if layers is not None:
+    if layers is not None and not request.dry_run:
         project = layers.configuring(project)
     if project.configure_command is not None:
-        _configure(project)
+        from cyxmake_cli.configuring import configure
+
+        configure(project)
         if layers is not None:
             layers.remember()
     if project.system.uses_make:
@@ -122,28 +123,6 @@ def _layers(project: Project) -> ProjectInLayers | None:
     from cyxmake_cli.layers.dbuild import ProjectInLayers
 
     return ProjectInLayers(project)
-
-
-def _configure(project: Project) -> None:
-    import subprocess
-
-    argv = project.configure_command or ()
-    directory = None
-    if project.system is BuildSystem.AUTOTOOLS:
-        directory = project.build
-        directory.mkdir(parents=True, exist_ok=True)
-    elif shutil.which(argv[0]) is None:
-        raise ProjectError(f"{argv[0]} is not installed", next_step=f"install {argv[0]}")
-    sys.stdout.flush()
-    try:
-        status = subprocess.run(argv, cwd=directory, check=False).returncode
-    except OSError as error:
-        raise ProjectError(f"{argv[0]} cannot be run: {error.strerror}") from error
-    if status != 0:
-        raise ProjectError(
-            f"{project.system} could not configure {project.source} (exit status {status})",
-            next_step="see its output above",
-        )
 
 
 def _load_current(project: Project, request: BuildRequest, away: AwayFiles) -> BuildGraph:

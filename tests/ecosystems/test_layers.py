@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.builds import products, run
 from support.empty_root import available
-from support.processes import REPOSITORY, bare_root, cluster, environment, python
+from support.processes import (
+    REPOSITORY,
+    bare_root,
+    cluster,
+    dbuild,
+    environment,
+    python,
+)
 
 pytestmark = [
     pytest.mark.ecosystems,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(shutil.which("apt-get") is None, reason="needs apt"),
 ]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for the file: the list of what packages hold is fetched once."""
+    return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture
@@ -27,34 +42,63 @@ def project(tmp_path: Path) -> Path:
     return Path(shutil.copytree(REPOSITORY / "tests/projects/needs-fmt", tmp_path / "project"))
 
 
-def cyxmake(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a scratch home."""
-    env = environment(
-        CYXMAKE_CACHE_DIR=str(home / "cache"), CYXMAKE_CONFIG_DIR=str(home / "config")
+def cyxmake(home: Path, *arguments: str, **env: str) -> dict[str, Any]:
+    """Run a command that has to succeed in a scratch home; returns its JSON document."""
+    full = environment(
+        CYXMAKE_CACHE_DIR=str(home / "cache"),
+        CYXMAKE_CONFIG_DIR=str(home / "config"),
+        CYXMAKE_STATE_DIR=str(home / "state"),
+        **env,
     )
-    return subprocess.run(
-        python("cyxmake_cli.main", *arguments), env=env, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(
+        python("cyxmake_cli.main", *arguments, "--json"),
+        env=full, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def report_of(project: Path) -> str:
+    """Run what the project builds."""
+    return run([str(project / "build" / "report"), "3", "4", "5"]).splitlines()[-1]
+
+
+def test_a_build_finds_the_cause_gets_the_layer_and_goes_on(project: Path, home: Path) -> None:
+    """One command from a project that cannot be configured to a program that runs; and back."""
+    found = cyxmake(home, "build", "-y", "--local", "-C", str(project))
+    assert [each["fix"] for each in found["repairs"]] == [
+        {"kind": "layer", "manager": "apt", "packages": ["libfmt-dev"]}
+    ]
+    assert report_of(project) == "total       12"
+    cyxmake(home, "test", "--local", "-C", str(project))
+    clone = shutil.copytree(project, project.parent / "clone", ignore=shutil.ignore_patterns(
+        "build", "recovery", "*.json"))  # fmt: skip
+    cyxmake(home, "build", "--local", "-C", str(clone))
+    assert report_of(clone) == "total       12"
+    cyxmake(home, "undo", "-y", "-C", str(project))
+    assert cyxmake(home, "layer", "list", "-C", str(project))["layers"] == []
+    assert not (project / ".cyxmake" / "layers.toml").exists()
 
 
 @pytest.mark.skipif(not available(), reason="bubblewrap can't make a root here")
-def test_workers_without_compiler_build_with_a_layer(project: Path, tmp_path: Path) -> None:
-    """Compiles and links that read a layer's files go there, and equal a local build."""
-    added = cyxmake(tmp_path, "layer", "add", "-y", "-C", str(project), "libfmt-dev")
-    assert added.returncode == 0, added.stderr
-    local = cyxmake(tmp_path, "build", "--local", "-C", str(project))
-    assert local.returncode == 0, local.stdout + local.stderr
+def test_the_same_on_workers_without_compiler(project: Path, home: Path, tmp_path: Path) -> None:
+    """What reads a layer's headers and libraries goes to them, and equals a local build."""
+    cyxmake(home, "layer", "add", "-y", "-C", str(project), "libfmt-dev")
+    cyxmake(home, "build", "--local", "-C", str(project))
     build = project / "build"
     wanted = products(build)
+    shutil.rmtree(build)
+    cyxmake(home, "layer", "remove", "-C", str(project), "libfmt-dev")
     with cluster(tmp_path, workers=2, root=bare_root(tmp_path / "root")) as made:
-        shutil.rmtree(build)
-        done = made.build(project)
-        assert done.status == 0, done.output + done.errors
+        token = made.token("client")
+        found = cyxmake(home, "build", "-y", "-C", str(project), CYXMAKE_TOKEN=token)
+        assert [each["fix"]["kind"] for each in found["repairs"]] == ["layer"]
+        assert found["cluster"]["remote"] == 3, found
         assert products(build) == wanted
-        assert done.summary["remote"] > 0
         shutil.rmtree(build)
-        again = made.build(project, "--download", "toplevel")
-        assert again.status == 0, again.output + again.errors
-        assert again.summary["local_reasons"] == {}
+        done = dbuild(home, project, "--download", "toplevel", CYXMAKE_TOKEN=token)
+        assert done.status == 0, done.output + done.errors
+        assert (done.summary["cache_hits"], done.summary["local_reasons"]) == (3, {})
         assert products(build)["report"] == wanted["report"]
-    assert "total       12" in run([str(build / "report"), "3", "4", "5"])
+    assert report_of(project) == "total       12"

@@ -72,7 +72,7 @@ def list_(common: Common) -> None:
 
 
 @command.command("remove", epilog="Example: cyxmake layer remove libfmt-dev")
-@with_options("directory", "dry_run")
+@with_options("directory", "dry_run", "as_json")
 @click.argument("names", nargs=-1, required=True)
 def remove(common: Common, names: tuple[str, ...]) -> None:
     """Let the project build without the layers of packages NAMES; other projects keep them."""
@@ -86,8 +86,11 @@ def remove(common: Common, names: tuple[str, ...]) -> None:
     if common.dry_run:
         click.echo(f"would remove {', '.join(names)} from {project.record.path}")
         return
-    for plan in project.record.remove(names):
-        click.echo(f"removed {' '.join(plan.wanted)}; its files stay for others until `prune`")
+    screen = common.screen()
+    gone = project.record.remove(names)
+    screen.document({"version": 1, "command": "layer", "removed": [_facts(plan) for plan in gone]})
+    for plan in () if common.as_json else gone:
+        screen.say(f"removed {' '.join(plan.wanted)}; its files stay for others until `prune`")
 
 
 @command.command("prune", epilog="Example: cyxmake layer prune --older-than 30")

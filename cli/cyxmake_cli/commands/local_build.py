@@ -69,10 +69,14 @@ class Prepared:
 
     def attempt(self, task: Task) -> Report:
         """Do a task once; what fails on the cluster is done here again, to hear why."""
-        report = perform(self.project, task, self.gate, self.screen, self.cluster)
-        if report.status is not ExitStatus.BUILD_FAILED or report.where != "cluster":
-            return report
-        return perform(self.project, task, self.gate, self.screen)
+        from cyxmake_cli.recovery.start import asking_for_fixits
+
+        if self.cluster is not None:
+            report = perform(self.project, task, self.gate, self.screen, self.cluster)
+            if report.status is not ExitStatus.BUILD_FAILED or report.where != "cluster":
+                return report
+        with asking_for_fixits(self.project):
+            return perform(self.project, task, self.gate, self.screen)
 
 
 def prepare(common: Common, wanted: Wanted) -> Prepared:

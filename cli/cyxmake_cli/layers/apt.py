@@ -125,7 +125,8 @@ class Apt:
             if match["name"] not in found and not _NEVER.match(match["name"])
         }
         if exact:
-            found |= self._described([(name, version, "") for name, version in exact])
+            # One of several alternatives need not exist.
+            found |= self._described([(n, version, "") for n, version in exact], all_of_them=False)
         essential = [name for name, (_, fields) in found.items() if fields.get("Essential")]
         if essential:
             raise _belongs_to_system(essential)
@@ -151,7 +152,7 @@ class Apt:
         return [(match["name"], match["version"], match["arch"]) for match in matches]
 
     def _described(
-        self, chosen: Iterable[tuple[str, str, str]]
+        self, chosen: Iterable[tuple[str, str, str]], *, all_of_them: bool = True
     ) -> dict[str, tuple[Package, dict[str, str]]]:
         """Return packages with their digests, and all that the archive says of them, by name."""
         specs = [self._spec(*each) for each in chosen]
@@ -173,7 +174,7 @@ class Apt:
                     )
                     found.setdefault(package.name, (package, fields))
         missing = [spec for spec in specs if re.split("[:=]", spec)[0] not in found]
-        if missing:
+        if missing and all_of_them:
             raise StaleLists(
                 f"the archive has no {', '.join(missing)}", next_step="run `apt-get update`"
             )

@@ -46,11 +46,8 @@ def relocate(tree: Path, final: str) -> None:
 
 def names_of_files(tree: Path) -> list[str]:
     """Return the files of a tree, and links, named relative to it."""
-    return [name for name in _names(tree) if not (tree / name).is_dir() or _is_link(tree / name)]
-
-
-def _is_link(path: Path) -> bool:
-    return path.is_symlink()
+    paths = ((name, tree / name) for name in _names(tree))
+    return [name for name, path in paths if path.is_symlink() or not path.is_dir()]
 
 
 def _names(tree: Path) -> Iterator[str]:

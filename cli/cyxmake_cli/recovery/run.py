@@ -42,7 +42,6 @@ from cyxmake_cli.recovery.fixes import (
     Fix,
     RunTool,
     SystemInstall,
-    Variable,
     as_json,
     detail_of,
     key_of,
@@ -51,7 +50,6 @@ from cyxmake_cli.recovery.fixes import (
 )
 from cyxmake_cli.recovery.journal import Journal, State, Transaction
 from cyxmake_cli.recovery.memory import Memory
-from cyxmake_cli.recovery.overlay import in_force
 from cyxmake_cli.recovery.recipe import read_recipe
 from cyxmake_cli.recovery.sentences import left_to_decide, said_of
 from cyxmake_cli.recovery.side_by_side import run_tools
@@ -67,8 +65,6 @@ from cyxmake_common.diagnosis.model import Category, Diagnosis, Facts, LogInput
 from cyxmake_common.errors import ConfigError, CyxError, Denied, ExitStatus, ProjectError
 
 _STAGES: Final = {Verb.CONFIGURE: 1, Verb.BUILD: 2, Verb.TEST: 3, Verb.INSTALL: 4}
-_ASKED: Final = (Variable("GCC_EXTRA_DIAGNOSTIC_OUTPUT", "fixits-v1"),)
-"""Has gcc say what it would write, in the form of clang's parseable fix-its."""
 Attempter = Callable[[Task], Report]
 SecondOpinion = Callable[[LogInput, list[Diagnosis]], tuple[Sequence[Diagnosis], str]]
 """Says more of a log than the rules do: their causes and suggestions, and a kind of fix."""
@@ -156,10 +152,7 @@ class Recovery:
 
     def _attempt(self) -> Attempted | None:
         """Build, and read the causes of what failed; None: a person interrupted it."""
-        with (
-            fixes_in_force(self.project, self.task, self.gate, self._open) as task,
-            in_force(_ASKED, str(self.project.source)),
-        ):
+        with fixes_in_force(self.project, self.task, self.gate, self._open) as task:
             missing = self.project.missing()
             if missing:
                 found = [_missing_tool(group[0]) for group in missing]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Final
 
 from cyxmake_cli.building.perform import Task
 from cyxmake_cli.building.project import LocalProject
@@ -28,6 +29,9 @@ from cyxmake_cli.recovery.overlay import (
 from cyxmake_cli.safety.gate import Gate
 from cyxmake_cli.systems.model import SystemName
 from cyxmake_common.errors import CyxError
+
+_ASKED: Final = (Variable("GCC_EXTRA_DIAGNOSTIC_OUTPUT", "fixits-v1"),)
+"""In the form of clang's parseable fix-its."""
 
 
 @contextmanager
@@ -59,6 +63,11 @@ def fixes_in_force(
         makefiles = (own, str(fragment))
     with in_force(variables_for(overlay, system), str(project.source)):
         yield task_with(overlay, task, system, makefiles, os.environ)
+
+
+def asking_for_fixits(project: LocalProject) -> AbstractContextManager[None]:
+    """Have gcc say what it would write; only here, for such a compile goes to no worker."""
+    return in_force(_ASKED, str(project.source))
 
 
 def tell_of_interrupted(project: LocalProject, say: Callable[[str], None]) -> list[Transaction]:
