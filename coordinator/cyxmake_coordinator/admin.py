@@ -16,6 +16,7 @@ from cyxmake_common import clock
 from cyxmake_common.errors import ConfigError, ProtocolError, UsageError
 from cyxmake_common.ids import Namespace, TokenId
 from cyxmake_common.protocol.messages import (
+    CauseStatus,
     Done,
     Drain,
     Message,
@@ -172,7 +173,13 @@ def show_status(config: CoordinatorConfig, as_json: bool) -> str:
     ]
     if status.workers:
         lines += ["", _workers_table(status.workers)]
+    if status.causes:
+        lines += ["", table(("FAILED", "FOR", "SEEN BY"), [_cause_row(c) for c in status.causes])]
     return "\n".join(lines)
+
+
+def _cause_row(cause: CauseStatus) -> tuple[str, ...]:
+    return str(cause.actions), cause.line, " ".join(cause.workers)
 
 
 def show_workers(config: CoordinatorConfig, as_json: bool) -> str:

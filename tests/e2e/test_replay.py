@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from support.processes import cluster, environment, python
+from support.processes import cluster
 
 HEADER = "nowhere/ssl.h"
 UNITS = 12
@@ -42,19 +41,11 @@ def test_one_cause_and_its_replay(project: Path, tmp_path: Path) -> None:
         found = re.search(r"cyxmake replay (\w+)", done.output)
         assert found is not None
 
-        env = environment(
-            CYXMAKE_CACHE_DIR=str(tmp_path / "cache"),
-            CYXMAKE_CONFIG_DIR=str(tmp_path / "config"),
-            CYXMAKE_STATE_DIR=str(tmp_path / "state"),
-            CYXMAKE_TOKEN=made.extra_env["token"],
-        )
-
-        def cyxmake(*arguments: str) -> subprocess.CompletedProcess[str]:
-            argv = python("cyxmake_cli.main", *arguments)
-            return subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
-
+        cyxmake = made.cyxmake
         causes = cyxmake("explain", "causes").stdout
         assert f"missing header: {HEADER} (seen by w0" in causes
+
+        assert f"missing header: {HEADER}" in made.coordinate("status").stdout
 
         for path in project.glob("u*.c"):
             path.write_text("int fixed;\n")

@@ -39,11 +39,14 @@ def test_a_compile_that_runs_out_of_memory_goes_to_another_worker(tmp_path: Path
     source = hungry()
     project = make_project(tmp_path / "one", source)
     with cluster(tmp_path, workers=0) as made:
-        made.add_worker("w0", 1, prefix=("prlimit", f"--data={_MEMORY}"))
+        made.prefix = ("prlimit", f"--data={_MEMORY}")
+        made.add_worker("w0", 1)
         before = made.build(project)
         assert before.status == 0
         assert before.summary["local_reasons"].get("resource: memory") == 1
+        assert "resource: memory" in made.cyxmake("replay", "--list").stdout
         (project / "a.c").write_text(source + "int more;\n")
+        made.prefix = ()
         made.add_worker("w1", 1)
         done = made.build(project)
         assert done.status == 0, done.output
@@ -57,8 +60,8 @@ def test_a_cluster_without_room_gives_its_work_back(tmp_path: Path) -> None:
     project = make_project(tmp_path / "one", "int one;\n")
     with cluster(tmp_path, workers=0) as made:
         data = str(tmp_path / "worker-w0")
-        made.add_worker("w0", 1, prefix=("unshare", "-m", "sh", "-c", _SMALL_DISK, "sh", data),
-                        CYXMAKE_WORKER_PROBE_TOOLCHAINS="false")  # fmt: skip
+        made.prefix = ("unshare", "-m", "sh", "-c", _SMALL_DISK, "sh", data)
+        made.add_worker("w0", 1, CYXMAKE_WORKER_PROBE_TOOLCHAINS="false")
         for number in range(2):
             (project / "a.c").write_text(f"int one = {number};\n")
             done = made.build(project)

@@ -131,6 +131,8 @@ class Cluster:
     extra_env: dict[str, str] = field(default_factory=dict)
     root: BareRoot | None = None
     """The root file system of its workers, when it is not this machine's."""
+    prefix: tuple[str, ...] = ()
+    """A program with arguments that starts its next workers."""
 
     def token(self, role: str, expires: str = "1h") -> str:
         """Make a token through the command line."""
@@ -147,17 +149,15 @@ class Cluster:
         argv += ["--data-dir", str(self.home / "coordinator")]
         return subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False)
 
-    def add_worker(
-        self, name: str, slots: int = 2, prefix: tuple[str, ...] = (), **env: str
-    ) -> Program:
-        """Start a worker, by another program if there is a prefix, and wait until it has joined."""
+    def add_worker(self, name: str, slots: int = 2, **env: str) -> Program:
+        """Start a worker and wait until it has joined."""
         data = self.home / f"worker-{name}"
         argv = python(
             "cyxmake_worker.main", "--name", name, "--slots", str(slots), "--data-dir", str(data)
         )
         if self.root is not None:
             argv = [*self.root.prefix([data]), *argv]
-        argv = [*prefix, *argv]
+        argv = [*self.prefix, *argv]
         token = {"CYXMAKE_WORKER_TOKEN": self.token("worker")}
         program = start(argv, self.home / f"{name}.log", environment(**token, **env))
         self.workers[name] = program
@@ -170,6 +170,17 @@ class Cluster:
         return dbuild(
             self.home, directory, *arguments, CYXMAKE_TOKEN=self.extra_env["token"], **env
         )
+
+    def cyxmake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another command of the client, which has built here."""
+        env = environment(
+            CYXMAKE_CACHE_DIR=str(self.home / "cache"),
+            CYXMAKE_CONFIG_DIR=str(self.home / "config"),
+            CYXMAKE_STATE_DIR=str(self.home / "state"),
+            CYXMAKE_TOKEN=self.extra_env["token"],
+        )
+        argv = python("cyxmake_cli.main", *arguments)
+        return subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
 
     def stop(self) -> None:
         """End everything that still runs."""

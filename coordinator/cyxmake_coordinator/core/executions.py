@@ -196,11 +196,11 @@ def sweep(turn: Turn, pool: Pool) -> None:
 
 
 def stranded(turn: Turn, pool: Pool) -> Outcome | None:
-    """Say why nobody can run what a pool wants for a while; None when somebody can."""
+    """Say why no member can run what a pool wants for a while; None when one can."""
     patience = turn.settings.stranded_after
-    members = list(pool.members.values())
-    if not members or not all(w.health.keeps_out(turn.now, patience) for w in members):
+    if not all(w.health.keeps_out(turn.now, patience) for w in pool.members.values()):
         return None
+    members = list(pool.members.values())
     reasons = ", ".join(f"{worker.name} ({worker.condition})" for worker in members[:_NAMED])
     more = f" and {len(members) - _NAMED} more" if len(members) > _NAMED else ""
     disk = all(worker.health.full for worker in members)

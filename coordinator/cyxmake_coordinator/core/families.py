@@ -77,7 +77,7 @@ def enter(turn: Turn, execution: Execution, build: BuildId, alike: str) -> None:
     _forget_idle(families)
     execution.family = family
     family.live[execution] = None
-    if family.since is not None:
+    if family.since is not None and _may_be_held(execution):
         _hold(turn, family, execution)
 
 
@@ -133,9 +133,16 @@ def _begin(turn: Turn, family: Family) -> None:
     family.rounds, family.canary = 0, None
     turn.state.holding_back[family] = None
     for execution in list(family.live):
-        # What has been tried already is no look-alike of anything: it has a story of its own.
-        if execution in execution.pool.queue and not execution.attempts:
+        if execution in execution.pool.queue and _may_be_held(execution):
             _hold(turn, family, execution)
+
+
+def _may_be_held(execution: Execution) -> bool:
+    """Tell whether nothing speaks for an execution: no attempt, and no other input than before.
+
+    What is not to be cached was sent again by its client, with what the first try lacked.
+    """
+    return not execution.attempts and not execution.do_not_cache
 
 
 def _hold(turn: Turn, family: Family, execution: Execution) -> None:

@@ -106,7 +106,8 @@ class ClientPeer:
             case ArtifactsGet() as question:
                 await self._start(partial(self._answer_later, envelope, self._artifacts, question))
             case StatusGet():
-                self._answer(envelope, self._house.status(self._namespace))
+                admin = self._connection.peer is Peer.ADMIN
+                self._answer(envelope, self._house.status(self._namespace, admin=admin))
             case Drain() as wish:
                 self._answer(envelope, self._drain(wish))
             case Heartbeat():

@@ -41,8 +41,8 @@ class House:
     now: Callable[[], float]
     started: float
 
-    def status(self, reader: Namespace | None = None) -> Status:
-        """Return a picture of the cluster; `reader` sees why its own actions fail."""
+    def status(self, reader: Namespace | None = None, *, admin: bool = False) -> Status:
+        """Return a picture of the cluster; `reader` sees why its own actions fail, an admin all."""
         cluster = self.shell.scheduler.snapshot()
         sessions = {worker.session: worker for worker in self.shell.workers()}
         disk = self.storage.disk.stats()
@@ -65,7 +65,7 @@ class House:
             causes=tuple(
                 _cause(cause, self.now())
                 for cause in cluster.causes
-                if reader is not None and cause.namespace == reader
+                if admin or (reader is not None and cause.namespace == reader)
             )[:_CAUSES],
         )
 

@@ -6,7 +6,7 @@ from cyxmake_common.ids import OperationId
 from cyxmake_common.outcome import Cause
 from cyxmake_coordinator.core.effects import AssignLease, CompleteOperation, Effect
 from cyxmake_coordinator.core.settings import Settings
-from support.scheduling import CRASH, DONE, FAILED, NO_HEADER, Core, assigned, pick
+from support.scheduling import CRASH, DONE, FAILED, NO_HEADER, Core, assigned, digest, pick
 
 UNITS = 500
 
@@ -135,6 +135,22 @@ def test_what_is_held_can_be_cancelled_and_wanted_by_others() -> None:
         core.cancel(name)
     assert pick_held(core) == []
     assert core.state.holding_back == {}
+
+
+def test_what_was_sent_again_with_more_is_not_held() -> None:
+    """Its success releases the others: they may be helped in the same way."""
+    core = one_slot_each(1)
+    (lease,) = submit_all(core, 10)
+    for _ in range(3):
+        lease = assigned(core.finish(lease, FAILED, finding=NO_HEADER))
+    held = len(pick_held(core))
+    core.submit("healed", kin="k0", alike="c", do_not_cache=True, priority=-1)
+    assert len(pick_held(core)) == held
+    healed = assigned(core.finish(lease, FAILED, finding=NO_HEADER))
+    while core.state.leases[healed.lease].execution.kin != digest("k0"):
+        healed = assigned(core.finish(healed, FAILED, finding=NO_HEADER))
+    core.finish(healed, DONE)
+    assert pick_held(core) == []
 
 
 def test_a_cause_is_closed_by_what_it_mends() -> None:
