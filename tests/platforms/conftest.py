@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.platforms import Arm64, PlatformUnavailable
+from support.platforms import Arm64, PlatformUnavailable, Windows
 from support.zig import find_zig, write_drivers
 
 
@@ -30,5 +30,14 @@ def arm64(zig: str) -> Arm64:
     """Return an arm64 machine with the same zig."""
     try:
         return Arm64.prepare(zig)
+    except PlatformUnavailable as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def windows(zig: str) -> Windows:
+    """Return a Windows machine with the same zig."""
+    try:
+        return Windows.prepare(zig)
     except PlatformUnavailable as missing:
         pytest.skip(str(missing))

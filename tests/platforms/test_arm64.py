@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.foreign_project import ForeignProject
-from support.platforms import Arm64
+from support.platforms import Arm64, patient
 from support.processes import cluster
 
 pytestmark = [pytest.mark.platforms, pytest.mark.timeout(900)]
@@ -25,7 +25,7 @@ def test_an_arm64_worker_serves_this_machine(
     """It is the only worker; its own zig stands in for ours, and all files are equal, then hit."""
     project = ForeignProject(tmp_path / "project", drivers, options)
     wanted = project.built_here()
-    with cluster(tmp_path, workers=0) as made:
+    with cluster(tmp_path, workers=0, serve=patient(tmp_path)) as made:
         worker = arm64.join(made, "arm", "--slots", "2")
         told = made.coordinate("workers").stdout
         assert "ISA=arm-a64 OSFamily=linux" in told, told
@@ -44,7 +44,7 @@ def test_a_worker_without_the_tool_is_not_used(arm64: Arm64, drivers: Path, tmp_
     """No zig there: nothing is sent to it, the build is local and says what was lacking."""
     project = ForeignProject(tmp_path / "project", drivers, "-target aarch64-linux-gnu")
     wanted = project.built_here()
-    with cluster(tmp_path, workers=0) as made:
+    with cluster(tmp_path, workers=0, serve=patient(tmp_path)) as made:
         arm64.join(made, "arm", zig=False)
         done = made.build(project.path)
     assert done.status == 0, done.output + done.errors

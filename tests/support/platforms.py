@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +28,13 @@ _TAGS = {
     "windows": ("win_amd64",),
 }
 _NAME = re.compile(r"[\w.-]+")
+
+
+def patient(home: Path) -> tuple[str, ...]:
+    """Return options of a coordinator for workers that may be slow to say that they live."""
+    file = home / "patient.toml"
+    file.write_text("heartbeat_seconds = 5\nworker_timeout_seconds = 90\n")
+    return "--config", str(file)
 
 
 class PlatformUnavailable(Exception):
@@ -133,6 +142,109 @@ class Arm64:
         program = start(argv, cluster.home / f"{name}.log", {"PATH": os.environ["PATH"]})
         cluster.workers[name] = program
         return program
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows below wine, with the Windows build of Python.
+
+    wine reads `/home/...` as a path of Linux where a drive of it leads there, so its drives lead to
+    nothing but what is needed: C: is its own, S: the set-up and this repository.
+    """
+
+    home: Home
+
+    @classmethod
+    def prepare(cls, zig: str) -> Windows:
+        """Set it up; raises PlatformUnavailable."""
+        made = cls(Home.prepare("windows"))
+        made.home.install_zig(zig)
+        source = made.home.path / "src"
+        source.unlink(missing_ok=True)
+        source.symlink_to(REPOSITORY)
+        made.drive("s", made.home.path)
+        made.run("-c", "import ssl, websockets, msgpack, pydantic, cryptography")
+        return made
+
+    @property
+    def prefix(self) -> Path:
+        """Return where wine keeps this machine."""
+        return self.home.path / "prefix"
+
+    def drive(self, letter: str, folder: Path) -> None:
+        """Let a letter lead to a directory, as `subst` does on Windows; wine 8 has that not."""
+        link = self.prefix / "dosdevices" / f"{letter}:"
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder)
+
+    def environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the environment for wine, with variables for the program."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home.path),
+            "WINEPREFIX": str(self.prefix),
+            "WINEDEBUG": "-all",
+            "WINEDLLOVERRIDES": "mscoree,mshtml=",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUTF8": "1",
+            **(variables or {}),
+        }
+
+    def argv(self, *arguments: str) -> list[str]:
+        """Return the command line of its Python; standard handles must be pipes."""
+        return ["wine", "S:\\python\\python.exe", *arguments]
+
+    def run(self, *arguments: str) -> str:
+        """Run its Python to the end; raises PlatformUnavailable."""
+        done = subprocess.run(
+            self.argv(*arguments),
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        if done.returncode:
+            raise PlatformUnavailable(f"python.exe: {done.stderr[-500:]}")
+        return done.stdout.replace("\r\n", "\n")
+
+    def join(self, cluster: Cluster, name: str, *options: str, slots: int = 1) -> Program:
+        """Start a worker there and wait until it has joined."""
+        data = self.prefix / "drive_c" / f"worker-{name}"
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir()
+        for letter in "zyxwvu"[:slots]:
+            self.drive(letter, data / "data/run/sandbox/drives" / f"drive-{letter}")
+        (data / "token").write_text(cluster.token("worker"))
+        argv = self.argv(
+            "-m", "cyxmake_worker.main", "--name", name, "--slots", str(slots), "--allow-mapped",
+            "--data-dir", f"C:\\worker-{name}\\data",
+            "--token-file", f"C:\\worker-{name}\\token", *options,
+        )  # fmt: skip
+        path = "S:\\zig\\ziglang;C:\\windows\\system32;C:\\windows"
+        program = _piped(argv, cluster.home / f"{name}.log", self.environment({"WINEPATH": path}))
+        cluster.workers[name] = program
+        return program
+
+
+def _piped(argv: list[str], log: Path, env: dict[str, str]) -> Program:
+    """Start a program whose second output is a pipe as well, and wait for its ready line."""
+    process = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
+    )
+
+    def copy() -> None:
+        assert process.stderr is not None
+        with log.open("ab", buffering=0) as file, process.stderr:
+            while chunk := process.stderr.read1():  # type: ignore[attr-defined]
+                file.write(chunk)
+
+    log.touch()
+    threading.Thread(target=copy, daemon=True).start()
+    program = Program(process, "", log)
+    program.await_ready()
+    return program
 
 
 def _run(argv: Sequence[str]) -> None:

@@ -125,8 +125,9 @@ def read_load(data_dir: Path) -> Load:
     import psutil
 
     load = 0.0
-    with contextlib.suppress(OSError):
-        load = psutil.getloadavg()[0]  # on Windows too
+    # On Windows too, but for machines whose performance counters are disabled.
+    with contextlib.suppress(OSError, RuntimeError):
+        load = psutil.getloadavg()[0]
     return Load(load, int(psutil.virtual_memory().available), disk_free_bytes(data_dir))
 
 

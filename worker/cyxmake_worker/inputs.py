@@ -16,6 +16,7 @@ import asyncio
 import errno
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from cyxmake_common.cas.tree_walk import (
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import ProtocolError, StoreFull
 from cyxmake_worker.sandbox.removal import remove_children, remove_tree
+from cyxmake_worker.windows_names import clashing, unsafe_name
 
 Fetch = Callable[[Collection[Digest]], Awaitable[None]]
 """Brings blobs into the store; may raise whatever its transport raises."""
@@ -45,6 +47,10 @@ Evicted = Callable[[Digest], None]
 _DIRECTORY_MODE: Final = 0o777
 _LARGE_PROGRAM: Final = 4 << 20
 _FILES_PER_TURN: Final = 100
+
+
+class UnfitTree(ProtocolError):
+    """A tree that this machine's file system cannot hold as it is; another's may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +88,14 @@ class InputRoots:
         fetch: Fetch,
         limits: RootLimits | None = None,
         evicted: Evicted | None = None,
+        *,
+        windows: bool = sys.platform == "win32",
     ) -> None:
         self._store = store
         self._fetch = fetch
         self._limits = limits or RootLimits()
         self._evicted = evicted
+        self._windows = windows
         self._directory = directory
         self._serial = 0
         # Insertion order is the order of last use.
@@ -190,6 +199,8 @@ class InputRoots:
         temporary = self._temporary("new")
         try:
             crawl = await self._crawl(tree, pinned)
+            if self._windows:
+                _check_names(tree, crawl)
             await self._bring(crawl.files, pinned)
             size = await self._lay(tree, crawl, temporary)
             temporary.rename(self._path(tree))
@@ -248,6 +259,23 @@ class InputRoots:
                     if count % _FILES_PER_TURN == 0:
                         await asyncio.sleep(0)  # heartbeats must not wait for a large tree
         return size
+
+
+def _check_names(tree: Digest, crawl: TreeCrawl) -> None:
+    """Refuse what Windows would hold under other names, or not at all; raises UnfitTree."""
+    listed: dict[str, list[str]] = {}
+    for entry in walk_tree(tree, crawl.blobs.__getitem__):
+        directory, _, name = entry.path.rpartition("/")
+        if isinstance(entry, TreeSymlink):
+            raise UnfitTree(f"{entry.path} is a symbolic link, which Windows does not have")
+        if name and (why := unsafe_name(name)):
+            raise UnfitTree(f"{entry.path} cannot be on Windows: its name {why}")
+        if name:
+            listed.setdefault(directory, []).append(name)
+    for directory, names in listed.items():
+        other = clashing(names)
+        if other is not None:
+            raise UnfitTree(f"{directory}/{other} is another file's name on Windows")
 
 
 def _explain(error: OSError, tree: Digest) -> Exception:

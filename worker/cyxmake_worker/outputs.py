@@ -157,8 +157,32 @@ def _leads_to(link: OutputSymlink, found: Collection) -> bool:
     )
 
 
+def look_by_path(found: Collection, path: str, upper: Path, place: str) -> None:
+    """Find a regular file at one output path, where directories cannot be opened.
+
+    Links of any kind on the way are refused; the tree is nobody's any more, so nothing changes.
+    """
+    file = upper
+    try:
+        for part in place.split("/"):
+            file = file / part
+            status = file.lstat()
+            if stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", None):
+                found.refused.append(f"{path} is behind a link")
+                return
+        if stat.S_ISREG(status.st_mode):
+            found.files.append(Found(path, file, bool(status.st_mode & stat.S_IXUSR)))
+        else:
+            found.refused.append(f"{path} is a directory")
+    except (FileNotFoundError, NotADirectoryError):
+        found.missing.append(path)
+
+
 def _look(found: Collection, path: str, upper: Path, place: str) -> None:
     """Find what is at one output path."""
+    if os.open not in os.supports_dir_fd:
+        look_by_path(found, path, upper, place)
+        return
     *parents, name = place.split("/")
     descriptor = os.open(upper, _DIRECTORY_FLAGS)
     try:

@@ -22,6 +22,7 @@ import structlog
 
 from cyxmake_common.cas.disk import DiskStore
 from cyxmake_common.digest import Digest
+from cyxmake_common.execution.executor import ExecutionRequest, Executor
 from cyxmake_common.net.blobs import BlobClient
 from cyxmake_common.net.connection import Connection
 from cyxmake_common.net.token import JoinToken
@@ -46,7 +47,7 @@ from cyxmake_worker.sandbox.probe import Chosen, choose_sandbox
 from cyxmake_worker.shell import Surroundings, WorkerShell
 from cyxmake_worker.stand_ins import LocalTool, StandInExecutor, StandIns, find_local_tools
 from cyxmake_worker.toolchains import LocalToolchains, find_toolchains
-from cyxmake_worker.work import LeaseJobs, Workshop
+from cyxmake_worker.work import LeaseJobs, NoEntries, Recorder, Workshop
 
 PROGRAM: Final = "cyxmake-worker"
 _log = structlog.get_logger(__name__)
@@ -96,6 +97,7 @@ class _Machine:
                 data.run / "sandbox",
                 allow_mapped=config.allow_mapped,
                 network=config.allow_network,
+                slots=config.effective_slots,
             ),
             host.find_tools(cache),
             find_toolchains(data.toolchains) if config.probe_toolchains else _no_toolchains(),
@@ -179,8 +181,7 @@ async def _build(
     identity = host.machine_identity(machine.sandbox.kind.value)
     proofs = ToolchainProofs(executor, store, data.proofs, identity)
     stack.push_async_callback(proofs.close)
-    recorder = EntryRecorder(store, store.path_of, executor)
-    stack.callback(recorder.close)
+    recorder = _recorder(store, executor, stack)
     work = LeaseJobs(
         Workshop(
             name=facts.name,
@@ -195,6 +196,7 @@ async def _build(
             recorder=recorder,
             ask=control.ask,
             tell=control.tell,
+            unfit=_unfit(stand_ins),
             can_execute=machine.sandbox.kind is not SandboxKind.NONE,
         )
     )
@@ -208,6 +210,23 @@ async def _build(
             debug=config.log_level == "debug",
         ),
     )
+
+
+def _unfit(stand_ins: StandIns) -> Callable[[ExecutionRequest], str]:
+    """Return what tells why a command is not run on this system, empty if it is."""
+    if sys.platform != "win32":
+        return lambda request: ""
+    from cyxmake_worker.sandbox.windows_rules import refusal
+
+    return lambda request: refusal(stand_ins.request(request).command.arguments)
+
+
+def _recorder(store: DiskStore, executor: Executor, stack: AsyncExitStack) -> Recorder:
+    if sys.platform == "win32":
+        return NoEntries()
+    recorder = EntryRecorder(store, store.path_of, executor)
+    stack.callback(recorder.close)
+    return recorder
 
 
 def _beat(report: ReportFile, data_dir: Path) -> host.Load:

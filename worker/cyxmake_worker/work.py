@@ -39,7 +39,7 @@ from cyxmake_common.protocol.messages import (
 from cyxmake_worker.core.events import Report
 from cyxmake_worker.entries import without_private
 from cyxmake_worker.fetch import Fetcher, MissingInputs
-from cyxmake_worker.inputs import Layer
+from cyxmake_worker.inputs import Layer, UnfitTree
 from cyxmake_worker.output_relay import OutputRelay
 from cyxmake_worker.proofs import ToolchainProofs
 from cyxmake_worker.stand_ins import NoStandIn
@@ -112,6 +112,24 @@ class Recorder(Protocol):
         ...
 
 
+class NoEntries:
+    """A Recorder that makes none: where a file is found under names that it does not have."""
+
+    def prepare(self, request: ExecutionRequest, layers: Sequence[Path]) -> ExecutionRequest:
+        """Return the request as it is."""
+        return request
+
+    async def record(
+        self, request: ExecutionRequest, layers: Sequence[Path], result: ActionResult
+    ) -> tuple[ActionResult, CacheEntry | None]:
+        """Return the result as it is."""
+        return result, None
+
+
+def _fits(request: ExecutionRequest) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Workshop:
     """What work is done with; tests hand in their own."""
@@ -128,6 +146,7 @@ class Workshop:
     recorder: Recorder
     ask: Callable[[Message], Awaitable[Message]]
     tell: Callable[[Message], None]
+    unfit: Callable[[ExecutionRequest], str] = _fits
     can_execute: bool = True
 
 
@@ -171,11 +190,15 @@ class LeaseJobs:
             tools = request.toolchain
             if tools is not None:
                 tools = await self._with.stand_ins.tree(wanted, tools)
+            if why := self._with.unfit(request):
+                return _unsupported(lease, why)
             for root in (tools, wanted.input_root):
                 if root is not None and all(layer.digest != root for layer in job.layers):
                     job.layers.append(await self._lay_out(root))
         except NoStandIn as none:
             return _broken(lease, str(none))
+        except UnfitTree as unfit:
+            return _unsupported(lease, str(unfit))
         except MissingInputs as lost:
             missing = lost.digests[:MAX_DIGESTS]
             return LeaseReject(lease=lease, epoch=0, reason=MISSING_INPUTS, missing=missing)
@@ -282,6 +305,10 @@ class LeaseJobs:
         if missing:
             store = self._with.store
             await self._with.uploader.put_many([(d, store.path_of(d)) for d in missing])
+
+
+def _unsupported(lease: LeaseId, detail: str) -> LeaseReject:
+    return LeaseReject(lease=lease, epoch=0, reason=UNSUPPORTED, detail=detail[:MAX_TEXT])
 
 
 def _broken(lease: LeaseId, detail: str) -> LeaseReject:

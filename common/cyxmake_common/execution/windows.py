@@ -1,7 +1,7 @@
 """Runs a process with threads that read and wait: for Windows, whose loop reads no pipes.
 
-Knows nothing of jobs or consoles of the system; it works on every system, which is how it is
-tested.
+Knows nothing of consoles. On Windows a job holds the process and all that it starts; elsewhere,
+where this is only tested, its children are looked for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from cyxmake_common.clock import monotonic
 from cyxmake_common.execution.process import ProcessRequest, ProcessResult
 
 _READ_BYTES: Final = 1 << 16
+_ENDING_SECONDS: Final = 1.0
+"""How long the end of a process that was killed may take to be seen."""
 
 
 class _Run:
@@ -27,9 +29,8 @@ class _Run:
     def __init__(self, request: ProcessRequest) -> None:
         self._request = request
         self._loop = asyncio.get_running_loop()
-        self._popen = _popen(request)
-        # Kept from the start: psutil checks the creation time, so a reused pid is never killed.
-        self._process = _process(self._popen.pid)
+        self._tree = _Tree()
+        self._popen = self._tree.start(request)
         self._streams: list[list[bytes]] = [[], []]
         self.truncated = False
         self.ended: asyncio.Future[None] = self._loop.create_future()
@@ -50,15 +51,12 @@ class _Run:
 
     async def stop(self) -> None:
         """Kill the whole tree. A polite way does not exist for processes without a console."""
-        tree: list[psutil.Process] = []
-        with contextlib.suppress(psutil.Error):
-            if self._process is not None:
-                tree = self._process.children(recursive=True)
-        self._popen.kill()
-        for child in tree:
-            with contextlib.suppress(psutil.Error):
-                child.kill()
-        await asyncio.wait([self.ended], timeout=self._request.grace)
+        self._tree.end(self._popen)
+        await asyncio.wait([self.ended], timeout=max(self._request.grace, _ENDING_SECONDS))
+
+    def close(self) -> None:
+        """Let go of what is held of the system; what still runs ends."""
+        self._tree.close()
 
     def _follow(self) -> None:
         """Read both pipes to their ends, then wait; runs in a thread of its own."""
@@ -95,17 +93,78 @@ class _Run:
                     room -= len(kept)
 
 
-def _process(pid: int) -> psutil.Process | None:
-    with contextlib.suppress(psutil.Error):
-        return psutil.Process(pid)
-    return None
+if sys.platform == "win32":
+    from cyxmake_common.execution.job_object import CREATE_SUSPENDED, JobObject
+
+    class _Tree:
+        """A process and what it starts, as a job."""
+
+        def __init__(self) -> None:
+            self._job: JobObject | None = JobObject()
+
+        def start(self, request: ProcessRequest) -> subprocess.Popen[bytes]:
+            """Start the process inside."""
+            assert self._job is not None
+            if request.console:
+                # Whoever sits there may start what shall live on.
+                return _popen(request)
+            try:
+                process = _popen(request, CREATE_SUSPENDED)
+                self._job.take(process)
+            except BaseException:
+                self.close()
+                raise
+            return process
+
+        def end(self, process: subprocess.Popen[bytes]) -> None:
+            """End all of it."""
+            if self._job is not None:
+                self._job.end()
+            with contextlib.suppress(OSError):  # it may have ended
+                process.kill()
+
+        def close(self) -> None:
+            """End what is left and let go of the job."""
+            if self._job is not None:
+                self._job.close()
+                self._job = None
+
+else:
+
+    class _Tree:
+        """A process and what it starts, found by asking the system."""
+
+        def __init__(self) -> None:
+            self._process: psutil.Process | None = None
+
+        def start(self, request: ProcessRequest) -> subprocess.Popen[bytes]:
+            """Start the process."""
+            process = _popen(request)
+            # Kept from the start: psutil checks the creation time, so a reused pid is never killed.
+            with contextlib.suppress(psutil.Error):
+                self._process = psutil.Process(process.pid)
+            return process
+
+        def end(self, process: subprocess.Popen[bytes]) -> None:
+            """End all of it."""
+            children: list[psutil.Process] = []
+            with contextlib.suppress(psutil.Error):
+                if self._process is not None:
+                    children = self._process.children(recursive=True)
+            process.kill()
+            for child in children:
+                with contextlib.suppress(psutil.Error):
+                    child.kill()
+
+        def close(self) -> None:
+            """Do nothing: nothing is held."""
 
 
-def _popen(request: ProcessRequest) -> subprocess.Popen[bytes]:
+def _popen(request: ProcessRequest, flags: int = 0) -> subprocess.Popen[bytes]:
     command = request.command
-    flags, session = 0, False
+    session = False
     if sys.platform == "win32":
-        flags = 0 if request.console else subprocess.CREATE_NEW_PROCESS_GROUP
+        flags |= 0 if request.console else subprocess.CREATE_NEW_PROCESS_GROUP
     else:
         session = not request.console
         if isinstance(command, str):
@@ -135,6 +194,8 @@ async def run_with_threads(request: ProcessRequest) -> ProcessResult:
     except asyncio.CancelledError:
         await run.stop()
         raise
+    finally:
+        run.close()
     return ProcessResult(
         exit_code=run.exit_code,
         signal=max(0, -run.exit_code) if sys.platform != "win32" else 0,

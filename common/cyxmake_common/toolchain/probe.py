@@ -138,8 +138,10 @@ _IGNORED: Final = re.compile(r'^ignoring nonexistent directory "(.+)"$', re.MULT
 
 def parse_search(text: str) -> SearchReport:
     """Read what `-v -E` writes to its second output; raises ProbeFailed."""
-    _, start, rest = text.partition("#include <...> search starts here:\n")
-    listed, end, _ = rest.partition("End of search list.")
+    _, start, rest = text.partition('#include "..." search starts here:\n')
+    searched, end, _ = rest.partition("End of search list.")
+    # clang leaves the second title out where there is nothing below it.
+    listed = searched.partition("#include <...> search starts here:\n")[2]
     if not start or not end:
         raise ProbeFailed("it does not tell its include directories")
     folders = dict(_CONFIG_FOLDER.findall(text))

@@ -50,7 +50,7 @@ _MAIN: Final = (
     "import sys; sys.path.append(sys.argv.pop()); "
     "from cyxmake_worker.sandbox.spawner import main; main()"
 )
-_START_SECONDS: Final = 10.0
+_START_SECONDS: Final = 60.0
 _KILL_SECONDS: Final = 10.0
 _REPORT_BYTES: Final = 16 << 20
 HOME: Final = "/tmp/home"  # noqa: S108 - in a sandbox

@@ -50,19 +50,19 @@ class Chosen:
 
 
 async def choose_sandbox(
-    base: Path, *, allow_mapped: bool = False, network: bool = False
+    base: Path, *, allow_mapped: bool = False, network: bool = False, slots: int = 1
 ) -> Chosen:
     """Return the best sandbox for a directory of ours, which is on the store's file system.
 
     The one that maps paths isolates nothing, so it has to be allowed by the worker's owner, as has
-    the `network` for commands that ask.
+    the `network` for commands that ask. Not more than `slots` commands run at a time.
     """
     await in_thread(lambda: remove_children(base))
     base.chmod(0o700)
     tried: list[str] = []
     told: list[str] = []
     facts = read_facts(base.absolute())
-    for sandbox in _candidates(base, allow_mapped, network):
+    for sandbox in _candidates(base, allow_mapped, network, slots):
         try:
             await _probe(sandbox, base / "probe")
         except SandboxError as error:
@@ -84,7 +84,7 @@ def _unique(told: list[str], kind: SandboxKind, facts: Facts) -> tuple[str, ...]
     return (covered,) if covered else ()
 
 
-def _candidates(base: Path, allow_mapped: bool, network: bool) -> list[Sandbox]:
+def _candidates(base: Path, allow_mapped: bool, network: bool, slots: int) -> list[Sandbox]:
     found: list[Sandbox] = []
     if sys.platform == "linux":
         from cyxmake_worker.sandbox.linux import Identity, NamespaceSandbox
@@ -93,7 +93,11 @@ def _candidates(base: Path, allow_mapped: bool, network: bool) -> list[Sandbox]:
             NamespaceSandbox(base / "namespace", who, network=network)
             for who in Identity.candidates()
         ]
-    if allow_mapped and sys.platform != "win32":
+    if allow_mapped and sys.platform == "win32":
+        from cyxmake_worker.sandbox.windows import DriveSandbox
+
+        found.append(DriveSandbox(base / "drives", slots))
+    elif allow_mapped:
         found.append(MappedSandbox())
     return found
 
