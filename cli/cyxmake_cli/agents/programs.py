@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from cyxmake_cli.agents.tasks import AgentKind
 from cyxmake_cli.agents.tools import Toolbox
+from cyxmake_common.errors import ExitStatus
 
 _SHOWN: Final = 5
 _KEPT: Final = ("exit_code", "build", "repairs", "end")
@@ -43,12 +44,21 @@ async def build(goal: str, tools: Toolbox) -> Result:
 
 
 async def fix(goal: str, tools: Toolbox) -> Result:
-    """Build until it works, as `cyxmake auto` does; what needs a yes is done only with --yes."""
-    return await _built("auto", tools)
+    """Build until it works, as `cyxmake auto` does; a person is asked for the yes that it needs."""
+    found = await tools.build("auto")
+    if found["exit_code"] == ExitStatus.DENIED:
+        wanted = [line for line in found["output"].splitlines() if line.startswith("cyxmake:")]
+        said = await tools.ask(f"{wanted[-1] if wanted else 'a repair needs a yes'} [yes/no]")
+        if said is not None and said.strip().lower() in ("y", "yes"):
+            found = await tools.build("auto", yes=True)
+    return await _result("auto", found, tools)
 
 
 async def _built(verb: str, tools: Toolbox) -> Result:
-    found = await tools.build(verb)
+    return await _result(verb, await tools.build(verb), tools)
+
+
+async def _result(verb: str, found: dict[str, Any], tools: Toolbox) -> Result:
     output = found.pop("output")
     good = found["exit_code"] == 0
     kept: dict[str, Any] = {key: found[key] for key in _KEPT if key in found}

@@ -160,15 +160,18 @@ class Toolbox:
         async with self.desk.locks.claim(self.agent, (BUILD_PLACE,), seconds):
             return await self._process(words, seconds)
 
-    async def build(self, verb: str = "build", seconds: float = 3600.0) -> dict[str, Any]:
+    async def build(
+        self, verb: str = "build", seconds: float = 3600.0, *, yes: bool = False
+    ) -> dict[str, Any]:
         """Build, test or repair the project as the command of that name does; one at a time.
 
-        Returns its JSON document, with what was said under `output`.
+        `yes`: a person has said so for this once. Returns the JSON document of the command, with
+        what was said under `output`.
         """
         if verb not in _VERBS:
             raise UsageError(f"{verb!r} is none of {', '.join(_VERBS)}")
         root = str(self.desk.workspace.root)
-        said_yes = ("--yes",) if self._yes else ()
+        said_yes = ("--yes",) if yes or self._yes else ()
         argv = (
             sys.executable,
             "-P",

@@ -69,3 +69,20 @@ def test_agents_build_one_after_the_other_and_tell_what_came_of_it(shell: Shell)
     assert "letter" in shell.agent("send", "scout", "made")
     assert "scout" in shell.agent("status")
     assert shell.agent("stop") == "stopped: build-1, scout\n"
+
+
+def test_a_repair_waits_for_a_yes_and_is_made_with_it(shell: Shell) -> None:
+    """`wait` tells the question where nobody can answer it; `send` does; the program is there."""
+    (shell.root / "Makefile").write_text("all: prog\nprog: main.c\n\tgcc -o prog main.c\n")
+    (shell.root / "main.c").write_text(
+        '#include <stdio.h>\nint main(void)\n{\n    puts("hi")\n    return 0;\n}\n'
+    )
+    shell.agent("spawn", "fix", "--name", "mender")
+    shell.agent("assign", "mender", "repair it")
+    asked = shell.agent("wait", "--timeout", "60", status=5)
+    assert "edit main.c, line 4" in asked
+    assert 'puts("hi")\n' in (shell.root / "main.c").read_text()
+    assert shell.agent("send", "mender", "yes") == "answered\n"
+    found = shell.json("wait", "--timeout", "60")
+    assert found["tasks"][0]["summary"] == "auto: done, 1 repairs"
+    assert (shell.root / "prog").exists()
