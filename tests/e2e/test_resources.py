@@ -15,12 +15,14 @@ _MEMORY = 300 << 20
 _SMALL_DISK = 'mkdir -p "$1" && mount -t tmpfs -o size=8m tmpfs "$1" && shift && exec "$@"'
 
 
-def make_project(directory: Path, source: str) -> Path:
-    """Write a project of one C file."""
+def make_project(directory: Path, **sources: str) -> Path:
+    """Write a project of a few C files."""
     directory.mkdir()
-    (directory / "a.c").write_text(source)
+    for name, text in sources.items():
+        (directory / f"{name}.c").write_text(text)
+    files = " ".join(f"{name}.c" for name in sources)
     (directory / "CMakeLists.txt").write_text(
-        "cmake_minimum_required(VERSION 3.16)\nproject(one C)\nadd_library(one STATIC a.c)\n"
+        f"cmake_minimum_required(VERSION 3.16)\nproject(one C)\nadd_library(one STATIC {files})\n"
     )
     return directory
 
@@ -36,28 +38,30 @@ def hungry() -> str:
 
 def test_a_compile_that_runs_out_of_memory_goes_to_another_worker(tmp_path: Path) -> None:
     """The first worker's limit ends the compiler: no failure, and not tried there again."""
-    source = hungry()
-    project = make_project(tmp_path / "one", source)
+    project = make_project(tmp_path / "one", a=hungry(), b=hungry().replace("size =", "other ="))
     with cluster(tmp_path, workers=0) as made:
-        made.prefix = ("prlimit", f"--data={_MEMORY}")
+        # A JVM that the worker asks for its version leaves a report of its crash where it is.
+        made.prefix = ("env", "-C", str(tmp_path), "prlimit", f"--data={_MEMORY}")
         made.add_worker("w0", 1)
         before = made.build(project)
         assert before.status == 0
-        assert before.summary["local_reasons"].get("resource: memory") == 1
+        assert before.summary["local_reasons"].get("resource: memory") == 2
         assert "resource: memory" in made.cyxmake("replay", "--list").stdout
-        (project / "a.c").write_text(source + "int more;\n")
+        for source in project.glob("*.c"):
+            source.write_text(source.read_text().replace("long ", "long more, "))
         made.prefix = ()
         made.add_worker("w1", 1)
         done = made.build(project)
         assert done.status == 0, done.output
-        assert "w1" in done.summary["workers"], done.output
+        # Each has one slot: one of the two units was given to w0 first.
+        assert done.summary["workers"] == {"w1": 2}, done.output
         assert nothing_to_do(project / "build")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounts a file system")
 def test_a_cluster_without_room_gives_its_work_back(tmp_path: Path) -> None:
     """Its one worker has a disk of 8 MB, and cannot even keep the compiler."""
-    project = make_project(tmp_path / "one", "int one;\n")
+    project = make_project(tmp_path / "one", a="int one;\n")
     with cluster(tmp_path, workers=0) as made:
         data = str(tmp_path / "worker-w0")
         made.prefix = ("unshare", "-m", "sh", "-c", _SMALL_DISK, "sh", data)
