@@ -64,6 +64,8 @@ class OpenAiWire:
             schema = form["json_schema"]["schema"]
             if schema["additionalProperties"] is not False:
                 raise Refused(400, self.error(400, "'additionalProperties' must be false"))
+            if any("maxLength" in one for one in schema["properties"].values()):
+                raise Refused(400, self.error(400, "'maxLength' is not permitted"))
             if sorted(schema["required"]) != sorted(schema["properties"]):
                 raise Refused(400, self.error(400, "'required' must include every key"))
         asked: list[str] = []

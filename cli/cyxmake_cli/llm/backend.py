@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from cyxmake_common.errors import CyxError, ExitStatus
 
 Schema = Mapping[str, Any]
 """A JSON schema: flat, every property required, no references, so that every provider takes it."""
+
+THINKING: Final = 2048
+"""Tokens that a model may take beside its answer: those that think aloud count it as written."""
 
 OnText = Callable[[str], None]
 """Is told each piece of text as it comes."""

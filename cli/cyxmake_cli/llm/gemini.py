@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from cyxmake_cli.llm.backend import (
+    THINKING,
     BadAnswer,
     Capabilities,
     Completion,
@@ -79,7 +80,7 @@ class Gemini:
 
 def request_body(request: Request) -> dict[str, Any]:
     """Return the document that asks."""
-    settings: dict[str, Any] = {"maxOutputTokens": request.max_tokens, "temperature": 0}
+    settings: dict[str, Any] = {"maxOutputTokens": request.max_tokens + THINKING, "temperature": 0}
     if request.schema is not None:
         settings["responseMimeType"] = "application/json"
         settings["responseSchema"] = own_schema(request.schema)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from cyxmake_cli.llm.backend import (
+    THINKING,
     BadAnswer,
     Capabilities,
     Completion,
@@ -21,11 +22,14 @@ from cyxmake_cli.llm.backend import (
     OnText,
     Request,
     Role,
+    Schema,
     ToolCall,
     Usage,
 )
 from cyxmake_cli.llm.http import HttpClient
 from cyxmake_cli.llm.services import Service
+
+_NOT_STRICT: Final = ("minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems")
 
 
 class OpenAi:
@@ -101,14 +105,14 @@ def request_body(service: Service, model: str, request: Request) -> dict[str, An
     body: dict[str, Any] = {
         "model": model,
         "messages": [_message(message) for message in request.messages],
-        service.limit: request.max_tokens,
+        service.limit: request.max_tokens + THINKING,
     }
     if service.temperature:
         body["temperature"] = 0
     if request.schema is not None:
         body["response_format"] = {
             "type": "json_schema",
-            "json_schema": {"name": "answer", "strict": True, "schema": request.schema},
+            "json_schema": {"name": "answer", "strict": True, "schema": strict(request.schema)},
         }
     if request.tools:
         body["tools"] = [
@@ -123,6 +127,16 @@ def request_body(service: Service, model: str, request: Request) -> dict[str, An
             for tool in request.tools
         ]
     return body
+
+
+def strict(schema: Schema) -> dict[str, Any]:
+    """Return a schema without what strict answers do not know: lengths and bounds."""
+    kept = {key: value for key, value in schema.items() if key not in _NOT_STRICT}
+    if isinstance(kept.get("properties"), Mapping):
+        kept["properties"] = {name: strict(one) for name, one in kept["properties"].items()}
+    if isinstance(kept.get("items"), Mapping):
+        kept["items"] = strict(kept["items"])
+    return kept
 
 
 def _message(message: Message) -> dict[str, Any]:

@@ -82,18 +82,18 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=False)
     category: str
-    fact: str = Field(max_length=200)
+    fact: str = Field(json_schema_extra={"maxLength": 120})
     line: int
     fix: str
     confidence: float
-    summary: str = Field(max_length=600)
+    summary: str = Field(json_schema_extra={"maxLength": 300})
 
 
 class TinyAnswer(BaseModel):
     """What a tiny model is asked in words, once its category is known."""
 
     model_config = ConfigDict(extra="forbid")
-    fact: str = Field(max_length=80)
+    fact: str = Field(json_schema_extra={"maxLength": 80})
     line: int
 
 

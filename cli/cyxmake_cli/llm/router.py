@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, create_model
 
 from cyxmake_cli.llm.backend import (
+    THINKING,
     Backend,
     BadAnswer,
     BudgetSpent,
@@ -237,7 +238,7 @@ class _Told(Exception):
 def _most(request: Request) -> Usage:
     size = sum(len(m.text.encode()) for m in request.messages)
     size += len(str(request.schema or "")) + sum(len(str(t.parameters)) for t in request.tools)
-    return Usage(size // _BYTES_A_TOKEN + 32, request.max_tokens)
+    return Usage(size // _BYTES_A_TOKEN + 32, request.max_tokens + THINKING)
 
 
 def _none_answered(failures: list[tuple[str, ModelError]]) -> ModelError:

@@ -73,7 +73,7 @@ def address(service: Service, named: str) -> str:
         return service.url
     if "//" not in named:  # OLLAMA_HOST is often a mere host and port
         named = f"http://{named}"
-    named = named.rstrip("/")
+    named = named.rstrip("/").replace("//0.0.0.0", "//127.0.0.1")  # where a server listens
     if service.name == "ollama" and not urlsplit(named).path:
         named += "/v1"
     return named

@@ -179,6 +179,7 @@ def test_nothing_is_asked_unless_it_is_here_or_named(tmp_path: Path) -> None:
 def test_addresses_are_read_as_the_services_tools_read_them() -> None:
     """Ollama's variable may be a host and a port; only loopback counts as this machine."""
     assert address(SERVICES["ollama"], "box:11434") == "http://box:11434/v1"
+    assert is_loopback(address(SERVICES["ollama"], "0.0.0.0"))
     assert address(SERVICES["openai"], "https://x.example/v1/") == "https://x.example/v1"
     assert [s.name for s in SERVICES.values() if s.url and is_loopback(s.url)] == [
         "ollama", "llama-server", "lmstudio", "vllm",

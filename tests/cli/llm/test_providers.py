@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from cyxmake_cli.llm.backend import (
     BadAnswer,
@@ -40,6 +40,7 @@ class Verdict(BaseModel):
     model_config = ConfigDict(extra="forbid")
     word: Literal["good", "bad"]
     sure: float
+    why: str = Field(default="", json_schema_extra={"maxLength": 40})
 
 
 @pytest.fixture(params=WIRES, ids=lambda wire: wire.name)
