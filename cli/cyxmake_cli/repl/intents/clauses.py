@@ -60,6 +60,10 @@ _GENERAL: Final = pattern(
     r"one|that|so|yet|for real|really)?(?: (?:yet|now|for real|really|else|at all|please|though))*"
 )
 _ANEW: Final = re.compile(r"\bre-?(?=build|compil|test)", re.IGNORECASE)
+_AFTER: Final = re.compile(
+    r"(?P<first>.+?),? (?:after|once|when)(?: (?:you|you have|the|it|it is))* "
+    r"(?P<second>building|compiling|cleaning up|cleaning|testing|build)(?: it)?$", re.IGNORECASE
+)  # fmt: skip
 _RUNS: Final = pattern(r"run|execute|launch")  # what has a name and is run is a test
 _ANAPHORA: Final = pattern(r"it|that|this|now|the same")
 _NO_TARGET: Final = frozenset(("and", "as", "for", "from", "in", "is", "of", "on", "to", "with"))
@@ -98,6 +102,8 @@ def _split(text: str) -> list[str]:
     # What creates a project is one clause, whatever its description holds.
     if CREATE.match(text) or any(order.pattern.match(text) for order in ORDERS):
         return [text]
+    if match := _AFTER.match(text):
+        text = f"{match['second']}, then {match['first']}"
     found = [part for raw in _CLAUSES.split(text) if (part := raw.strip(" ,"))]
     # "..., please": what says nothing by itself is no clause.
     says = [part for part in found if _says_something(part)]
@@ -155,6 +161,8 @@ def _framed(text: str, known: Known, *, alone: bool) -> _Clause:
         again, rest = True, _without(rest, match)
     targets, rest = _named_targets(rest)
     verb, rest = _verb(rest)
+    if not verb and targets and "target" in text:
+        verb = "build"
     if not verb and targets and _RUNS.search(text):
         verb, rest = "test", _RUNS.sub("", rest)
     if not verb and targets and not again and not said:
@@ -367,7 +375,7 @@ def _obeying(
             continue  # what is forbidden was not asked for anyway
         if all(isinstance(i, tuple) and all(reads_only(s.argv) for s in i) for i in done):
             continue
-        if _GENERAL.fullmatch(rest) and all(isinstance(item, Frame) for item in done):
+        if rest and _GENERAL.fullmatch(rest) and all(isinstance(item, Frame) for item in done):
             done = [replace(item, dry_run=True) for item in done if isinstance(item, Frame)]
             continue
         raise _Puzzled(

@@ -42,12 +42,12 @@ ORDERS: Final[tuple[Order, ...]] = (
     _o(rf"(?:set|change|put|switch) (?:the )?(?:setting )?(?P<key>{_KEY}) (?:to|=|on|at)? ?(?P<value>\S+)"
        r"(?: (?:in|for) (?:the|this) project)?", "config set {key} {value}"),
     _o(rf"(?:set|change|put|limit) (?:the )?(?:number of |default |parallel )*jobs (?:to|at) (?P<n>{NUMBER})"
-       rf"(?: {_DEFAULT})?|(?:always )?use (?P<n2>{NUMBER}) (?:parallel )?jobs {_DEFAULT}|always (?:build |use |"
+       rf"(?: {_DEFAULT})?|(?:always )?use (?P<n2>{NUMBER}) (?:parallel )?jobs {_DEFAULT}|(?:make|set) (?P<n>{NUMBER}) the default(?: number of jobs| jobs)?|always (?:build |use |"
        rf"run )*(?:with )?(?P<n3>{NUMBER}) jobs(?: {_DEFAULT})?", "config set build.jobs {n}"),
     _o(rf"(?:always (?:build|compile)|(?:build|compile) always) (?:it |everything )?(?:in|with|as)? ?{_TYPE}"
        rf"(?: {_DEFAULT})?|(?:set|change|switch) (?:the )?(?:default )?build type (?:to|as) (?P<type2>debug|release|"
        rf"relwithdebinfo|minsizerel)(?: {_DEFAULT})?|(?:build|compile) (?:it |everything )?(?:in|with|as)? ?"
-       rf"(?P<type3>debug|release|relwithdebinfo|minsizerel)(?: mode)? {_DEFAULT}|make (?P<type4>debug|release|"
+       rf"(?P<type3>debug|release|relwithdebinfo|minsizerel)(?: mode)? {_DEFAULT}|use {_TYPE} {_DEFAULT}|make (?P<type4>debug|release|"
        rf"relwithdebinfo|minsizerel) the default(?: build type)?", "config set build.type {type}"),
     _o(rf"(?:set|change|switch) (?:the )?(?:default |build )*strategy (?:to|as) (?P<value>compile-units|targets|"
        rf"whole-project|hybrid)(?: {_DEFAULT})?", "config set build.strategy {value}"),
@@ -57,7 +57,7 @@ ORDERS: Final[tuple[Order, ...]] = (
        "config set cluster.enabled true"),
     _o(rf"{_OFF} (?:the )?cache(?: {_DEFAULT})?", "config set cache.enabled false"),
     _o(rf"(?:turn on|enable|switch on|use) (?:the )?cache(?: again)?(?: {_DEFAULT})?", "config set cache.enabled true"),
-    _o(r"(?:clear|empty|wipe|delete|purge|drop|flush|reset|remove|clean(?: up| out)?) (?:the |my |all (?:the )?)?"
+    _o(r"(?:throw away|nuke|trash|clear|empty|wipe|delete|purge|drop|flush|reset|remove|clean(?: up| out)?) (?:the |my |all (?:the )?)?"
        r"(?:whole |entire |local |build )*caches?(?: on this machine)?", "cache clear"),
     _o(r"(?:verify|check|validate|test) (?:the |my )?(?:local |build )*cache(?: for (?:damage|errors))?",
        "cache verify"),
@@ -66,7 +66,7 @@ ORDERS: Final[tuple[Order, ...]] = (
        "coordinator start [--port {port}]", "coordinator stop"),
     _o(r"(?:stop|shut ?down|end|quit|halt|bring down|terminate) (?:down )?(?:the |my |our )?(?:local |running )*"
        r"(?:coordinator|cluster)(?: down)?", "coordinator stop", "coordinator start"),
-    _o(r"(?:make|create|issue|give me|print|generate|i need) (?:me )?(?:a |an )?(?:new |join )*(?P<role>worker|client|admin) "
+    _o(r"(?:(?:make|create|issue|give me|print|generate|get|i need) )?(?:me )?(?:a |an |the )?(?:new |join )*(?P<role>worker|client|admin) "
        r"token|(?:make|create|issue|give me|generate) (?:me )?(?:a |an )?(?:new )?(?:join )?token for "
        r"(?:a |an |the |new )*(?P<role2>worker|client|admin)s?", "coordinator token --role {role}"),
     _o(r"(?:drain|pause|take (?:out|down)) (?:the )?(?:worker |machine )?(?:called |named )?(?P<name>[\w.-]+)|take (?:the )?(?:worker |machine )?(?P<name>[\w.-]+) (?:down|out|offline|out of (?:service|the cluster))|"

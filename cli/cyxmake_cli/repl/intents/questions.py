@@ -29,10 +29,10 @@ QUESTIONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (rf"why {_BUILD} (?:has |is |was |does |did )?(?:not )?(?:fail|fails|failed|failing|broke|breaks|broken|red|work|works|compile|working|building|build)|what {_BUILD} (?:failed|died|stopped|broke) (?:on|from|of|with|at)", "explain failure"),
         (rf"why {_FILE} (?:was|is|got|has been|had to be|gets) (?:being )?{_AGAIN}", "explain miss {file}"),
         (rf"why {_FILE} (?:was|is|did|ran) (?:not )?(?:run|ran|compiled|built|executed|done )*{_HERE}|where {_FILE} (?:was|ran|is) ?(?:run|compiled|built)?", "explain placement {file}"),
-        (rf"why (?:did|does|was|is) (?:it|that|this)(?: (?:fail|happen|red|broken|so))*|why(?: not)?|how come|what (?:has )?(?:went|goes|is|was|gone|has gone|did go|happened|broke|"
-         rf"broken|failed|is failing|is broken)(?: wrong| (?:with|in|to|during) {_BUILD})*(?: {_BUILD})?(?: (?:wrong|the matter|broken|failing|fail))?"
-         rf"(?: (?:with|in|to|of|during) {_BUILD})?(?: (?:just now|now|last time|this time|there))?", "explain failure"),
-        (rf"(?:what|which) (?:is|was|were|are|caused|made) (?:the )?(?:first |last |real |root |actual )*(?:errors?|problem|cause|reason|failure|issue|mistake|{_BUILD})"
+        (rf"(?:why (?:did|does|was|is) (?:it|that|this)(?: (?:not|fail|happen|red|broken|so))*|why(?: not)?|how come|what (?:has |is |did )?(?:went|goes|gone|go|going|happened|broke|broken|failed|failing)(?: (?:so )?(?:wrong|badly))?"
+         rf"|what (?:is|was|are) (?:so )?(?:wrong|the matter|broken|failing|not working|red)"
+         rf"|(?:what|anything) (?:is )?wrong)(?: (?:with|in|to|of|during|about) {_BUILD})*(?: {_BUILD})?(?: (?:just now|now|last time|this time|there|here))?", "explain failure"),
+        (rf"(?:what|which) (?:made|let|had) {_BUILD} (?:fail|break|stop|crash|go wrong)|(?:what|which) (?:is|was|were|are|caused) (?:the )?(?:first |last |real |root |actual |this |that )*(?:errors?|problems?|cause|reason|failure|issue|mistake)"
          rf"(?: (?:of|for|in|with|behind|to|that) (?:the )?(?:errors?|problem|failure|{_BUILD}|fail|broke)| fail)*", "explain failure"),
         (rf"(?:explain|diagnose|analyse|analyze|show|tell me(?: about)?)(?: me)? (?:the |what |why )*(?:last )?(?:build )?(?:failure|error|errors|problem|{_BUILD} failed|went wrong|failed)"
          rf"(?: of {_BUILD}| in {_BUILD})?", "explain failure"),
@@ -71,6 +71,8 @@ QUESTIONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
          rf"{_SHOW}(?:project |cluster )*(?:status|state)(?: of (?:the |this |my )?(?:project|cluster|everything|things))?|where (?:am i|are we)|is (?:this|the|my) project configured|(?:what|which) build system (?:is|does|do|will|are).*|is (?:this|it) (?:already )?built|(?:which|what) build directory .*", "status"),
         (r"(?:is there|are there|which|what|who|can you find|find|look for|discover|search for)(?: any| a)? coordinators?(?: (?:are|is))?(?: (?:there|on|in|here|around|near|the|local|network|lan|announced|nearby|i can use))*", "discover"),
         # what was done
+        (r"(?:what|which)(?: \w+)? (?:did|have|has) (?:you|cyxmake|it)(?: ever| all| already)? (?:do|done|changed?|touched?|remove[d]?|install(?:ed)?|delete[d]?|written|write|run|acted?)(?: .*)?|who (?:allowed|permitted|approved|confirmed|did|said yes|has allowed) .*|what was (?:allowed|denied|refused|done|changed|approved).*|"
+         rf"{_SHOW}audit(?: log| trail)?|{_SHOW}log of (?:what was done|actions|acts)", "audit"),
         (rf"(?:when|how long|how fast|how quick(?:ly)?|how slow)(?: time)? (?:did|was|has|does|is|took|were)(?: i| we| you)? ?(?:last )?{_BUILD}?(?: (?:take|took|last|run|ran|buil[dt]|done|finish(?:ed)?|end(?:ed)?|start(?:ed)?|need|go|time|compiled?|it|this|the project))*|"
          rf"(?:did|has|have|was|is|were|are) {_BUILD} (?:succeed(?:ed)?|work(?:ed)?|pass(?:ed|ing)?|fail(?:ed|ing)?|green|red|ok|fine|successful|good|finish(?:ed)?|a success|run|broken|through|go well|go through|end well|compile|done)(?: (?:last time|this time|now|yesterday|today))?|how did {_BUILD} (?:go|end|do|turn out)|"
          rf"{_SHOW}(?:last|latest|most recent|previous) (?:build|result|run)(?:'s)?(?: result| status)?|(?:what|how) (?:was|is) the (?:result|outcome|duration|exit (?:code|status)) of {_BUILD}|what did (?:i|we|you) (?:last )?(?:build|do|run) last", "history -n 1"),
@@ -78,8 +80,6 @@ QUESTIONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
          rf"{_SHOW}(?:last |few |\d+ |three |five |ten |latest |recent |previous |earlier )*(?:builds|(?:build )?history|history of builds|past builds)(?: .*)?", "history"),
         (rf"(?:what|which) (?:did|has|does) (?:it|the build|the last build|the compiler|the tool|cmake|make|the linker|{_BUILD}) (?:say|said|print(?:ed)?|output|write|written|complain about)(?: last| exactly)?|"
          rf"{_SHOW}(?:last |latest |whole |complete |build |compiler |test )*(?:logs?|outputs?|messages)(?: (?:of|from) {_BUILD})?(?: again)?|what was the output(?: of {_BUILD})?", "logs"),
-        (r"(?:what|which)(?: \w+)? (?:did|have|has) (?:you|cyxmake|it)(?: ever| all| already)? (?:do|done|changed?|touched?|remove[d]?|install(?:ed)?|delete[d]?|written|write|run|acted?)(?: .*)?|who (?:allowed|permitted|approved|confirmed|did|said yes|has allowed) .*|what was (?:allowed|denied|refused|done|changed|approved).*|"
-         rf"{_SHOW}audit(?: log| trail)?|{_SHOW}log of (?:what was done|actions|acts)", "audit"),
         # settings and permissions
         (r"(?:what|which) (?:are you|is cyxmake|am i|is it|are we|things are|acts are|is) (?:\w+ )?(?:allowed|permitted|forbidden|blocked|always allowed)(?: .*)?|what (?:may|can) (?:you|cyxmake) do without asking(?: .*)?|(?:which|what) permissions .*|are you allowed .*|may you .*|what (?:do|will|would) you (?:ask|need permission)(?: .*)?|when (?:do|will|would) you ask.*|"
          rf"{_SHOW}permissions?(?: rules)?(?: .*)?", "permissions show"),
@@ -108,7 +108,7 @@ QUESTIONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"(?:is|does) (?:the )?(?:analysis|cache\.json|init)(?: of this project)? (?:still )?(?:up to date|fresh|stale|current|valid|holds?|right|true|old)", "init --check --dry-run"),
         # what would be
         (r"(?:(?:(?:just |only )?(?:show|tell)(?: me)?|explain|see|i (?:only |just )?want to (?:see|know)) )?what (?:a |the |your |cyxmake )*(?P<command>clean|build|test|dbuild)(?:ing|ing up| up)? (?:would|will)(?: actually)? (?:do|delete|remove|run|build|install|change|wipe)(?: here| now)?", "{command} --dry-run"),
-        (r"what (?:all )?(?:would|will)(?: be| get)? (?:done|deleted|removed|cleaned|wiped|lost|gone|thrown away)(?: (?:by|with|when i|if i|if we|when|on|in|through|during))*(?: (?:a |the |run |call |do )*clean(?:ing|ed|ed up)?(?: up)?)?|what (?:all )?(?:would|will)(?: a| the| you| it| i)? ?clean(?:ing)?(?: up)? (?:do|delete|remove|wipe|take away|throw away|touch)(?: here| now)?|(?:what|which files) would (?:you|cyxmake|it) (?:delete|remove|clean|wipe)(?: up)?(?: .*)?|which files would (?:be )?(?:deleted|removed|go|cleaned)(?: .*)?", "clean --dry-run"),
+        (r"what (?:all )?(?:would|will|gets|is|does)(?: be| get)? (?:done|deleted|removed|cleaned|wiped|lost|gone|thrown away)(?: (?:by|with|when i|if i|if we|when|on|in|through|during))*(?: (?:a |the |run |call |do )*clean(?:ing|ed|ed up)?(?: up)?)?|what (?:all )?(?:would|will)(?: a| the| you| it| i)? ?clean(?:ing)?(?: up)? (?:do|delete|remove|wipe|take away|throw away|touch)(?: here| now)?|(?:what|which files) would (?:you|cyxmake|it) (?:delete|remove|clean|wipe)(?: up)?(?: .*)?|which files would (?:be )?(?:deleted|removed|go|cleaned)(?: .*)?", "clean --dry-run"),
         (r"what (?:all )?(?:would|will|needs to|must|has to|is to|still needs to)(?: be| get)? (?:(?:re)?built|(?:re)?compiled|run|made|done)(?: (?:by|with|when i|if i|in|now|next|the|a|next build|build|if i build|to|for|this|time))*|what (?:would|will)(?: a| the| you| it| i| next)* ?build(?:ing)? (?:do|run|compile|make|start|execute)(?: here| now)?|is (?:everything|it|the project|the build|all) (?:up to date|current)|(?:does|do) (?:anything|something|it|the project|i)(?: still)? (?:need|have) to be (?:re)?built|would (?:anything|something) be (?:re)?built|how would (?:you|it|this|the project) (?:be built|build(?: (?:it|this))?)", "build --dry-run"),
         (r"what (?:would|will)(?: a| the| you| it| i)* ?(?:test(?:ing)?|run(?:ning)? the tests|tests?) (?:do|run|execute|start)(?: here| now)?|(?:what|which) tests? (?:would|will)(?: be)? (?:run|executed|done)|how would (?:you|the project|it) (?:be tested|test(?: (?:it|this))?)", "test --dry-run"),
         (r"what (?:would|will)(?: an?| the| you| it| i)* ?install(?:ing|ation)? (?:do|put|write|copy|install|change)(?: .*)?|where would (?:it|the project) be installed|(?:what|which files) would (?:be |get )?installed", "install --help"),
@@ -189,7 +189,7 @@ you my our your me us it its this that these those there the a an any some all e
 and or many much long big large small fast slow often old new good bad use uses used using get gets got need needs take takes took
 taken show tell list give see know find look out up so as if not no more most than currently now run runs running ran build building
 built compile compiled compiling test tests tested make made work working go going went happen happened happening done say said
-project code files file things thing current active there's left still connected online available free busy idle offline draining drained joined
+project code files file things thing current active there's left still connected online available free busy idle offline fastest slowest quickest busiest draining drained joined
 status state hold holds kept store stored size full space disk come comes came exist exists contain contains
 called named number total set value time times today yesterday machine one ones me
 """

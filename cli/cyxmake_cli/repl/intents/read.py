@@ -43,6 +43,9 @@ _SHORT: Final = (
     (re.compile(r"\b(what|who|where|how|that|it|there|here|why|when|which)'s\b", re.I), r"\1 is"),
     (re.compile(r"\bwhats\b", re.I), "what is"), (re.compile(r"\bi'm\b", re.I), "i am"),
     (re.compile(r"(?<!\S)[\"'`]([^\"'`\s]+)[\"'`](?=[\s,.?!]|$)"), r"\1"), (re.compile(r"\s+"), " "),
+    (re.compile(r"\bw/ ?(?=\w)"), "with "), (re.compile(r"\b(?:pls|plz)\b", re.I), "please"),
+    (re.compile(r"^(if|when|once|after) ([^,]+), (what .+?)[?.!]*$", re.I), r"\3 \1 \2"),
+    (re.compile(r"(?:[, ]+(?:please|thanks|thank you|thx|ok|okay|if you can|if possible|for me|right now|immediately|asap|cheers))+[.!]*$", re.I), ""),
     (re.compile(r"^(why|how come) (\w+) not (\S+)", re.I), r"\1 \2 \3 not"),
 )  # fmt: skip
 

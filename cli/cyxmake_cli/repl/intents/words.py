@@ -75,7 +75,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
     _m("auto_fix", True, r"(?:and )?(?:please )?(?:fix|repair)(?:ing)?(?: (?:it|them|that|whatever|everything|anything|what|any|all|the|"
        r"errors|problems|failures|issues|things|breaks|is|broken|fails|goes|wrong|comes|up|along|way|on|if|needed|you|can|as|go|necessary))+"
        r"|(?:with |and )?(?:--)?auto-?fix(?:ing)?"),
-    _m("keep_going", True, r"(?:and )?(?:keep going|carry on|continue|go on|do not stop)"
+    _m("keep_going", True, r"(?:and )?(?:keep going|carry on|continue|go on|do not stop)(?! until)(?! building)(?! trying)"
        r"(?: (?:even )?(?:if|when|on|after|at|past|despite|with) (?:the )?(?:\w+ )?(?:errors?|"
        r"failures?|something fails|things fail|some fail|it fails|one fails|first error))?"
        r"|as far as (?:possible|it goes|you can)"),
@@ -96,7 +96,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
     _m("type", "minsizerel", _IN + r"(?:min(?:imum|imal)?[- ]?size(?:[- ]?rel(?:ease)?)?|smallest "
        r"(?:possible )?size|small(?:est)? binar(?:y|ies)|minsize|smallest possible (?:binary|executable|program|result)|smallest (?:executable|program))" + _MODE
        + r"|optimi[sz]ed for size|as small as possible"),
-    _m("type", "release", _IN + r"(?:--)?(?:release|optimi[sz]ed|production)" + _MODE
+    _m("type", "release", _IN + r"(?:--)?(?:release|rel(?= build)|optimi[sz]ed|production)" + _MODE
        + r"|with (?:full )?optimi[sz]ations?(?: on| enabled)?|--type[= ]release"),
     _m("type", "debug", _IN + r"(?:debug|unoptimi[sz]ed)(?:ging|gable)?(?: (?:info(?:rmation)?|"
        r"symbols))?" + _MODE + r"|with(?:out| no) optimi[sz]ations?|so (?:that )?i can debug(?: it)?"),
@@ -111,12 +111,12 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"no more than |a maximum of |all )?(?P<value>{n}) " + _UNITS
        + r"(?: (?:at (?:a time|once)|in parallel))?|(?:with )?(?:-j|jobs?|--jobs)[ =]?(?P<value2>\d{1,5})"
        r"|(?P<value3>{n})[- ]way parallel|(?:with )?(?P<value4>{n}) (?:at a time|at once|in parallel)"),
-    _m("local", True, r"(?:and |but )?do not use (?:the |any |a )?(?:cluster|workers)|(?:only |just |purely )?locally(?: only)?|(?:only |just )?(?:on|with|using) "
+    _m("local", True, r"(?:and |but )?do not use (?:the |any |a )?(?:cluster|workers)|(?:only |just |purely )?locally(?: only)?|(?:an? |the )?(?:purely )?local(?= (?:\w+ )?(?:re)?(?:build|compile|compilation)\b)|(?:only |just )?(?:on|with|using) "
        r"(?:this|my|the local|my own) (?:own )?(?:machine|computer|laptop|host|pc|box|workstation)"
        r"(?: only| alone| here)?|(?:without|with no|not (?:on|using|with)|avoiding|no) (?:(?:the|a|any) )?"
        r"(?:cluster|workers?|remote(?: workers?)?|farm|grid)|(?:only here|here only|right here)"
        r"|--local|not remotely|(?:with )?no cluster"),
-    _m("cluster", True, r"(?:(?:on|over|with|using|via|to|in|across|through|by|use) )?(?:the |a |my |our )?"
+    _m("cluster", True, r"(?:(?:with the help of|on|over|with|using|via|to|in|across|through|by|use) )?(?:the |a |my |our )?"
        r"(?:build |whole |entire |other |team'?s |remote )*(?:cluster|farm|grid|workers|(?<=other )machines|"
        r"(?<=remote )machines)|(?:as |in )?(?:an? |the )?distributed(?:ly| way| fashion| mode)?|remotely"
        r"|--cluster|distribut(?:e|ing)|everywhere"),
@@ -130,8 +130,9 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
     _m("build_dir", None, r"(?:(?:what is )?(?:in|into|to|under|using|with) )?(?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|"
        r"folder) (?:called |named |at )?(?P<value>{name})|(?:in|into|under|using) (?:the |a )?(?:directory|"
        r"folder|dir) (?:called |named )?(?P<value2>{name})|into (?P<value3>{name})"),
-    _m("directory", None, r"(?:{the}(?:project|repo(?:sitory)?|code|sources?) )?(?:in|at|under|from|of|below) (?:the )?"
-       r"(?:project |folder |directory )?(?P<value>(?:\.{1,2}|~)?/{name}|\.{1,2}(?:/{name})?|{name}/(?:{name})?)"),
+    _m("directory", None, r"(?:{the}(?:project|repo(?:sitory)?|code|sources?) )?(?:(?:go|change|switch|cd)(?: to| into)?|in|at|under|from|of|below) (?:the )?"
+       r"(?:project |folder |directory )?(?P<value>(?:\.{1,2}|~)?/{name}|\.{1,2}(?:/{name})?|{name}/(?:{name})?)"
+       r"|(?:(?<=build )|(?<=compile )|(?<=test ))(?P<value2>\.{1,2}/[\w/-]+|~/[\w/-]+)"),
     _m("options", None, r"(?:with |and |using |passing |option )*(?P<value>-D[\w:]+(?:=[\w./+-]+)?)"),
     _m("system", None, r"(?:with|using|use|through|via) (?P<value>cmake|meson|ninja|make|autotools|bazel|scons|cargo|go|"
        r"maven|gradle|npm|pnpm|yarn|python)"),
@@ -158,8 +159,8 @@ VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
          r"(?:until (?:it|everything|that|the build) (?:works|builds|passes|compiles|succeeds|is green|is fine)"
          r"|(?:to )?(?:work|working|compile|succeed|go green|pass))"
          r"|(?:get|make) (?:it|this|the project|the thing) (?:to )?(?:build|building|compile|compiling)"
-         r"|automatically (?:build|fix)" + _OBJECT),
-        ("test", r"(?:run|execute|start|do|perform|launch|try|re-?run|check) " + _TESTS + r"(?: (?:all |still )*(?:pass|work|succeed|run))?"
+         r"|(?:do )?whatever it takes(?: (?:to|so that|until) .*)?|(?:fix|repair) (?:whatever|everything(?: that)?|what|anything that)(?: (?:is|was|got|has|goes|currently))* (?:broken?|wrong|fails?|failing)|(?:and )?(?:do not stop|keep going|retry|try|go on|continue)(?: (?:trying|building|it|again))* until (?:it|everything|that) (?:works|builds|passes|compiles|succeeds)|automatically (?:build|fix)" + _OBJECT),
+        ("test", r"give (?:the |my )?(?:unit )?tests? (?:a|another) (?:run|try|go|spin)|(?:run|execute|start|do|perform|launch|try|re-?run|check) " + _TESTS + r"(?: (?:all |still )*(?:pass|work|succeed|run))?"
          + r"|(?:re-?)?test(?:ing)?" + _OBJECT + r"|(?:see|check|verify|make sure|find out)(?: if| whether| that)* " + _TESTS
          + r" (?:all |still )*(?:pass|work|run|succeed)(?:es)?|make sure (?:that )?" + _TESTS + r" pass"),
         ("install", r"install(?:ing)?(?: (?:it|this|{the}(?:project|program|software|thing|build|result"
@@ -167,30 +168,31 @@ VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
         ("init", r"(?:analy[sz]e|inspect|scan|initiali[sz]e|init|examine|investigate|look at|explore|(?:take|have) a (?:quick |close |closer |good )?look at|set up "
          r"cyxmake (?:in|for)|find out (?:about|what))(?: {the}(?:whole |entire |current )?(?:repo(?:sitory)?|"
          r"project|code(?: ?base)?|directory|folder|tree|it|here|in|of|is|sources?))*"),
-        ("clean", r"throw (?:everything|it all|all of it) away|(?:remove|delete|wipe|erase|throw away|get rid of|clean(?: up| out| away)?|clear(?: out| away)?|"
-         r"purge|discard|drop) {the}(?:old |previous |stale |earlier )*(?:build (?:outputs?|files?|artifacts?|"
+        ("clean", r"throw (?:everything|it all|all of it) away|(?:remove|delete|wipe|erase|throw away|get rid of|nuke|trash|clean(?: up| out| away)?|clear(?: out| away)?|"
+         r"purge|discard|drop) {the}(?:old |previous |stale |earlier )*(?:(?:generated|built|compiled|produced|build) (?:outputs?|files?|artifacts?|"
          r"artefacts?|results?|products?|leftovers|director(?:y|ies)|folders?|tree|dir)|(?:build )?(?:outputs|"
          r"artifacts|artefacts|objects?(?: files)?|binaries)|(?<=old )builds?|(?<=last )build|(?:everything|anything|what|whatever|all|files|stuff)"
          r"(?: that)?(?: (?:was|has been|were|is|the|builds?|earlier|made|built|produced|created|generated|left|"
          r"behind|by|have|of|it|cyxmake|last))+)"
          r"|clean(?:ing)? up after (?:the )?(?:last |previous |earlier )?(?:build|it|that|me|you|yourself|builds)|clean(?:ing)?(?: (?:up|out))?" + _OBJECT + r"|tidy(?:ing)?(?: up)?" + _OBJECT),
 ("dbuild", r"dbuild(?:ing)?" + _OBJECT),
-        ("build", r"(?:do |make |run |start |perform |kick off |trigger |send |move |ship |push |hand |give me |produce |want |need )?(?:me )?"
+        ("build", r"(?:do |make |run |start |perform |kick off |trigger |send |move |ship |push |hand |get |fetch |limit |restrict |cap |give me |produce |want |need )?(?:me )?"
          r"(?:an? |the |another )?(?:re-?)?(?:build|compil)(?:e|ing|ation|s)?(?: (?:of|for))?" + _OBJECT
-         + r"|make" + _OBJECT + r"|^(?:me )?(?:an? |the )?(?:new )?(?:binary|executable|version|binaries)$"),
+         + r"|(?:get |have |see )?(?:it|this|that|{the}(?:whole )?(?:project|code|thing|program)) (?:built|compiled)|make" + _OBJECT + r"|^(?:me )?(?:an? |the )?(?:new )?(?:binary|executable|version|binaries)$"),
     )
 )  # fmt: skip
 """Verbs that take modifiers, in the order they are looked for."""
 
 _FILLER: Final = """
 a actually afterwards again ahead all also an and any as asap at away be binary both but by
-called can cheers code complete completely could currently cyxmake default do done entire ever
-everything executable fast finally finished first for fresh full fully go hello here hey hi i if
-immediately in instead is it its just kind kindly let lets library like me mean mode module more
-my named need next now of ok okay on once one only our parallel please possible program project
-quick quickly ready really right same shall simply some soon source sources target targets tests
-thank thanks that that's the them then there these thing this those thx time to today together
-too try unit up us use using version want we well when whole will with would you your
+called can cheers code complete completely configure configured configuring could currently
+cyxmake default do done entire ever everything executable fast finally finished first for fresh
+full fully go hello here hey hi i if immediately in instead is it its just kind kindly let lets
+library like me mean mode module more my myself named need next now of ok okay on once one only
+our parallel please possible program project quick quickly ready really right same second shall
+simply some soon source sources target targets tests thank thanks that that's the them then
+there these thing third this those thx time to today together too try unit up us use using
+version want we well when whole will with would you your yourself
 """
 FILLER: Final = frozenset(_FILLER.split())
 """Words that say nothing by themselves."""
@@ -208,7 +210,7 @@ NO_TARGET: Final = frozenset(_NO_TARGET.split())
 """Words that are no target, wherever they stand."""
 
 POLITE: Final = opening(
-    r"(?:(?:please|hey|hi|hello|ok|okay|so|well|now|cyxmake|kindly|alright|right|and|then|also|just|but|"
+    r"(?:(?:(?:no|stop|wait|nope|never ?mind|hold on|cancel that|actually|sorry)(?=,)|i (?:mean|meant)|please|pls|plz|hey|hi|hello|ok|okay|so|well|now|cyxmake|kindly|alright|right|and|then|also|just|but|"
     r"let'?s|let us|go ahead and|go and|i'?d like(?: you)?(?: to)?|i would (?:like|love)(?: you)?(?: to)?|i (?:want|need|wish)(?: you)?"
     r"(?: to)?|i wanna|we (?:want|need)(?: you)?(?: to)?|you (?:should|must|may)|time to|it is time to|would you mind|be so kind and|"
     r"try to|start to|first|first of all|next|finally|afterwards|after that|this time|for now|quickly|simply|i think we should|we should)[, ]+)+"
@@ -219,13 +221,13 @@ ASKED_TO: Final = opening(
 NEGATION: Final = pattern(
     r"(?:(?:please|but|and|just|so|then|though|however) )*(?:do not|don'?t|never|no need to|avoid|"
     r"(?:without|not|instead of|rather than)(?: \w+ing)|you (?:need|must|should)(?:n'?t| not)(?: to)?|stop short of|"
-    r"i do not want(?: you)? to|refrain from|skip|leave out|no|not)"
+    r"i do not want(?: you)? to|refrain from|skip|leave (?:out|off)|leave(?= .* (?:out|off|alone)$)|no|not)"
 )
 AGAIN: Final = pattern(
     r"(?:do |run |try |repeat |redo |retry )?(?:it |that |this |the same(?: thing)? |the last (?:one|command|"
     r"build|thing) )?(?:all )?(?:again|once more|one more time|another time)|repeat(?: (?:it|that|this|the last "
     r"(?:one|command|build)))?|re-?try(?: (?:it|that|this))?|redo(?: (?:it|that|this))?|(?:do )?(?:the )?same"
-    r"(?: (?:again|thing|as before))?|do (?:it|that|this|so)|re-?run(?: (?:it|that))?|as before|like before"
+    r"(?: (?:again|thing|as before))?|do (?:it|that|this|so)|re-?run(?: (?:it|that|this))?(?! (?:the|all|my|our|every|test|unit)\b)|as before|like before"
 )
 ONLY: Final = pattern(
     r"(?:only|just|nothing but) (?:the |build |compile |test |run )*(?P<names>{name}(?:(?:,? and |, ?| )"
