@@ -15,6 +15,7 @@ import click
 
 from cyxmake_common.program import run_program
 
+_PLUGINS: Final = "cyxmake.commands"
 _COMPLETION: Final = "_CYXMAKE_COMPLETE"
 _COMMANDS: Final = {
     "agent": "Have agents build, repair and look around, side by side.",
@@ -97,6 +98,10 @@ class _LazyGroup(click.Group):
 
 
 def _of_plugins() -> list[str]:
+    from cyxmake_cli.plugins.present import may_be_present
+
+    if not may_be_present(_PLUGINS):
+        return []
     from cyxmake_cli.plugins.load import Group, names
 
     return [name for name in names(Group.COMMAND) if name not in _COMMANDS]

@@ -115,3 +115,16 @@ def test_bash_completes_through_its_script() -> None:
     done = subprocess.run([bash, "-c", asks], env=environment(), capture_output=True, text=True,
                           check=False)  # fmt: skip
     assert "got history" in done.stdout, done.stdout + done.stderr
+
+
+def test_help_needs_nothing_heavy() -> None:
+    """What costs more than a command's start is imported by no help text."""
+    done = subprocess.run(
+        [*python("cyxmake_cli.main", "--help")[:1], "-X", "importtime", "-m", "cyxmake_cli.main",
+         "--help"],
+        env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    heavy = {"prompt_toolkit", "pydantic", "rich", "asyncio", "importlib.metadata", "email.message"}
+    assert "click" in loaded
+    assert not loaded & heavy

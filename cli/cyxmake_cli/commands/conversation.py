@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 def commands(root: click.Command) -> Mapping[str, str]:
     """Return the commands of the command line, each with its line in the help."""
-    found: Mapping[str, str] = getattr(root, "summaries", {})
-    return found
+    summaries: Mapping[str, str] = getattr(root, "summaries", {})
+    assert isinstance(root, click.Group)
+    names = root.list_commands(click.Context(root))  # those of plug-ins, too
+    return {name: summaries.get(name, "of a plug-in") for name in names}
 
 
 def facts(root: click.Command) -> Facts:
