@@ -170,7 +170,7 @@ def _run(
                 if verb is Verb.CONFIGURE:
                     configure_again(project.own, str(project.build))
                 return
-        if verb is Verb.CONFIGURE:
+        if verb is Verb.CONFIGURE or _anew(project):
             _remember_configuration(project, task)
             layers.remember()
 
@@ -207,11 +207,21 @@ def plan_of(
     facts = project.facts() | ({RELAYERED} if layers.changed else frozenset())
     planned = commands(spec, verb, wish, facts)
     added = layers.variables(running=verb is Verb.TEST)
-    words = _keep_going(project) if task.keep_going and verb is Verb.BUILD else ()
+    words: tuple[str, ...] = ()
+    if verb is Verb.BUILD:
+        words = (*_anew(project), *(_keep_going(project) if task.keep_going else ()))
     return tuple(
         replace(p, argv=(*p.argv, *words), environment=(*added.items(), *p.environment))
         for p in planned
     )
+
+
+def _anew(project: LocalProject) -> tuple[str, ...]:
+    """Return how make is told to make everything: it does not see that flags have changed."""
+    if project.spec.name is not SystemName.MAKE:
+        return ()
+    known = project.own.read(_CONFIGURATIONS).get(str(project.build), {})
+    return ("-B",) if known.get("again") else ()
 
 
 _KEEP_GOING: Final = {

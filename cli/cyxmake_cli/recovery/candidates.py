@@ -35,8 +35,8 @@ PROPOSERS: Final[dict[str, Proposer]] = {
         propose_edits.manifest, propose_edits.language_standard, propose_edits.tool_version,
         propose_edits.compiler_variable, propose_edits.named_compiler, propose_edits.drop_option,
         propose_edits.drop_werror,
-        propose_code.fix_its, propose_code.missing_include, propose_code.symbol_library,
-        propose_code.symbol_source,
+        propose_code.fix_its, propose_code.semicolon, propose_code.missing_include,
+        propose_code.symbol_library, propose_code.symbol_source,
     )
 }  # fmt: skip
 """Every function that a row may name."""

@@ -62,6 +62,20 @@ def _edits(lines: list[str], fixits: list[FixIt]) -> tuple[Edit, ...]:
     return tuple(Edit(n, lines[n - 1], new) for n, new in sorted(changed.items()))
 
 
+def semicolon(cause: Diagnosis, view: View) -> Iterator[Fix]:
+    """A statement whose semicolon the compiler misses before the next line gets it."""
+    facts = cause.facts
+    place, at = view.place_of(facts.file), facts.line or 0
+    lines = view.lines(place) if place else []
+    expected = re.search(r"expected (?:[^\n]*\bor )?[‘'\"];[’'\"] before", cause.evidence)
+    if place is None or is_test(place) or expected is None or not 0 < at <= len(lines):
+        return
+    before = next((n for n in range(at - 1, 0, -1) if lines[n - 1].strip()), 0)
+    line = lines[before - 1].rstrip() if before else ""
+    if line and re.search(r"[\w)\]\"']$", line) and not line.lstrip().startswith(("#", "//", "*")):
+        yield EditFile(place, (Edit(before, lines[before - 1], f"{line};"),))
+
+
 def missing_include(cause: Diagnosis, view: View) -> Iterator[Fix]:
     """A name of the standard library gets the #include that declares it."""
     place = view.place_of(cause.facts.file)

@@ -44,23 +44,25 @@ def build_files(view: View) -> list[str]:
 
 def line_endings(cause: Diagnosis, view: View) -> Iterator[Fix]:
     """A script with line ends of another system gets those of this one."""
-    named = [cause.facts.file, cause.facts.path, *re.findall(r"[\w./-]+", cause.evidence)]
-    if (
-        cause.facts.kind != "line endings"
-        and "\\r" not in cause.evidence
-        and ("^M" not in cause.evidence)
-    ):
+    facts = cause.facts
+    if facts.kind != "line endings" and not re.search(r"\\r|\^M", cause.evidence):
+        # A shell that cannot find the interpreter says that it cannot find the script.
+        script = view.place_of(facts.command) or view.place_of(facts.path)
+        if script:
+            yield from _unix_lines(script, view)
         return
+    named = [facts.file, facts.path, *re.findall(r"[\w./-]+", cause.evidence)]
     scripts = {place for name in named if name and (place := view.place_of(name))}
-    scripts |= {f for f in view.files if f.endswith((".sh", "/configure")) or f == "configure"}
-    interpreter = {f for f in view.files if "." not in PurePosixPath(f).name or f.endswith(".py")}
-    for place in sorted(scripts | interpreter):
-        lines = view.lines(place)
-        if lines and lines[0].startswith("#!") and lines[0].endswith("\r"):
-            edits = (
-                Edit(n, line, line[:-1]) for n, line in enumerate(lines, 1) if line.endswith("\r")
-            )
-            yield EditFile(place, tuple(edits))
+    likely = re.compile(r"(?:^|/)[^./]+$|\.(?:sh|py|pl|awk)$")
+    for place in sorted(scripts | {f for f in view.files if likely.search(f)}):
+        yield from _unix_lines(place, view)
+
+
+def _unix_lines(place: str, view: View) -> Iterator[Fix]:
+    lines = view.lines(place)
+    if lines and lines[0].startswith("#!") and lines[0].endswith("\r"):
+        edits = (Edit(n, text, text[:-1]) for n, text in enumerate(lines, 1) if text[-1:] == "\r")
+        yield EditFile(place, tuple(edits))
 
 
 def makefile_tabs(cause: Diagnosis, view: View) -> Iterator[Fix]:
@@ -161,9 +163,19 @@ _OLDER_SPELLING: Final = {
 }  # fmt: skip
 
 
-def wanted_standard(cause: Diagnosis) -> tuple[str, str] | None:
-    """Return language and year of the standard that code asks for."""
-    text = f"{cause.facts.wanted or ''}"
+_NEWER: Final = re.compile(
+    r"is only available from (C\+\+\d\d) onwards|support for the ISO (C\+\+ 20\d\d) standard|"
+    r"is a (C\+\+\d\w) (?:extension|feature)|only available with [‘'\"]?-std=(c\+\+\d\w)|"
+    r"requires (C\+\+\d\d) or (?:later|newer)"
+)
+
+
+def wanted_standard(cause: Diagnosis, view: View) -> tuple[str, str] | None:
+    """Return language and year of the standard that code asks for, if only in a compiler's note."""
+    text = cause.facts.wanted or ""
+    if cause.category is Category.CODE_ERROR:
+        asked = [name for groups in _NEWER.findall(view.log) for name in groups if name]
+        text = max(asked, default="", key=lambda name: re.sub(r".*(\d\w)$", r"\1", name))
     match = re.search(r"(?i)(?:gnu|c)(\+\+|xx)?[ -]*(?:iso )?(?:20|19)?([0-9][0-9a-z])\b", text)
     if match is None:
         return None
@@ -172,7 +184,7 @@ def wanted_standard(cause: Diagnosis) -> tuple[str, str] | None:
 
 def language_standard(cause: Diagnosis, view: View) -> Iterator[Fix]:
     """The standard that the code asks for is chosen where the project names another."""
-    wanted = wanted_standard(cause)
+    wanted = wanted_standard(cause, view)
     if cause.facts.subject != "language standard" and wanted is None:
         return
     if cause.rule in ("c-unknown-standard", "nvcc-standard"):
@@ -188,8 +200,7 @@ def language_standard(cause: Diagnosis, view: View) -> Iterator[Fix]:
     plain = "c++" if language == "c++" else "c"
     yield from _replaced(rf"(\b{cmake}\s+)\d+", year, view)
     yield from _replaced(rf"(\b{name}_STANDARD\s+)\d+", year, view)
-    yield from _replaced(rf"(\b{plain.replace('++', 'xx')}_std_)\d\w\b".replace("cxx", "cxx"),
-                         year, view)  # fmt: skip
+    yield from _replaced(rf"(\b{name.lower()}_std_)\d\w\b", year, view)
     escaped = re.escape(plain)
     yield from _replaced(r"(-std=(?:gnu|c)\+\+)\d\w\b" if plain == "c++" else
                          r"(-std=(?:gnu|c|iso9899:))\d+\w?\b(?!\+)", year, view)  # fmt: skip

@@ -78,6 +78,7 @@ _OTHER_NAMES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "vim": (("vi",),),
 }
 """Programs that do the work of another that is not here."""
+_SOURCES: Final = ("c", "cc", "cpp", "cxx", "C", "S", "s", "m", "f90", "f")
 _VERSIONED: Final = re.compile(
     r"((?:gcc|g\+\+|clang|clang\+\+|cc|c\+\+|python3?|llvm-\w+))-?[\d.]+\Z"
 )
@@ -90,6 +91,12 @@ def restore_from_version_control(cause: Diagnosis, view: View) -> Iterator[Fix]:
         if found := view.gone(named):
             yield Restore((found,))
             return
+        stem, _, ending = (named or "").rpartition(".")
+        if ending in ("o", "obj", "lo"):
+            for suffix in _SOURCES:
+                if found := view.gone(f"{stem}.{suffix}"):
+                    yield Restore((found,))
+                    return
     if facts.module and facts.ecosystem == "python":
         path = facts.module.replace(".", "/")
         for named in (f"{path}.py", f"{path}/__init__.py"):

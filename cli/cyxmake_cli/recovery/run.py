@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from cyxmake_cli.building.perform import Report, Task, cpus
+from cyxmake_cli.building.perform import Report, Task, configure_again, cpus
 from cyxmake_cli.building.project import LocalProject
 from cyxmake_cli.building.runner import CannotRun
 from cyxmake_cli.building.screen import Screen
@@ -39,6 +39,7 @@ from cyxmake_cli.recovery.engine import (
     Undone,
 )
 from cyxmake_cli.recovery.fixes import (
+    AddFlags,
     Fix,
     RunTool,
     SystemInstall,
@@ -48,6 +49,7 @@ from cyxmake_cli.recovery.fixes import (
     kind_of,
     summary_of,
 )
+from cyxmake_cli.recovery.half_made import remove_half_made
 from cyxmake_cli.recovery.journal import Journal, State, Transaction
 from cyxmake_cli.recovery.memory import Memory
 from cyxmake_cli.recovery.recipe import read_recipe
@@ -171,12 +173,13 @@ class Recovery:
             if failed is None:
                 return self._failed([], _STAGES[Verb.BUILD])
             text = (failed.stdout + b"\n" + failed.stderr).decode("utf-8", "replace")
-            status = failed.exit_code
-            return self._failed(self._read(LogInput(text, status)), _STAGES.get(failed.verb, 2))
+            remove_half_made(self.project, text)
+            found = _without_echoes(self._read(LogInput(text, failed.exit_code)))
+            return self._failed(found, _STAGES.get(failed.verb, 2), text)
 
-    def _failed(self, found: Sequence[Diagnosis], stage: int) -> Attempted:
+    def _failed(self, found: Sequence[Diagnosis], stage: int, log: str = "") -> Attempted:
         jobs = self.task.jobs or cpus()
-        view = View(self.project, jobs, self.resolver)
+        view = View(self.project, jobs, self.resolver, log)
         causes = tuple(Cause(d, self._choices(d, view)) for d in found)
         return Attempted(time.monotonic(), False, causes, stage)
 
@@ -275,6 +278,8 @@ class Recovery:
             if ran:
                 raise ProjectError(ran)
             made = self._applier.make(fix) if ran is None else Made()
+            if isinstance(fix, AddFlags) and fix.compile:
+                configure_again(self.project.own, str(self.project.build))
             if self._forgets(fix):
                 (self.project.build / "CMakeCache.txt").unlink(missing_ok=True)
             applied = self._journal.applied(begun, made.variables, made.layer)
@@ -374,6 +379,15 @@ class Recovery:
                 f" {'; '.join(summary_of(t.fix) for t in kept)} (`cyxmake undo` takes back)"
             )
         return Outcome(self._report, end, status, fixes)
+
+
+def _without_echoes(found: list[Diagnosis]) -> list[Diagnosis]:
+    """Leave out "warnings are errors" where a warning that is one was named."""
+    named = any(c.category is Category.WARNING_AS_ERROR and c.facts.option for c in found)
+    return [
+        c for c in found
+        if not (named and c.category is Category.WARNING_AS_ERROR and not c.facts.option)
+    ]  # fmt: skip
 
 
 def _missing_tool(command: str) -> Diagnosis:

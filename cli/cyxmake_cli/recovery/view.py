@@ -33,12 +33,14 @@ Resolver = Callable[[Name], list[Candidate]]
 class View:
     """One project as it stands now."""
 
-    def __init__(self, project: LocalProject, jobs: int, resolver: Resolver) -> None:
+    def __init__(self, project: LocalProject, jobs: int, resolver: Resolver, log: str = "") -> None:
         self._project = project
         self._source = project.source
         self._resolver = resolver
         self.jobs = jobs
         """How many run at a time."""
+        self.log = log
+        """What the failed command said, all of it."""
 
     def __repr__(self) -> str:
         return f"<View {self._source}>"
