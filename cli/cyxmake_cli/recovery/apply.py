@@ -96,7 +96,7 @@ class Applier:
         """Make a fix; raises CyxError or OSError where it cannot be made as it stands."""
         match fix:
             case EditFile():
-                edit(Path(self._place(fix.path)), fix)
+                edit(Path(self._place(fix.path)), fix, self._scratch())
             case Permit():
                 permit(Path(self._place(fix.path)), fix.bits)
             case MakeDirectory():
@@ -149,6 +149,9 @@ class Applier:
         names = _CONFIGURED.get(self.project.spec.name, ())
         return tuple((str(self.project.build / name), True) for name in names)
 
+    def _scratch(self) -> Path:
+        return self.project.own.folder("recovery") / "scratch"
+
     def _restore(self, path: str) -> None:
         place = Path(self._place(path))
         listed = git(self.project.source, "ls-tree", "HEAD", "--", path)
@@ -160,7 +163,7 @@ class Applier:
         if mode == b"120000":
             place.symlink_to(os.fsdecode(data))
         else:
-            _write(place, data, 0o755 if mode == b"100755" else 0o644)
+            write(place, data, 0o755 if mode == b"100755" else 0o644, self._scratch())
 
     def _alias(self, fix: Alias) -> Variable:
         folder = self.project.own.folder(BIN)
@@ -172,7 +175,8 @@ class Applier:
             raise ProjectError(f"{fix.program} is not here")
         if fix.arguments:
             words = shlex.join((program, *fix.arguments))
-            _write(link, f'#!/bin/sh\nexec {words} "$@"\n'.encode(), 0o755)
+            text = f'#!/bin/sh\nexec {words} "$@"\n'
+            write(link, text.encode(), 0o755, self._scratch())
         else:
             link.symlink_to(program)
         return Variable("PATH", f"{OWN}{BIN}", How.BEFORE)
@@ -196,7 +200,7 @@ class Applier:
         install(MANAGERS[fix.manager], fix.packages, None, self.project.source)
 
 
-def edit(path: Path, fix: EditFile) -> None:
+def edit(path: Path, fix: EditFile, scratch: Path) -> None:
     """Change lines of a file as a whole, or not at all; raises ProjectError, OSError."""
     data = path.read_bytes()
     lines = data.decode("utf-8", "surrogateescape").split("\n")
@@ -208,7 +212,7 @@ def edit(path: Path, fix: EditFile) -> None:
             raise ProjectError(f"{fix.path}, line {change.line} is not what it was")
         lines[at] = change.new
     changed = "\n".join(lines).encode("utf-8", "surrogateescape")
-    _write(path, changed, stat.S_IMODE(path.stat().st_mode))
+    write(path, changed, stat.S_IMODE(path.stat().st_mode), scratch)
 
 
 def permit(path: Path, bits: str) -> None:
@@ -228,9 +232,13 @@ def raise_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Write a file in one step: whoever looks sees the old one or the new one."""
-    scratch = path.with_name(f".{path.name}.cyxmake-{os.getpid()}")
+def write(path: Path, data: bytes, mode: int, scratch: Path) -> None:
+    """Write a file in one step: whoever looks sees the old one or the new one.
+
+    What is half written stands at `scratch`, where a killed process may leave it.
+    """
+    if scratch.parent.stat().st_dev != path.parent.stat().st_dev:
+        scratch = path.with_name(f".{path.name}.cyxmake")  # another disk is mounted in the project
     try:
         scratch.write_bytes(data)
         scratch.chmod(mode)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -108,6 +108,8 @@ class Recovery:
     _open: dict[int, Transaction] = field(default_factory=dict)
     _report: Report | None = None
     _favoured: str = ""
+    _frozen: str = ""
+    """Why nothing may be changed here."""
 
     def __post_init__(self) -> None:
         self._journal = Journal(self.project.own)
@@ -117,7 +119,12 @@ class Recovery:
 
     def run(self) -> Outcome:
         """Build until it works or nothing more helps; raises CyxError for what is no failure."""
-        with self._journal.at_work():
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._journal.at_work())
+            except ConfigError as error:
+                self._frozen = error.message  # it may still build; what fails can be explained
+                return self._until_done()
             self.take_back_interrupted()
             self.follow_recipe()
             return self._until_done()
@@ -195,7 +202,9 @@ class Recovery:
         return [replace(cause, fingerprint=name) if cause.suggested else cause for cause in found]
 
     def _choices(self, cause: Diagnosis, view: View) -> tuple[Choice, ...]:
-        found = []
+        found: list[Choice] = []
+        if self._frozen:
+            return ()
         if cause.suggested:
             return self._careful_choices(cause, view)
         for fix in candidates(cause, view, self.memory.score):
@@ -365,7 +374,9 @@ class Recovery:
             if effect.end is End.REFUSED:
                 outcome.status = ExitStatus.DENIED
             tried = sum(1 for t in outcome.fixes if not t.active)
-            self.screen.say(f"cyxmake: {left_to_decide(effect.end, effect.causes, tried)}")
+            said = left_to_decide(effect.end, effect.causes, tried)
+            frozen = f"; nothing was tried: {self._frozen}" if self._frozen else ""
+            self.screen.say(f"cyxmake: {said}{frozen}")
         return outcome
 
     def _outcome(self, end: End, status: ExitStatus) -> Outcome:
