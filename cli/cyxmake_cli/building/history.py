@@ -45,8 +45,9 @@ class OpenBuild:
 
     def finish(self, facts: dict[str, Any]) -> None:
         """Write the record; a history that cannot be written is no failure of the build."""
-        if self.log is not None:
-            self.log.close()
+        with contextlib.suppress(OSError):
+            if self.log is not None:
+                self.log.close()
         with contextlib.suppress(ConfigError):
             self._own.write(f"{_FOLDER}/{self.id}/{_RECORD}", {"id": self.id, **facts})
 

@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from errno import ENOENT
 from pathlib import Path
@@ -101,7 +102,10 @@ def run_command(
 
     def heard(stream: int, data: bytes) -> None:
         if log is not None:
-            log.write(data)
+            with suppress(
+                OSError
+            ):  # a log that the disk has no room for is no failure of the build
+                log.write(data)
         screen.heard(stream, data)
 
     try:

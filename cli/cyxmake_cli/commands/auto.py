@@ -19,6 +19,7 @@ from cyxmake_cli.commands.options import (
 from cyxmake_common.errors import ExitStatus
 
 if TYPE_CHECKING:
+    from cyxmake_cli.building.perform import Report
     from cyxmake_cli.commands.local_build import Prepared
 
 
@@ -101,4 +102,44 @@ def run(prepared: Prepared) -> ExitStatus:
 
 def _show(prepared: Prepared) -> ExitStatus:
     """Say what would be run and repaired; do nothing."""
-    return prepared.run().status
+    from cyxmake_cli.recovery.preview import last_failure, recipe_left
+
+    screen = prepared.screen
+    for words in recipe_left(prepared.project):
+        screen.say(f"the recipe: would {words}")
+    status = prepared.run().status
+    if failure := last_failure(prepared.project):
+        screen.say("should it fail as the last time:")
+        for line in _would(prepared, *failure):
+            screen.say(f"  {line}")
+    return status
+
+
+def tell_what_would_help(prepared: Prepared, report: Report) -> None:
+    """After a failed build, say what would be tried; change nothing."""
+    from cyxmake_cli.recovery.preview import recipe_left
+
+    failed = report.failed
+    if failed is not None:
+        for line in _would(prepared, failed.stdout + b"\n" + failed.stderr, failed.exit_code)[:1]:
+            prepared.screen.say(f"cyxmake: {line}")
+    if left := recipe_left(prepared.project):
+        prepared.screen.say(
+            f"cyxmake: the project brings a recipe of {len(left)} fixes that are not in force;"
+            " `cyxmake build -y` applies it"
+        )
+
+
+def _would(prepared: Prepared, output: bytes, status: int) -> list[str]:
+    from cyxmake_cli import config
+    from cyxmake_cli.recovery.memory import Memory
+    from cyxmake_cli.recovery.preview import sentences, would_try
+    from cyxmake_cli.recovery.resolving import Resolving
+
+    cache = config.cache_directory()
+    resolving = Resolving(cache, prepared.project.source, prepared.screen.note, fetch=False)
+    try:
+        found = would_try(prepared.project, output, status, resolving, Memory(cache))
+    finally:
+        resolving.close()
+    return sentences(found)

@@ -69,6 +69,10 @@ def command(
 
         return run(prepared)
     report = prepared.run()
+    if report.status is ExitStatus.BUILD_FAILED:
+        from cyxmake_cli.commands.auto import tell_what_would_help
+
+        tell_what_would_help(prepared, report)
     if not common.dry_run:
         prepared.screen.document(report.as_json())
     return report.status

@@ -63,7 +63,7 @@ class Prepared:
         """Do it, with the fixes that are in force."""
         from cyxmake_cli.recovery.start import fixes_in_force, tell_of_interrupted
 
-        tell_of_interrupted(self.project, self.screen.say)
+        tell_of_interrupted(self.project.own, self.screen.say)
         with fixes_in_force(self.project, self.task, self.gate) as task:
             return perform(self.project, task, self.gate, self.screen, self.cluster)
 

@@ -34,9 +34,17 @@ def command(common: Common) -> None:
         "version": 1, "command": "status", "project": project,
         "cluster": None if status is None else status.model_dump(mode="json"),
     })  # fmt: skip
+    _tell_of_interrupted(common.directory.absolute(), screen)
     if not common.as_json:
         _show_project(project, screen)
         _show_cluster(status, screen)
+
+
+def _tell_of_interrupted(directory: Path, screen: Screen) -> None:
+    from cyxmake_cli.building.own_folder import OwnFolder
+    from cyxmake_cli.recovery.start import tell_of_interrupted
+
+    tell_of_interrupted(OwnFolder(directory), screen.say)
 
 
 def _project(directory: Path) -> dict[str, Any] | None:

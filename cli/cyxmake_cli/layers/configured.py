@@ -89,7 +89,8 @@ class BuildLayers:
         if self._system is not SystemName.CMAKE:
             return
         if not self._layers:
-            self._script.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                self._script.unlink()
         else:
             text = cmake_script(cmake_values(self.added))
             self._own.write_bytes(self._script.name, text.encode("utf-8", "surrogateescape"))

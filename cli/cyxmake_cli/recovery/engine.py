@@ -145,6 +145,8 @@ class Finish:
 
     end: End
     causes: tuple[Cause, ...] = ()
+    refused: tuple[Fix, ...] = ()
+    """What was not allowed, in order."""
 
 
 Effect: TypeAlias = Attempt | Apply | Keep | Undo | Finish
@@ -186,7 +188,7 @@ class Engine:
         self._undoing: set[int] = set()
         self._causes: tuple[Cause, ...] = ()
         self._stage = -1
-        self._denied = False
+        self._refused: list[Fix] = []
         self._applied_now = False
         self._unsure = False
         """A fix was kept at an attempt after which others were undone: they may have helped it."""
@@ -207,8 +209,9 @@ class Engine:
                 self._made.append(_Made(causes, choice, event.id))
                 self._applied_now = True
             case NotApplied():
-                del self._outstanding[event.key]
-                self._denied = self._denied or event.denied
+                _, choice = self._outstanding.pop(event.key)
+                if event.denied:
+                    self._refused.append(choice.fix)
             case Undone():
                 self._undoing.discard(event.id)
                 if event.left:
@@ -285,7 +288,7 @@ class Engine:
             return effects
         if exhausted:
             return self._finish(End.TOO_MANY)
-        return self._finish(End.REFUSED if self._denied else End.NOTHING_KNOWN)
+        return self._finish(End.REFUSED if self._refused else End.NOTHING_KNOWN)
 
     def _next(self, cause: Cause, tried: _Tried) -> Choice | None:
         """Return the best fix that was not tried for this cause and is not in force already."""
@@ -304,4 +307,5 @@ class Engine:
 
     def _finish(self, end: End) -> list[Effect]:
         self._finished = True
-        return [Finish(end, () if end is End.BUILT else self._causes)]
+        left = () if end is End.BUILT else self._causes
+        return [Finish(end, left, tuple(self._refused))]

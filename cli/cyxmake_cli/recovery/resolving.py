@@ -36,11 +36,14 @@ _LANGUAGES: Final = {
 class Resolving:
     """A resolver that remembers what it has asked."""
 
-    def __init__(self, cache: Path, cwd: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, cache: Path, cwd: Path, say: Callable[[str], None], *, fetch: bool = True
+    ) -> None:
         self._cache = cache
         self._cwd = cwd
         self._say = say
         self._index: ContentsIndex | None = None
+        self._fetch = fetch
         self._tried = False
         self._known: dict[Name, list[Candidate]] = {}
 
@@ -82,7 +85,7 @@ class Resolving:
         if self._index is None and not self._tried:
             self._tried = True
             self._index = open_index(self._cache)
-            if self._index is None:
+            if self._index is None and self._fetch:
                 self._say("cyxmake: fetching the list of what packages hold, once")
                 try:
                     self._index = build_index(self._cache)

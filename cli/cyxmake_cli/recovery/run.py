@@ -371,10 +371,10 @@ class Recovery:
         outcome = self._outcome(effect.end, status)
         if effect.end is not End.BUILT:
             self.screen.release()
-            if effect.end is End.REFUSED:
+            if any(not isinstance(fix, SystemInstall) for fix in effect.refused):
                 outcome.status = ExitStatus.DENIED
             tried = sum(1 for t in outcome.fixes if not t.active)
-            said = left_to_decide(effect.end, effect.causes, tried)
+            said = left_to_decide(effect, tried)
             frozen = f"; nothing was tried: {self._frozen}" if self._frozen else ""
             self.screen.say(f"cyxmake: {said}{frozen}")
         return outcome

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from cyxmake_cli.recovery.engine import Cause, End
-from cyxmake_cli.recovery.fixes import Fix, summary_of
+from cyxmake_cli.recovery.engine import End, Finish
+from cyxmake_cli.recovery.fixes import Fix, SystemInstall, summary_of
 from cyxmake_common.diagnosis.model import Category, Diagnosis
 
 _CALLED: Final = {
@@ -111,19 +111,27 @@ def plan_of(fixes: Sequence[Fix]) -> str:
     return f"{summary_of(first)}{more}"
 
 
-def left_to_decide(end: End, causes: Sequence[Cause], tried: int) -> str:
+def _how(fix: Fix) -> str:
+    """Return what a person does to have a refused fix."""
+    if isinstance(fix, SystemInstall):
+        return f"`cyxmake packages install {' '.join(fix.packages)}` does it"
+    return "`cyxmake build -y` does it, or a yes on a terminal"
+
+
+def left_to_decide(finish: Finish, tried: int) -> str:
     """Return the one sentence that a build ends with when it could not be repaired.
 
     `tried` counts the fixes that did not help.
     """
+    end, causes = finish.end, finish.causes
     if not causes:
         return "not repaired: no cause is certain in what the tools said; read the output above"
     cause = causes[0].diagnosis
     others = f" ({len(causes) - 1} more like it or behind it)" if len(causes) > 1 else ""
     what = f"not repaired: {said_of(cause)}{others}"
-    if end is End.REFUSED and causes[0].choices:
-        fix = causes[0].choices[0].fix
-        return f"{what}; decide whether to {summary_of(fix)}: `cyxmake build -y` or a yes does it"
+    if end is End.REFUSED:
+        fix = finish.refused[0]
+        return f"{what}; decide whether to {summary_of(fix)}: {_how(fix)}"
     if end in (End.TOO_MANY, End.TOO_LONG):
         return f"{what}; {end.value} ({tried} fixes); decide {_DECIDE[cause.category]}"
     if end is End.CHANGED:

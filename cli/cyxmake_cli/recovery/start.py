@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Final
 
+from cyxmake_cli.building.own_folder import OwnFolder
 from cyxmake_cli.building.perform import Task
 from cyxmake_cli.building.project import LocalProject
 from cyxmake_cli.layers.environment import environment
@@ -70,9 +71,9 @@ def asking_for_fixits(project: LocalProject) -> AbstractContextManager[None]:
     return in_force(_ASKED, str(project.source))
 
 
-def tell_of_interrupted(project: LocalProject, say: Callable[[str], None]) -> list[Transaction]:
+def tell_of_interrupted(own: OwnFolder, say: Callable[[str], None]) -> list[Transaction]:
     """Say which fixes were interrupted, and how to take them back; returns them."""
-    found = Journal(project.own).interrupted()
+    found = Journal(own).interrupted()
     for transaction in found:
         say(
             f"cyxmake: fix {transaction.id} was interrupted; `cyxmake undo` puts back what stood"
