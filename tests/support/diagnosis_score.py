@@ -25,6 +25,7 @@ SETS: Final = {
     "development": _STRANGERS / "development.toml",
     "sealed": _STRANGERS / "sealed.toml",
     "sealed last": _STRANGERS / "sealed_last.toml",
+    "sealed second": _STRANGERS / "sealed_second.toml",
     "opened later": _STRANGERS / "opened.toml",
     "opened second": _STRANGERS / "opened_second.toml",
     "opened third": _STRANGERS / "opened_third.toml",

@@ -131,11 +131,11 @@ def mend(case: Injected, work: Workplace) -> None:
     base = BASES[case.base]
     if case.fix is None:
         take_back(work)
+    for change in case.fix or ():
+        apply(work, change)
     if base.scratch and work.small is None:
         # What was configured while it was broken is half done.
         shutil.rmtree(work.root / base.scratch, ignore_errors=True)
-    for change in case.fix or ():
-        apply(work, change)
     _must_build(work, base, run_build(work), "builds once mended")
 
 

@@ -17,7 +17,7 @@ from cyxmake_common.diagnosis.fingerprint import fingerprint
 from cyxmake_common.diagnosis.model import Category, Diagnosis, Facts, FixIt, LogInput
 from cyxmake_common.diagnosis.rules import Rule, Strength, fact_of, load_rules
 from cyxmake_common.diagnosis.structured import Reading, read
-from cyxmake_common.diagnosis.text import comparable_lines, first_line_kept, is_remark
+from cyxmake_common.diagnosis.text import essential_lines, is_remark
 
 _MATCHES_A_RULE: Final = 200
 _MOST_CAUSES: Final = 20
@@ -46,13 +46,12 @@ def diagnose(log: LogInput, rules: Iterable[Rule] | None = None) -> list[Diagnos
     reading = read(log.text)
     if reading is not None:
         log = replace(log, text=reading.text)
-    lines = comparable_lines(log.text)
+    lines, numbers = essential_lines(log.text)
     matches = _best_by_place(_matches(chosen, lines, log))
     matches = _without_consequences(matches)
-    offset = first_line_kept(log.text)
     found: dict[str, Diagnosis] = {}
     for match in sorted(matches, key=lambda m: (-m.rule.strength, m.first)):
-        diagnosis = _diagnosis(match, log, offset)
+        diagnosis = _diagnosis(match, log, numbers)
         seen = found.get(diagnosis.fingerprint)
         if seen is not None:
             found[diagnosis.fingerprint] = replace(
@@ -187,9 +186,9 @@ def _without_consequences(matches: list[_Match]) -> list[_Match]:
     return kept
 
 
-def _diagnosis(match: _Match, log: LogInput, offset: int) -> Diagnosis:
+def _diagnosis(match: _Match, log: LogInput, numbers: list[int]) -> Diagnosis:
     rule = match.rule
-    lines = tuple(range(match.first + offset, match.last + offset + 1)) if match.evidence else ()
+    lines = tuple(numbers[match.first : match.last + 1]) if match.evidence else ()
     return Diagnosis(
         category=rule.category,
         facts=match.facts,

@@ -31,6 +31,13 @@ _ECHOED: Final = re.compile(r"The command '.*' returned a non-zero code")
 _GUILLEMETS: Final = re.compile(r"[«»]\s?([^«»]*?)\s?[«»]")
 _LONGEST_LINE: Final = 2000
 _MOST: Final = 2_000_000
+_WHOLE: Final = 500_000
+"""A log up to this size is read from end to end."""
+_HEAD: Final = 50_000
+_MIDDLE: Final = 250_000
+_AROUND: Final = 400
+"""How much on both sides of a complaint belongs to it."""
+_COMPLAINTS: Final = ("rror", "RROR", "atal:", "FATAL", "***", "FAILED", "No space", "illed")
 
 
 def comparable_lines(text: str) -> list[str]:
@@ -44,6 +51,63 @@ def comparable_lines(text: str) -> list[str]:
     if foreign:
         kept = kept.replace(" : ", ": ").replace("\u00a0: ", ": ")
     return [_comparable(line) for line in kept.split("\n")]
+
+
+def essential_lines(text: str) -> tuple[list[str], list[int]]:
+    """Return the lines of a log that may tell causes, comparable, and their numbers, from 1.
+
+    Of a very long log these are its begin, its end and, between them, what stands around
+    complaints, the first ones first: who builds for an hour meets the cause anywhere.
+    """
+    if len(text) <= _WHOLE:
+        lines = comparable_lines(text)
+        return lines, list(range(1, len(lines) + 1))
+    kept: list[str] = []
+    numbers: list[int] = []
+    number, at = 1, 0
+    for start, end in _essential_parts(text):
+        number += text.count("\n", at, start)
+        at = start
+        lines = comparable_lines(text[start:end])
+        kept.extend(lines)
+        numbers.extend(range(number, number + len(lines)))
+    return kept, numbers
+
+
+def _essential_parts(text: str) -> list[tuple[int, int]]:
+    """Return begin and end of whole lines that are worth reading, in order and apart."""
+    tail = text.rfind("\n", 0, len(text) - (_WHOLE - _HEAD - _MIDDLE)) + 1
+    parts = [(0, max(0, text.rfind("\n", 0, _HEAD)))]
+    left = _MIDDLE
+    for place in _complaints(text, parts[0][1], tail):
+        begin, end = parts[-1]
+        if place + _AROUND <= end:
+            continue
+        start = text.rfind("\n", 0, max(0, place - _AROUND)) + 1
+        stop = text.find("\n", place + _AROUND, tail)
+        stop = tail - 1 if stop < 0 else stop
+        if start <= end:
+            left -= stop - end
+            parts[-1] = (begin, stop)
+        else:
+            left -= stop - start
+            parts.append((start, stop))
+        if left <= 0:
+            break
+    begin, end = parts[-1]
+    return [*parts, (max(tail, end + 1), len(text))]
+
+
+def _complaints(text: str, start: int, end: int) -> list[int]:
+    """Return where complaints may stand between two places, in order."""
+    found: list[int] = []
+    for word in _COMPLAINTS:
+        at, number = text.find(word, start, end), 0
+        while at >= 0 and number < _MIDDLE // _AROUND:
+            found.append(at)
+            number += 1
+            at = text.find(word, at + _AROUND, end)
+    return sorted(found)
 
 
 def is_remark(line: str) -> bool:

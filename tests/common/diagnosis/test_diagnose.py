@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from cyxmake_common.diagnosis.diagnose import diagnose
@@ -100,3 +102,18 @@ def test_a_long_log_is_read_in_time() -> None:
     examples = "\n".join(t for _, ex in rules_with_examples() for t in ex.positive)
     text = (examples + "\nnoise /a/b/c.o -I/x \n") * (400_000 // len(examples)) + "a:" * 500_000
     assert diagnose(LogInput(text, 1))
+
+
+@pytest.mark.parametrize("at", [0, 60_000, 119_999], ids=["begin", "middle", "end"])
+def test_ten_megabytes_are_read_within_a_second(at: int) -> None:
+    """The one complaint of a very long log is found wherever it stands, with its line number."""
+    line = "cc -O2 -Iinclude -DNDEBUG -c -o objects/module_of_something_1234.o src/module.c  # made"
+    lines = [line] * 120_000
+    lines[at] = "src/a.c:1:10: fatal error: zlib.h: No such file or directory"
+    text = "\n".join(lines)
+    assert len(text) > 10_000_000
+    diagnose(LogInput("warm"))
+    begun = time.process_time()
+    (found,) = diagnose(LogInput(text, 1))
+    assert time.process_time() - begun < 1.0
+    assert (found.facts.header, found.lines[0]) == ("zlib.h", at + 1)

@@ -1,0 +1,170 @@
+"""Lets cyxmake repair a build that was broken on purpose, and looks at what it did.
+
+Knows nothing of repairs: it compares files before, after and once they were taken back, and
+watches which programs were started that a repair must not start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from support.injected_bases import BASES
+from support.injected_cases import Injected, break_it
+from support.injection import Workplace
+
+_OWN: Final = (".cyxmake", ".git")
+_SECONDS: Final = 400
+_WATCHED: Final = ("sudo", "su", "apt-get", "apt", "dpkg", "pip3", "pkexec", "doas")
+_FORBIDDEN: Final = (
+    "sudo",
+    "su ",
+    "pkexec",
+    "doas",
+    "install",
+    "remove",
+    "purge",
+    "upgrade",
+    "-i ",
+)
+_HARMLESS: Final = ("-s ", "--simulate", "--print-uris", "--download-only", "download", "update")
+
+
+@dataclass
+class Trial:
+    """What came of it."""
+
+    id: str
+    fixed: bool = False
+    tried: int = 0
+    """Fixes that were applied, helpful or not."""
+    kept: int = 0
+    named: str = ""
+    """The category that the first fix was for."""
+    seconds: float = 0.0
+    collateral: list[str] = field(default_factory=list)
+    """Files that stood there before, are changed now, and are not in the journal."""
+    not_restored: list[str] = field(default_factory=list)
+    """Files that are not what they were before, once everything was taken back."""
+    forbidden: list[str] = field(default_factory=list)
+    sentence: str = ""
+    """What a person was told last."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a machine reads."""
+        return asdict(self)
+
+
+Tree = dict[str, str]
+
+
+def tree_of(root: Path) -> Tree:
+    """Return what stands in a project: content, kind and rights of everything, by path."""
+    found: Tree = {}
+    for folder, names, files in os.walk(root):
+        names[:] = sorted(name for name in names if name not in _OWN)
+        for name in files:
+            path = Path(folder) / name
+            seen = path.lstat()
+            if stat.S_ISLNK(seen.st_mode):
+                what = f"-> {path.readlink()}"
+            else:
+                what = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[str(path.relative_to(root))] = f"{seen.st_mode:o} {what}"
+    return found
+
+
+def try_to_fix(case: Injected, place: Path, cache: Path) -> Trial:
+    """Break a project, build it with leave to repair, take the repairs back; what was seen."""
+    base = BASES[case.base]
+    work = break_it(case, base.fetch(place), place)
+    before = tree_of(work.root)
+    _watch(work)
+    trial = Trial(case.id)
+    begun = time.monotonic()
+    document, told = _cyxmake(work, cache, "build", "--yes", "--local", "--json", *base.arguments)
+    trial.seconds = round(time.monotonic() - begun, 1)
+    trial.sentence = next((t for t in reversed(told.splitlines()) if t.startswith("cyxmake")), "")
+    built = document.get("status") == "ok" and any(work.root.glob(base.product))
+    repairs = document.get("repairs", [])
+    trial.tried = len(repairs)
+    trial.kept = sum(repair["state"] == "kept" for repair in repairs)
+    trial.named = repairs[0]["category"] if repairs else ""
+    trial.fixed = built
+    after = tree_of(work.root)
+    journal = _journal(work.root)
+    trial.collateral = [p for p in before if after.get(p) != before[p] and p not in journal]
+    _cyxmake(work, cache, "undo", "--all", "--yes")
+    undone = tree_of(work.root)
+    trial.not_restored = [
+        p for p in before if undone.get(p) != before[p] and p not in trial.collateral
+    ]
+    trial.forbidden = _forbidden(work)
+    return trial
+
+
+def _cyxmake(work: Workplace, cache: Path, *arguments: str) -> tuple[dict[str, Any], str]:
+    program = Path(sys.executable).with_name("cyxmake")
+    command = [str(program), arguments[0], "-C", str(work.root), *arguments[1:]]
+    variables = {**work.variables(), "XDG_CACHE_HOME": str(cache)}
+    try:
+        done = subprocess.run(
+            _on_its_disk(work, command), env=variables, capture_output=True, text=True,
+            errors="replace", timeout=_SECONDS, check=False, cwd=work.root,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return {}, "cyxmake: took too long"
+    try:
+        document: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        document = {}
+    return document, done.stderr
+
+
+def _on_its_disk(work: Workplace, command: list[str]) -> list[str]:
+    if work.small is None:
+        return work.wrapped(command)
+    folder, size = work.small
+    script = f'mkdir -p "{folder}" && mount -t tmpfs -o size={size} tmpfs "{folder}" && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, "sh", *work.wrapped(command)]
+
+
+def _journal(root: Path) -> set[str]:
+    """Return the files that the journal of fixes names."""
+    named = set()
+    for record in (root / ".cyxmake/recovery").glob("*/fix.json"):
+        for entry in json.loads(record.read_text("utf-8")).get("before", []):
+            named.add(os.path.relpath(entry["path"], root))
+    return named
+
+
+def _watch(work: Workplace) -> None:
+    """Note every start of a program that changes the machine."""
+    folder = work.aside / "bin"
+    folder.mkdir(exist_ok=True)
+    notes = work.aside / "started"
+    notes.touch()
+    notes.chmod(0o666)
+    for name in _WATCHED:
+        real = next((p for d in ("/usr/bin", "/bin") if (p := Path(d) / name).exists()), None)
+        if real is not None:
+            script = f'#!/bin/sh\necho "{name} $*" >> "{notes}"\nexec "{real}" "$@"\n'
+            (folder / name).write_text(script)
+            (folder / name).chmod(0o755)
+
+
+def _forbidden(work: Workplace) -> list[str]:
+    lines = (work.aside / "started").read_text("utf-8", "replace").splitlines()
+    return [
+        line
+        for line in lines
+        if any(f in f"{line} " for f in _FORBIDDEN) and not any(h in line for h in _HARMLESS)
+    ]
