@@ -6,7 +6,6 @@ blobs; they are sent and the action is submitted again, a few times.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,15 +77,6 @@ class Work:
         ).to_bytes()
         return Digest.of(action), {Digest.of(command): command, Digest.of(action): action}
 
-    def alike(self) -> str:
-        """Name what may fail as this does: compiles there by the same tools and options."""
-        if self.unit is None:
-            return ""
-        own = (self.unit.command.source, *self.unit.command.outputs)
-        words = [word for word in self.argv if not any(path in word for path in own)]
-        text = "\0".join((str(self.tools.id), self.directory, *words))
-        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-
 
 class Submitter:
     """Has actions done for one project that stands at `project`."""
@@ -104,7 +94,7 @@ class Submitter:
         digest, sources = work.action(self._project)
         sent = await self._uploads.ensure(work.root.blobs, within=work.root.digest)
         way.uploaded(sent + await self._uploads.ensure(sources))
-        skip, alike = not self._use_cache, work.alike()
+        skip, alike = not self._use_cache, "" if work.unit is None else work.unit.alike()
         answer = await self._cluster.execute(digest, skip_cache=skip, way=way, alike=alike)
         for _ in range(_SUBMISSIONS - 1):
             missing = _missing(answer)

@@ -6,6 +6,7 @@ compiler's toolchain it becomes a unit, or the reason to stay local.
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,13 @@ class CompileUnit:
     def source(self) -> str:
         """Return the main source's absolute path, as spelled."""
         return posixpath.join(self.directory, self.command.source)
+
+    def alike(self) -> str:
+        """Name what may fail as this does: compiles there by the same tools and options."""
+        own = (self.command.source, *self.command.outputs)
+        words = [word for word in self.command.argv if not any(path in word for path in own)]
+        text = "\0".join((str(self.toolchain.id), self.directory, *words))
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def split_edge(edge: EdgeFacts) -> list[str] | LocalOnly:

@@ -61,6 +61,8 @@ class Settings:
     breaker_pause: float = 2.0
     """How long the first time; twice as long each time its probe fails."""
     breaker_pause_most: float = 60.0
+    low_disk: int = 1 << 30
+    """With more bytes free than this, by its own word, a worker's disk is not full."""
     stranded_after: float = 2.5
     """What no worker can run for longer goes back to its client: all are shut off, or full."""
     faults: int = 3

@@ -43,11 +43,12 @@ def weigh(turn: Turn, execution: Execution, worker: Worker, outcome: Outcome) ->
     good = outcome.kind in (OutcomeKind.TOOL, OutcomeKind.RESOURCE)
     worker.completed += good
     worker.failed += not good
-    if outcome.cause is Cause.DISK:
+    if outcome.cause is Cause.DISK and _may_be_full(turn, worker):
         _fill(turn, worker)
     elif outcome.kind is OutcomeKind.INFRASTRUCTURE and outcome.cause is not Cause.MISSING_INPUT:
         blame(turn, worker)
-    elif outcome.kind is OutcomeKind.AMBIGUOUS:
+    elif outcome.kind is OutcomeKind.AMBIGUOUS or outcome.cause is Cause.DISK:
+        # A file beyond a limit is the action's fault, or the worker's; its disk is not full.
         execution.doubted[worker.session] = worker.name
     elif outcome.kind is OutcomeKind.TOOL:
         if worker.health.succeed():
@@ -70,6 +71,10 @@ def blame(turn: Turn, worker: Worker) -> None:
         turn.now, settings.breaker_strikes, settings.breaker_pause, settings.breaker_pause_most
     ):
         _shut_off(turn, worker, "it keeps failing")
+
+
+def _may_be_full(turn: Turn, worker: Worker) -> bool:
+    return worker.disk_free is None or worker.disk_free < turn.settings.low_disk
 
 
 def _fill(turn: Turn, worker: Worker) -> None:

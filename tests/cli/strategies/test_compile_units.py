@@ -54,6 +54,16 @@ def test_absolute_outputs_become_relative() -> None:
     assert unit.source == "/p/a.c"
 
 
+def test_look_alikes_have_the_same_tools_and_options() -> None:
+    """Whatever they compile, and wherever the compiler writes beside it."""
+    line = "gcc {} -MD -MT {}.o -MF {}.o.d -o {}.o -c ../src/{}.c"
+    names = [line.format(flags, *[name] * 4) for flags in ("-O2 -DX", "-O2") for name in "ab"]
+    units = [plan(command, command.split()[-3]) for command in names]
+    alike = [unit.alike() for unit in units if isinstance(unit, CompileUnit)]
+    assert len(alike) == 4
+    assert alike[0] == alike[1] != alike[2] == alike[3]
+
+
 @pytest.mark.parametrize(
     ("command", "reason"),
     [

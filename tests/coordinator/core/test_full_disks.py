@@ -37,6 +37,19 @@ def test_a_full_disk_gets_nothing_until_it_has_room() -> None:
     assert not full.health.full
 
 
+def test_a_file_beyond_a_limit_fills_no_disk() -> None:
+    """An action that writes too much is no reason to shut worker after worker off."""
+    core = Core(Settings(prefetch=0))
+    for name in ("w1", "w2", "w3"):
+        core.join(name)
+        core.beat(name, disk_free=50 << 30)
+    lease = core.run("o1")
+    for _ in range(2):
+        lease = assigned(core.finish(lease, FULL))
+    assert completed(core.finish(lease, FULL)).outcome == FULL
+    assert [worker.condition for worker in core.state.workers.values()] == ["ready"] * 3
+
+
 def test_when_all_disks_are_full_everything_comes_back() -> None:
     """What waits is given back with the reason, and what comes then is refused with it."""
     core = Core(Settings(prefetch=0))
