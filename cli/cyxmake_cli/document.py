@@ -32,6 +32,7 @@ Options of single commands stand below. These mean the same wherever they are:
 | `--no-color` | no colours, and none asked of tools (also: the variable `NO_COLOR`) |
 | `--json` | one JSON document on stdout; everything else goes to stderr |
 | `-y`, `--yes` | say yes to everything that is no danger |
+| `--no-ai` | ask no language model; before a command, it holds for all that is started |
 """
 _STATUS: Final = {
     ExitStatus.OK: "done",

@@ -12,6 +12,7 @@ from cyxmake_common.diagnosis.model import Diagnosis, LogInput
 
 if TYPE_CHECKING:
     from cyxmake_cli.building.screen import Screen
+    from cyxmake_cli.llm.causes import Opinion
     from cyxmake_cli.llm.router import Models
     from cyxmake_cli.settings import AiSettings
 
@@ -23,17 +24,22 @@ class ModelOpinion:
         self._models = models
         self._screen = screen
         self._told: set[str] = set()
+        self._given: dict[str, Opinion] = {}
 
     def __repr__(self) -> str:
         return f"<ModelOpinion {self._models}>"
 
     def __call__(self, log: LogInput, causes: list[Diagnosis]) -> tuple[Sequence[Diagnosis], str]:
         """Return the causes with what a model says of them, and the kind of fix it favours."""
-        from cyxmake_cli.llm.causes import diagnose_with_model
+        from cyxmake_cli.llm.causes import diagnose_with_model, excerpt_of
         from cyxmake_cli.recovery.fixes import KINDS
 
         kinds = tuple(kind.name for kind in KINDS.values())
-        opinion = diagnose_with_model(log, causes, self._models, kinds)
+        excerpt = excerpt_of(log, causes)
+        opinion = self._given.get(excerpt)
+        if opinion is None:  # the same failure is asked about once
+            opinion = diagnose_with_model(log, causes, self._models, kinds)
+            self._given[excerpt] = opinion
         if not opinion.causes and opinion.why_not not in self._told:
             self._told.add(opinion.why_not)
             self._screen.note(f"cyxmake: no rule knows this failure; {opinion.why_not}")

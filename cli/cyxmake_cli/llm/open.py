@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from cyxmake_cli import config
 from cyxmake_cli.llm.backend import Backend, ModelError, ModelRefused, Request
@@ -16,13 +17,15 @@ from cyxmake_cli.llm.budget import Budget, Limits
 from cyxmake_cli.llm.keys import find_key
 from cyxmake_cli.llm.models import checked, find_model, found_models
 from cyxmake_cli.llm.redact import identity_of_machine
-from cyxmake_cli.llm.router import Models, Policy
 from cyxmake_cli.llm.services import SERVICES, Service, Wire, address
 from cyxmake_cli.llm.threads import threads_for
 from cyxmake_cli.llm.unusable import Unusable
 from cyxmake_cli.plugins.load import Group, good, names
 from cyxmake_cli.settings import AiSettings
 from cyxmake_common.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cyxmake_cli.llm.router import Models, Policy
 
 OnSent = Callable[[str, Request], None]
 
@@ -50,6 +53,8 @@ def open_models(
             backends.append(opened)
     if not backends:
         return None
+    from cyxmake_cli.llm.router import Models  # with all that checks answers, which takes a while
+
     return Models(backends, policy_of(settings, environ, on_sent))
 
 
@@ -57,6 +62,8 @@ def policy_of(
     settings: AiSettings, environ: Mapping[str, str], on_sent: OnSent | None = None
 ) -> Policy:
     """Return what holds for every question."""
+    from cyxmake_cli.llm.router import Policy
+
     limits = Limits(
         settings.daily_tokens, settings.daily_cost, settings.read_price, settings.written_price
     )

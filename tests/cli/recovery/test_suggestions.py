@@ -25,6 +25,7 @@ from cyxmake_cli.safety.gate import Answer, Gate, bounds_of
 from cyxmake_cli.safety.permissions import Act, Judgement, Risk
 from cyxmake_cli.settings import AiSettings
 from cyxmake_cli.systems.model import Verb
+from cyxmake_common.diagnosis.model import LogInput
 from support.fake_models import FakeModel, answering, rebellious
 from support.model_server import model_server
 from support.model_wires import WIRES, Said
@@ -92,7 +93,9 @@ def test_a_suggestion_is_done_when_a_person_says_so(folder: Path) -> None:
 @pytest.mark.parametrize("answer", [None, Answer.NO])
 def test_nothing_is_done_unasked(folder: Path, answer: Answer | None) -> None:
     """Nobody there, or a no: the build stays failed, and nothing was changed."""
-    outcome = recover(folder, Person(answer), answering(ANSWER))
+    model = answering(ANSWER)
+    outcome = recover(folder, Person(answer), model)
+    assert len(model.asked) == 1
     assert (outcome.end, outcome.fixes) == (End.NOTHING_KNOWN, [])
     assert not (folder / "gen").exists()
 
@@ -156,3 +159,13 @@ def test_no_ai_before_the_command_holds_for_all_of_it(monkeypatch: pytest.Monkey
     monkeypatch.setenv("CYXMAKE_AI_ENABLED", "true")
     done = CliRunner().invoke(cyxmake, ["--no-ai", "config", "get", "ai.enabled"])
     assert done.output == "false\n"
+
+
+def test_the_same_failure_is_asked_about_once() -> None:
+    """Another attempt that fails alike costs nothing; one that fails otherwise is asked about."""
+    model = answering(ANSWER)
+    opinion = ModelOpinion(Models([model]), Screen(Look(quiet=True)))
+    for text in (SAYS, SAYS, f"{SAYS}\nand more"):
+        causes, fix = opinion(LogInput(text, 3), [])
+        assert (len(causes), fix) == (1, "make-directory")
+    assert len(model.asked) == 2
