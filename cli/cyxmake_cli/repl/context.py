@@ -34,7 +34,7 @@ class Context:
 
     def known(self, facts: Facts) -> Known:
         """Return what the reader of plain English may rely on."""
-        return Known(facts.commands, self.last, self.status != 0, facts.targets, self.undo)
+        return Known(facts.commands, self.last, facts.targets, self.undo)
 
     def lines(self, facts: Facts) -> Iterator[str]:
         """Yield the context for a person."""

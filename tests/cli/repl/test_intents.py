@@ -129,6 +129,14 @@ def test_what_is_forbidden_is_not_done(frame: str) -> None:
             assert not isinstance(meaning, Plan), (frame.format(line), meaning)
 
 
+def test_statements_doubts_and_refusals_start_nothing() -> None:
+    """Not every line with a verb of ours in it asks for something."""
+    text = (Path(__file__).parent / "never.txt").read_text("utf-8")
+    rows = [row for row in text.splitlines() if not row.startswith("#")]
+    assert len(rows) > 50
+    assert not [row for row in rows if isinstance(meant(row), Plan)]
+
+
 def test_a_look_cannot_hold_what_acts() -> None:
     """Not even a mistake in the tables could make a question run something that changes things."""
     for argv in (("build",), ("clean",), ("cache", "clear"), ("config", "set", "a", "b"),

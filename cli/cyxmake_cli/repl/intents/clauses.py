@@ -68,6 +68,9 @@ _RUNS: Final = pattern(r"run|execute|launch")  # what has a name and is run is a
 _ANAPHORA: Final = pattern(r"it|that|this|now|the same")
 _NO_TARGET: Final = frozenset(("and", "as", "for", "from", "in", "is", "of", "on", "to", "with"))
 _NO_VERB: Final = ("build", "test")
+_IMPLIED: Final = {"test": ("build",), "install": ("build",), "auto": ("build",)}
+"""What a command does first by itself."""
+
 _INHERITED: Final = ("type", "build_dir", "directory", "system")
 
 
@@ -371,6 +374,8 @@ def _obeying(
             continue  # "in debug, not in release": what is asked for is another thing
         verb, _ = _verb(rest)
         verbs = {item.verb for item in done if isinstance(item, Frame)}
+        if any(verb in _IMPLIED.get(asked, ()) for asked in verbs):
+            raise _Puzzled(Unknown(f"it cannot be done without this: {verb}"))
         if verb and verb not in verbs:
             continue  # what is forbidden was not asked for anyway
         if all(isinstance(i, tuple) and all(reads_only(s.argv) for s in i) for i in done):

@@ -112,13 +112,11 @@ Meaning = Plan | Look | Tell | Nothing | Unclear | Unknown
 class Known:
     """What the reader may rely on: the commands that exist, and what was run last.
 
-    `last` is the last command that did something, `failed` tells how it ended; `undo` are the
-    commands that take it back.
+    `last` is the last command that did something; `undo` are the commands that take it back.
     """
 
     commands: frozenset[str]
     last: Argv = ()
-    failed: bool = False
     targets: frozenset[str] = frozenset()
     undo: tuple[Argv, ...] = ()
 

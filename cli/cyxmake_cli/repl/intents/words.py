@@ -185,26 +185,27 @@ VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
 
 _FILLER: Final = """
 a actually afterwards again ahead all also an and any as asap at away be binary both but by
-called can cheers code complete completely configure configured configuring could currently
-cyxmake default do done entire ever everything executable fast finally finished first for fresh
-full fully go hello here hey hi i if immediately in instead is it its just kind kindly let lets
-library like me mean mode module more my myself named need next now of ok okay on once one only
-our parallel please possible program project quick quickly ready really right same second shall
-simply some soon source sources target targets tests thank thanks that that's the them then
-there these thing third this those thx time to today together too try unit up us use using
-version want we well when whole will with would you your yourself
+called can code complete completely configure configured configuring could currently cyxmake
+default do entire ever everything executable fast finally first for fresh full fully go hello
+here hey hi i if immediately in instead is it its just kind kindly let lets library like me mean
+mode module more my myself named need next now of ok okay on once one only our parallel please
+possible program project quick quickly ready really right same second shall simply some soon
+source sources target targets tests that that's the them then there these thing third this those
+time to today together too try unit up us use using version want we well when whole will with
+would you your yourself
 """
 FILLER: Final = frozenset(_FILLER.split())
 """Words that say nothing by themselves."""
 
 _NO_TARGET: Final = """
-about after again against always another anything back bad badly because before better beautiful
-carefully coffee correctly dinner else everyone everything fast faster fine food good great happily
+about after again against always another anything back bad badly beautiful because before better
+breaks broke broken carefully coffee correctly crashed dinner done else ended everyone
+everything failed failing fails fast faster fine finished food good great green hangs happily
 happiness her him history home if just later less love me more music my never nice nobody not
-nothing other ours own peace people perfect perhaps quicker quickly slow slower slowly some somebody
-someone something soon than that their them these they those today together tomorrow tonight
-trouble trust until us well what when where whether which who why without work world wrong
-yesterday you your yours
+nothing other ours own passed passes passing peace people perfect perhaps quicker quickly red
+slow slower slowly some somebody someone something soon stopped takes than that their them these
+they those today together tomorrow tonight took trouble trust until us well what when where
+whether which who why without work worked works world wrong yesterday you your yours
 """
 NO_TARGET: Final = frozenset(_NO_TARGET.split())
 """Words that are no target, wherever they stand."""
