@@ -80,7 +80,9 @@ def speech(root: click.Command, *, yes: bool, no_ai: bool, dry_run: bool = False
     def gate(asker: Asker) -> Gate:
         return _gate(asker, yes=yes, dry_run=dry_run)
 
-    plans = Plans(gate, run_command, click.echo, _undo_of, yes=yes)
+    plans = Plans(
+        gate, run_command, click.echo, _undo_of, lambda argv: _takes_yes(root, argv), yes=yes
+    )
     return Speech(plans, run_command, lambda: facts(root), None if no_ai else _guess)
 
 
@@ -112,6 +114,16 @@ def _gate(asker: Asker, *, yes: bool, dry_run: bool) -> Gate:
         yes=yes,
         dry_run=dry_run,
     )
+
+
+def _takes_yes(root: click.Command, argv: Argv) -> bool:
+    """Tell whether a command has the option --yes."""
+    command: click.Command | None = root
+    for word in argv:
+        if not isinstance(command, click.Group):
+            break
+        command = command.get_command(click.Context(command), word)
+    return command is not None and any("--yes" in one.opts for one in command.params)
 
 
 def _undo_of(argv: Argv) -> Argv:

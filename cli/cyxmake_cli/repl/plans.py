@@ -10,16 +10,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from cyxmake_cli.repl.intents.model import Argv, Plan, Step, reads_only
 from cyxmake_cli.repl.running import Run
 from cyxmake_cli.safety.gate import Answer, Asker, Gate
 from cyxmake_cli.safety.permissions import Act, ActKind, Judgement
 from cyxmake_common.errors import Denied, ExitStatus
-
-_YES_TOO: Final = frozenset(("auto", "build", "cache clear", "clean", "install", "test"))
-"""Commands that ask by themselves, and have --yes."""
 
 
 class Mode(StrEnum):
@@ -73,14 +69,19 @@ class Plans:
         run: Run,
         say: Callable[[str], None],
         undo_of: Callable[[Argv], Argv],
+        takes_yes: Callable[[Argv], bool],
         *,
         yes: bool = False,
     ) -> None:
-        """`undo_of` says before a command runs what would take it back, where the plan cannot."""
+        """`undo_of` says before a command runs what would take it back, where the plan cannot.
+
+        `takes_yes` tells whether a command asks by itself, and has an option against that.
+        """
         self._gate = gate
         self._run = run
         self._say = say
         self._undo_of = undo_of
+        self._takes_yes = takes_yes
         self._yes = yes
 
     def __repr__(self) -> str:
@@ -145,8 +146,8 @@ class Plans:
         return Done(status, tuple(ran))
 
     def _with_yes(self, argv: Argv) -> Argv:
-        named = argv[0] in _YES_TOO or " ".join(argv[:2]) in _YES_TOO
-        return (*argv, "--yes") if self._yes and named and not reads_only(argv) else argv
+        asks = self._yes and not reads_only(argv) and self._takes_yes(argv)
+        return (*argv, "--yes") if asks else argv
 
 
 def read_answer(question: str) -> str:

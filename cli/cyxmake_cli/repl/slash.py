@@ -43,10 +43,16 @@ ALIASES: Final[dict[str, str]] = {
     "cfg": "config", "conf": "config", "t": "test", "db": "dbuild", "d": "dbuild",
     "coord": "coordinator", "w": "workers", "worker": "workers", "g": "graph",
     "perm": "permissions", "perms": "permissions", "why": "explain", "x": "explain",
-    "log": "logs", "doc": "doctor", "u": "undo", "r": "recover", "f": "fix", "new": "create",
-    "a": "agent", "agents": "agent", "m": "model", "models": "model",
+    "log": "logs", "doc": "doctor", "u": "undo", "new": "create", "a": "agent", "agents": "agent",
+    "fix": "auto", "f": "auto", "recover": "auto", "r": "auto",
+    "model": "ai", "models": "ai", "m": "ai",
 }  # fmt: skip
-"""Shorter names; one whose command is not there is not offered."""
+"""Other names; one whose command is not there is not offered, and a command's own name wins."""
+
+_ALONE: Final = {"agent": "list", "ai": "list", "cache": "stats", "coordinator": "status",
+                 "config": "show", "layer": "list", "permissions": "show",
+                 "plugin": "list"}  # fmt: skip
+"""What a command of several shows when nothing follows its name."""
 
 _NOT_HERE: Final = frozenset(("repl", "say"))
 _CLOSE: Final = 0.6
@@ -102,6 +108,8 @@ class SlashTable:
             return Call(None, ("--version",))
         if name in OWN:
             return Call(Own(name), tuple(words[1:]))
+        if len(words) == 1 and name in _ALONE:
+            words.append(_ALONE[name])
         return Call(None, (name, *words[1:]))
 
     def bare(self, line: str) -> Call | None:
