@@ -38,6 +38,7 @@ from cyxmake_cli.recovery.fixes import (
     SetAside,
     SetVariables,
     SystemInstall,
+    Touch,
     Variable,
 )
 from cyxmake_cli.recovery.side_by_side import ToolRun, run_tools
@@ -80,6 +81,8 @@ class Applier:
                 return (self._new(fix.path, volatile=True),)
             case SetAside():
                 return tuple((self._place(path), True) for path in fix.paths)
+            case Touch():
+                return tuple((self._place(path), False) for path in fix.paths)
             case Restore():
                 return tuple(self._new(path, volatile=False) for path in fix.paths)
             case Alias():
@@ -99,6 +102,9 @@ class Applier:
                 edit(Path(self._place(fix.path)), fix, self._scratch())
             case Permit():
                 permit(Path(self._place(fix.path)), fix.bits)
+            case Touch():
+                for path in fix.paths:
+                    os.utime(self._place(path))
             case MakeDirectory():
                 Path(self._place(fix.path)).mkdir(parents=True)
             case SetAside():
@@ -216,9 +222,9 @@ def edit(path: Path, fix: EditFile, scratch: Path) -> None:
 
 
 def permit(path: Path, bits: str) -> None:
-    """Add permission for the owner: `x` where it may be read, or `w`."""
+    """Add permission for the owner: `x` where it may be read, `w`, or `r`."""
     mode = stat.S_IMODE(path.stat().st_mode)
-    more = {"x": (mode & 0o444) >> 2, "w": 0o200}[bits]
+    more = {"x": (mode & 0o444) >> 2, "w": 0o200, "r": 0o400}[bits]
     path.chmod(mode | more)
 
 

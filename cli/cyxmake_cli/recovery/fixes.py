@@ -133,10 +133,17 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Permission bits added to files of the project: `x` or `w`, for the owner of the file."""
+    """Permission bits added to files of the project: `r`, `w` or `x`, for the owner of the file."""
 
     path: str
     bits: str
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """Files of the project that are newer than the clock says, given the time of now."""
+
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +174,7 @@ class RunTool:
 
 Fix: TypeAlias = (
     ObtainPackages | SystemInstall | SetVariables | AddOptions | AddFlags | FewerJobs | RaiseLimit
-    | Retry | EditFile | SetAside | Restore | Permit | MakeDirectory | Alias | RunTool
+    | Retry | EditFile | SetAside | Restore | Permit | Touch | MakeDirectory | Alias | RunTool
 )  # fmt: skip
 
 
@@ -195,6 +202,7 @@ KINDS: Final = MappingProxyType(
         RaiseLimit: Kind("raise-limit", ActKind.BUILD, 2, "ends with the command", lasting=False),
         MakeDirectory: Kind("make-directory", ActKind.WRITE, 2, "removed if empty"),
         Permit: Kind("permit", ActKind.WRITE, 2, "the old mode"),
+        Touch: Kind("touch", ActKind.WRITE, 2, "the old times"),
         Restore: Kind("restore", ActKind.WRITE, 2, "removed again"),
         Alias: Kind("alias", ActKind.SET_UP, 3, "the link is removed"),
         SetVariables: Kind("environment", ActKind.SET_UP, 3, "no longer set"),
@@ -297,8 +305,10 @@ def summary_of(fix: Fix) -> str:
         case Restore():
             return f"bring {', '.join(fix.paths)} back from version control"
         case Permit():
-            word = "executable" if fix.bits == "x" else "writable"
+            word = {"x": "executable", "w": "writable", "r": "readable"}[fix.bits]
             return f"make {fix.path} {word} for its owner"
+        case Touch():
+            return f"set the time of {len(fix.paths)} files from the future to now"
         case MakeDirectory():
             return f"make the directory {fix.path}"
         case Alias():

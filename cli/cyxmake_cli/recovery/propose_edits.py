@@ -189,7 +189,10 @@ def language_standard(cause: Diagnosis, view: View) -> Iterator[Fix]:
         return
     if cause.rule in ("c-unknown-standard", "nvcc-standard"):
         spelled = cause.facts.wanted or ""
-        if older := _OLDER_SPELLING.get(spelled):
+        newest = "c++20" if "++" in spelled else "c2x"
+        for older in (_OLDER_SPELLING.get(spelled), newest):
+            if older is None:
+                continue
             yield from _replaced(rf"(-std=){re.escape(spelled)}(?![\w+])", older, view)
         return
     if wanted is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os.path
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,9 +17,11 @@ from cyxmake_cli.recovery.fixes import (
     FewerJobs,
     Fix,
     Permit,
+    Retry,
     RunTool,
     SetAside,
     SetVariables,
+    Touch,
     Variable,
 )
 from cyxmake_cli.recovery.view import View
@@ -43,6 +46,9 @@ def permission(cause: Diagnosis, view: View) -> Iterator[Fix]:
     if place is None or place == ".":
         return
     full = os.path.join(view.source, place)  # noqa: PTH118
+    if os.path.isfile(full) and not os.access(full, os.R_OK):  # noqa: PTH113
+        yield Permit(place, "r")
+        return
     executable = facts.kind == "execute" or "Error 126" in cause.evidence
     if not os.path.isdir(full) and not os.access(full, os.X_OK):  # noqa: PTH112
         text = view.text(place) or ""
@@ -109,6 +115,43 @@ def stale_output(cause: Diagnosis, view: View) -> Iterator[Fix]:
         place = view.place_of(named)
         if place and place not in view.tracked:
             yield SetAside((place,))
+
+
+def foreign_object(cause: Diagnosis, view: View) -> Iterator[Fix]:
+    """An object that no linker can use, beside the source that it is made from, is made anew."""
+    named = " ".join((cause.facts.library or "", cause.facts.file or "", cause.facts.path or "",
+                      cause.evidence))  # fmt: skip
+    for word in dict.fromkeys(re.findall(r"[\w./+-]+\.(?:o|obj|lo|a|gch)\b", named)):
+        place = view.place_of(word)
+        stem = place.rpartition(".")[0] if place else ""
+        made = any(view.exists(f"{stem}.{ending}") for ending in _SOURCES)
+        if place and place not in view.tracked and made:
+            yield SetAside((place,))
+
+
+_SOURCES: Final = ("c", "cc", "cpp", "cxx", "C", "S", "s", "m", "f90", "f", "h", "hpp")
+
+
+def from_the_future(cause: Diagnosis, view: View) -> Iterator[Fix]:
+    """Files that are newer than the clock says get the time of now."""
+    now = time.time() + 1
+    late = [f for f in view.files if (Path(view.source) / f).lstat().st_mtime > now]
+    if late:
+        yield Touch(tuple(late))
+
+
+def made_meanwhile(cause: Diagnosis, view: View) -> Iterator[Fix]:
+    """What was missing when it was looked for, and is here now, was made by a job beside it."""
+    facts = cause.facts
+    named = facts.header or facts.path or facts.target
+    if not named:
+        return
+    folders = [view.source, view.build]
+    if place := view.place_of(facts.file):
+        folders.append(os.path.dirname(os.path.join(view.source, place)))  # noqa: PTH118, PTH120
+    if any(os.path.isfile(os.path.join(f, named)) for f in folders):  # noqa: PTH113, PTH118
+        yield Retry(1, 0.0)
+        yield FewerJobs(1)
 
 
 def lock_file(cause: Diagnosis, view: View) -> Iterator[Fix]:

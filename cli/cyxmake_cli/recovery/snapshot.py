@@ -21,6 +21,7 @@ from cyxmake_common.errors import ProjectError
 MOST_BYTES: Final = 1 << 30
 """Of one place; a fix that would have to keep more is not made."""
 _ABSENT: Final = "absent"
+_MODE_ALONE: Final = "mode "
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,18 @@ class Before:
     digest: str
     copy: str
     volatile: bool = False
+    mtime_ns: int = 0
+    """Of a file alone; a directory's time changes with what is done in it."""
 
     @staticmethod
     def of(value: dict[str, Any]) -> Before:
         """Return what a journal says of a path."""
         return Before(
-            str(value["path"]), str(value["digest"]), str(value["copy"]), bool(value["volatile"])
+            str(value["path"]),
+            str(value["digest"]),
+            str(value["copy"]),
+            bool(value["volatile"]),
+            int(value["mtime_ns"]),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -59,8 +66,9 @@ def take(paths: Iterable[tuple[str, bool]], store: Path) -> tuple[Before, ...]:
                     next_step="make this change yourself",
                 )
             store.mkdir(parents=True, exist_ok=True)
-            _copy(path, str(store / name))
-        found.append(Before(path, digest_of(path), name, volatile))
+            if not _hidden(path):
+                _copy(path, str(store / name))
+        found.append(Before(path, digest_of(path), name, volatile, _mtime(path)))
     return tuple(found)
 
 
@@ -68,6 +76,8 @@ def digest_of(path: str) -> str:
     """Return one digest of what stands at a path; of nothing, a word."""
     if not os.path.lexists(path):
         return _ABSENT
+    if _hidden(path):
+        return f"{_MODE_ALONE}{stat.S_IMODE(os.lstat(path).st_mode):o}"
     hashing = hashlib.sha256()
     for name in _walk(path):
         found = os.lstat(name)
@@ -83,6 +93,16 @@ def digest_of(path: str) -> str:
     return hashing.hexdigest()
 
 
+def _hidden(path: str) -> bool:
+    """Tell whether a file may not be read: of such a one the mode alone can be changed."""
+    return Path(path).is_file() and not os.access(path, os.R_OK)
+
+
+def _mtime(path: str) -> int:
+    found = os.lstat(path) if os.path.lexists(path) else None
+    return found.st_mtime_ns if found is not None and stat.S_ISREG(found.st_mode) else 0
+
+
 def put_back(
     befores: Iterable[Before], after: dict[str, str], store: Path, *, interrupted: bool
 ) -> list[str]:
@@ -96,10 +116,14 @@ def put_back(
     for before in reversed(tuple(befores)):
         now = digest_of(before.path)
         if now == before.digest:
+            _set_time(before)
             continue
         known = after.get(before.path)
         if now not in (known, _ABSENT) and not before.volatile and not interrupted:
             left.append(before.path)
+            continue
+        if before.digest.startswith(_MODE_ALONE) and now != _ABSENT:
+            Path(before.path).chmod(int(before.digest.removeprefix(_MODE_ALONE), 8))
             continue
         if now != _ABSENT:
             _out_of_the_way(before.path, store, keep=now != known)
@@ -108,6 +132,11 @@ def put_back(
             Path(before.path).parent.mkdir(parents=True, exist_ok=True)
             _move(str(copy), before.path)
     return left
+
+
+def _set_time(before: Before) -> None:
+    if before.mtime_ns and _mtime(before.path) != before.mtime_ns:
+        os.utime(before.path, ns=(before.mtime_ns, before.mtime_ns))
 
 
 def _out_of_the_way(path: str, store: Path, *, keep: bool) -> None:

@@ -24,6 +24,7 @@ from cyxmake_cli.recovery.fixes import (
     Restore,
     RunTool,
     SetAside,
+    Touch,
 )
 from cyxmake_cli.recovery.journal import Journal, Transaction
 from cyxmake_cli.recovery.snapshot import digest_of
@@ -35,6 +36,7 @@ _FIXES: dict[str, Fix] = {
     "edit": EditFile("Makefile", (Edit(1, "all: b", "all:"), Edit(2, "\ttrue", "\tfalse"))),
     "set-aside": SetAside(("stale", "build/CMakeCache.txt")),
     "restore": Restore(("gone/file",)),
+    "touch": Touch(("script", "stale/b")),
     "permit": Permit("script", "x"),
     "make-directory": MakeDirectory("new/deep/place"),
     "alias": Alias("py", "python3", ("-E",)),
@@ -60,9 +62,13 @@ def _project(folder: Path) -> LocalProject:
     return open_project(folder)
 
 
-def _digest(folder: Path) -> list[tuple[str, str]]:
+def _digest(folder: Path) -> list[tuple[str, str, int]]:
     """Return what stands in a project; without what CyxMake keeps for itself."""
-    return [(p.name, digest_of(str(p))) for p in sorted(folder.iterdir()) if p.name != ".cyxmake"]
+    return [
+        (p.name, digest_of(str(p)), p.lstat().st_mtime_ns if p.is_file() else 0)
+        for p in sorted(folder.iterdir())
+        if p.name != ".cyxmake"
+    ]
 
 
 def _killed_at(number: int, work: Callable[[], None]) -> bool:
