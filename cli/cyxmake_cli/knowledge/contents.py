@@ -108,9 +108,12 @@ def index_path(cache: Path, os_release: Path = Path("/etc/os-release")) -> Path:
 
 
 def open_index(cache: Path) -> ContentsIndex | None:
-    """Open the index when it has been built."""
+    """Open the index when it has been built, and may be read."""
     path = index_path(cache)
-    return ContentsIndex(path) if path.is_file() else None
+    try:
+        return ContentsIndex(path) if path.is_file() else None
+    except (OSError, sqlite3.Error):
+        return None
 
 
 def build_index(cache: Path) -> ContentsIndex:
