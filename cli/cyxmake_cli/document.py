@@ -60,7 +60,7 @@ SCHEMAS: Final[dict[str, dict[str, str]]] = {
         "project": "{name, description, language, kind, licence, assumed}",
         "directory": "where it is made", "files": "what is written, relative to it",
         "dry_run": "true: nothing was done", "problems": "what could not be done, in words",
-        "build": "the document of `build`, or null", "test": "the document of `test`, or null",
+        "build": "the document of `auto`, or null", "test": "the document of `test`, or null",
     },
     "auto, build --auto-fix": {
         **_BUILD,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -58,7 +58,16 @@ def command(
 
 
 def run(prepared: Prepared) -> ExitStatus:
-    """Build what was prepared until it works."""
+    """Build what was prepared until it works, and print the document."""
+    if prepared.gate.dry_run:
+        return _show(prepared)
+    status, document = build_until_it_works(prepared)
+    prepared.screen.document(document)
+    return status
+
+
+def build_until_it_works(prepared: Prepared) -> tuple[ExitStatus, dict[str, Any]]:
+    """Build what was prepared until it works; returns the JSON document of `auto`."""
     from cyxmake_cli import config
     from cyxmake_cli.commands.second_opinion import second_opinion
     from cyxmake_cli.recovery.memory import Memory
@@ -66,8 +75,6 @@ def run(prepared: Prepared) -> ExitStatus:
     from cyxmake_cli.recovery.run import Recovery
 
     screen = prepared.screen
-    if prepared.gate.dry_run:
-        return _show(prepared)
     cache = config.cache_directory()
     resolving = Resolving(cache, prepared.project.source, screen.note)
     asked = second_opinion(prepared.ai, screen)
@@ -88,16 +95,12 @@ def run(prepared: Prepared) -> ExitStatus:
         if asked is not None:
             asked.close()
     found = outcome.report.as_json() if outcome.report is not None else {}
-    screen.document(
-        found
-        | {
-            "status": outcome.status.name.lower(),
-            "exit_code": int(outcome.status),
-            "end": outcome.end.name.lower(),
-            "repairs": outcome.as_json(),
-        }
-    )
-    return outcome.status
+    return outcome.status, found | {
+        "status": outcome.status.name.lower(),
+        "exit_code": int(outcome.status),
+        "end": outcome.end.name.lower(),
+        "repairs": outcome.as_json(),
+    }
 
 
 def _show(prepared: Prepared) -> ExitStatus:

@@ -99,11 +99,13 @@ def command(
         screen.document(document)
         return ExitStatus.OK if common.dry_run else ExitStatus.DENIED
     make.write(plan)
-    problems = [make.lock(plan), make.commit(plan) if plan.repository else ""]
+    problems = [make.lock(plan)]
+    status = ExitStatus.OK if no_build else _try(common, screen, plan, document)
+    # Only now is it known which layers the project needs: they are part of the first commit.
+    problems.append(make.commit(plan) if plan.repository else "")
     document["problems"] = [problem for problem in problems if problem]
     for problem in document["problems"]:
         screen.say(f"cyxmake: {problem}")
-    status = ExitStatus.OK if no_build else _try(common, screen, plan, document)
     if status is ExitStatus.OK:
         screen.say(f"cyxmake: {plan.place} is made; what to change is in its README.md")
     screen.document(document)
@@ -151,22 +153,25 @@ def _show(spec: Spec, plan: Plan, screen: Screen) -> None:
 
 
 def _try(common: Common, screen: Screen, plan: Plan, document: dict[str, Any]) -> ExitStatus:
-    """Build and test what was made, as `cyxmake build` and `cyxmake test` do."""
+    """Build and test what was made, as `cyxmake auto` and `cyxmake test` do."""
     from dataclasses import replace
 
+    from cyxmake_cli.commands.auto import build_until_it_works
     from cyxmake_cli.commands.local_build import Wanted, prepare
     from cyxmake_cli.systems.model import Verb
 
     there = replace(common, directory=plan.place)
-    for verb in (Verb.BUILD, Verb.TEST):
-        prepared = prepare(there, Wanted(verb, local_only=True))
-        prepared = replace(prepared, screen=screen)
+    prepared = replace(prepare(there, Wanted(Verb.BUILD, local_only=True)), screen=screen)
+    # What it needs and is not here is got as `auto` gets it: asked about, and not installed.
+    status, document["build"] = build_until_it_works(prepared)
+    if status is ExitStatus.OK:
+        prepared = replace(prepare(there, Wanted(Verb.TEST, local_only=True)), screen=screen)
         report = prepared.run()
-        document[verb.value] = report.as_json()
-        if report.status is not ExitStatus.OK:
-            screen.say(f"cyxmake: {plan.place} is made, but its {verb.value} fails here")
-            return report.status
-    return ExitStatus.OK
+        status, document["test"] = report.status, report.as_json()
+    if status is not ExitStatus.OK:
+        verb = "test" if document["test"] else "build"
+        screen.say(f"cyxmake: {plan.place} is made, but its {verb} does not succeed here")
+    return status
 
 
 def _undo(common: Common, screen: Screen, place: Path | None) -> ExitStatus:

@@ -19,6 +19,7 @@ from typing import Final
 from cyxmake_cli.building.own_folder import FOLDER, OwnFolder
 from cyxmake_cli.building.project import PLAN
 from cyxmake_cli.git import git, in_repository
+from cyxmake_cli.layers.record import RECORD as LAYERS
 from cyxmake_cli.safety.gate import Gate
 from cyxmake_cli.safety.permissions import Act, ActKind, Bounds, Risk, judge
 from cyxmake_common.errors import ConfigError, Denied, ProjectError
@@ -120,7 +121,8 @@ def commit(plan: Plan) -> str:
         return "no repository: git could not make one"
     if not (git(place, "config", "user.email") and git(place, "config", "user.name")):
         return "nothing is committed: git does not know who you are (git config user.name, .email)"
-    files = [path for path in (*plan.files, plan.lock) if path and (place / path).exists()]
+    may_be = (*plan.files, plan.lock, f"{FOLDER}/{LAYERS}")
+    files = [path for path in may_be if path and (place / path).is_file()]
     # Whoever signs commits is not to be asked for a key here: the first one says nothing.
     words = ("commit", "--quiet", "--no-gpg-sign", "--no-verify", "-m", _MESSAGE)
     if git(place, "add", "--", *files) is None or git(place, *words) is None:

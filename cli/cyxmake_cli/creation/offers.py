@@ -66,25 +66,18 @@ MAKINGS: Final[dict[Language, Making]] = {
     ),
 }  # fmt: skip
 
-_EVERYWHERE: Final = (Kind.EXECUTABLE, Kind.LIBRARY, Kind.CLI, Kind.GAME)
-_WEB: Final = (
-    Language.RUST, Language.PYTHON, Language.JAVASCRIPT, Language.TYPESCRIPT, Language.GO,
-    Language.JAVA,
-)  # fmt: skip
+_EVERYWHERE: Final = (Kind.EXECUTABLE, Kind.LIBRARY, Kind.CLI, Kind.GAME, Kind.WEB)
 _GUI: Final = (Language.PYTHON, Language.JAVA)
 
 OFFERED: Final = frozenset(
     (language, kind)
     for language in Language
     for kind in Kind
-    if kind in _EVERYWHERE
-    or (kind is Kind.WEB and language in _WEB)
-    or (kind is Kind.GUI and language in _GUI)
+    if kind in _EVERYWHERE or (kind is Kind.GUI and language in _GUI)
 )
 """Every pair that can be made: a test builds and tests each of them."""
 
 _REASONS: Final[dict[Kind, str]] = {
-    Kind.WEB: "its standard library has no web server, and one by hand is no good start",
     Kind.GUI: "it has no toolkit for windows that comes with it or installs as a package alone",
 }
 

@@ -73,7 +73,7 @@ def test_a_name_is_found_in_the_words(text: str, name: str | None) -> None:
         ("python tool, AGPL", "AGPL: not offered"),
         ("a C library under LGPL-2.1", "LGPL-2.1: not offered"),
         ("C# desktop app", "C#: not offered"),
-        ("a web server in C", "c web: not offered"),
+        ("a window in C", "c gui: not offered"),
         ("a rust gui", "rust gui: not offered"),
     ],
 )
