@@ -8,8 +8,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Final
 
 from cyxmake_cli.repl.intents.model import Argv, Known, reads_only
+
+_SECRET: Final = frozenset(("login",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,13 @@ class Context:
     undo: tuple[Argv, ...] = ()
 
     def after(self, argv: Argv, status: int) -> Context:
-        """Return the context after a command; one that only reads changes nothing in it."""
-        return self if reads_only(argv) else replace(self, last=argv, status=status, undo=())
+        """Return the context after a command; one that only reads changes nothing in it.
+
+        Nor does one that is given a secret: nothing shows or repeats that.
+        """
+        if reads_only(argv) or argv[0] in _SECRET:
+            return self
+        return replace(self, last=argv, status=status, undo=())
 
     def known(self, facts: Facts) -> Known:
         """Return what the reader of plain English may rely on."""

@@ -35,6 +35,7 @@ from cyxmake_cli.repl.intents.words import (
     NAME,
     NEGATION,
     NO_TARGET,
+    NOUNS,
     ONLY,
     POLITE,
     TARGETS,
@@ -175,6 +176,8 @@ def _framed(text: str, known: Known, *, alone: bool) -> _Clause:
         targets, left = _loose_targets(text, left, known)
     if left or not (verb or said or again or targets):
         raise _Puzzled(near.unknown(text, known))
+    if not verb and "strategy" in said:
+        verb = "build"
     if verb == "dbuild":
         verb, said = "build", {**said, "cluster": True}
     frame = Frame(verb=verb, targets=targets, **said)
@@ -287,6 +290,7 @@ def _assembled(clauses: list[_Clause], text: str, known: Known) -> Meaning:
             choices = tuple(doing(argv) for argv in parts(item) if argv[0] in known.commands)
             return Unclear("no one command does all of that; which part counts", choices)
         steps += (Step(argv) for argv in found)
+    steps = [step for n, step in enumerate(steps) if n == 0 or step != steps[n - 1]]
     for step in steps:
         if not offered(step.argv, known):
             return not_offered(step.argv)
@@ -373,6 +377,7 @@ def _obeying(
         if said and not left and not any(_says(item, said) for item in done):
             continue  # "in debug, not in release": what is asked for is another thing
         verb, _ = _verb(rest)
+        verb = verb or next((noun for noun, row in NOUNS if row.search(rest)), "")
         verbs = {item.verb for item in done if isinstance(item, Frame)}
         if any(verb in _IMPLIED.get(asked, ()) for asked in verbs):
             raise _Puzzled(Unknown(f"it cannot be done without this: {verb}"))

@@ -53,7 +53,7 @@ ORDERS: Final[tuple[Order, ...]] = (
        rf"whole-project|hybrid)(?: {_DEFAULT})?", "config set build.strategy {value}"),
     _o(rf"{_OFF} (?:the )?cluster(?: {_DEFAULT})?|(?:build|compile) (?:only )?locally {_DEFAULT}",
        "config set cluster.enabled false"),
-    _o(rf"{_ON} (?:the )?cluster {_DEFAULT}|(?:turn on|enable|switch on) (?:the )?cluster(?: again)?",
+    _o(rf"{_ON} (?:the )?cluster {_DEFAULT}|always use (?:the )?cluster|(?:turn on|enable|switch on) (?:the )?cluster(?: again)?",
        "config set cluster.enabled true"),
     _o(rf"{_OFF} (?:the )?cache(?: {_DEFAULT})?", "config set cache.enabled false"),
     _o(rf"(?:turn on|enable|switch on|use) (?:the )?cache(?: again)?(?: {_DEFAULT})?", "config set cache.enabled true"),

@@ -136,7 +136,7 @@ EXIT_STATUS: Final = pattern(
     r"^(?:what (?:does|is|means|do)|why|explain|meaning of) (?:the |an? )?(?:meaning of )?(?:exit )?(?:status|code|exit)(?: code| status)? (?P<n>\d{1,3})(?: (?:mean|means|for|stand for|about))*$"
 )
 ASKS: Final = pattern(
-    r"^(?:what|why|how|when|where|which|who|whose|whom|is|are|was|were|does|do(?= (?:i|we|you|they)\b)|did|has|have(?= (?:i|we|you|they|the)\b)|had|will|would|can|could|should|may|might|shall|am|"
+    r"^(?:what|why|how|when|where|which|who|whose|whom|is|are|was|were|does|do(?= (?:i|we|you|they)\b)|did|has|have(?= (?:i|we|you|they)\b)|had|will|would|can|could|should|may|might|shall|am|"
     r"why|show|list|tell|explain|describe|print|display|view|help|any idea|do you|"
     r"what's|who's|where's|how's|is there|are there)"
 )

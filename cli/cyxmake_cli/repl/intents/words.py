@@ -117,9 +117,9 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"(?:cluster|workers?|remote(?: workers?)?|farm|grid)|(?:only here|here only|right here)"
        r"|--local|not remotely|(?:with )?no cluster"),
     _m("cluster", True, r"(?:(?:with the help of|on|over|with|using|via|to|in|across|through|by|use) )?(?:the |a |my |our )?"
-       r"(?:build |whole |entire |other |team'?s |remote )*(?:cluster|farm|grid|workers|(?<=other )machines|"
+       r"(?:build |whole |entire |other |team'?s |remote )*(?:cluster|farm(?! out)|grid|workers|(?<=other )machines|"
        r"(?<=remote )machines)|(?:as |in )?(?:an? |the )?distributed(?:ly| way| fashion| mode)?|remotely"
-       r"|--cluster|distribut(?:e|ing)|everywhere"),
+       r"|--cluster|distribut(?:e|ing)|farm(?:ing)? out|everywhere"),
     _m("verbose", True, r"(?:but |and )?(?:be |more |very )?verbos(?:e|ely|ity)(?: (?:mode|output))?|"
        r"(?:with|in|show(?:ing)?(?: me)?) (?:all |every |each |the |more |full )*(?:details?|commands?"
        r"(?: lines?)?)|in verbose mode|with (?:verbose|full) output|loudly"),
@@ -145,9 +145,7 @@ _OBJECT: Final = (
     r"(?:thing|project|code(?: ?base)?|program|repo(?:sitory)?|sources?|software|application|package|"
     r"stuff|lot|tree|build|compilation)))*"
 )
-_TESTS: Final = (
-    r"{the}(?:unit |project'?s |integration |existing |other )*(?:test ?suites?|tests?|checks)"
-)
+_TESTS: Final = r"{the}(?:unit |whole |entire |complete |full |project'?s |integration |existing |other )*(?:test ?suites?|tests?|checks)"
 
 VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
     (verb, pattern(text))
@@ -176,23 +174,26 @@ VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
          r"behind|by|have|of|it|cyxmake|last))+)"
          r"|clean(?:ing)? up after (?:the )?(?:last |previous |earlier )?(?:build|it|that|me|you|yourself|builds)|clean(?:ing)?(?: (?:up|out))?" + _OBJECT + r"|tidy(?:ing)?(?: up)?" + _OBJECT),
 ("dbuild", r"dbuild(?:ing)?" + _OBJECT),
-        ("build", r"(?:do |make |run |start |perform |kick off |trigger |send |move |ship |push |hand |get |fetch |limit |restrict |cap |give me |produce |want |need )?(?:me )?"
+        ("build", r"(?:do |make |run |start |perform |kick off |trigger |send |move |ship |push |hand |get |fetch |put |place |limit |restrict |cap |give me |produce |want |need )?(?:me )?"
          r"(?:an? |the |another )?(?:re-?)?(?:build|compil)(?:e|ing|ation|s)?(?: (?:of|for))?" + _OBJECT
          + r"|(?:get |have |see )?(?:it|this|that|{the}(?:whole )?(?:project|code|thing|program)) (?:built|compiled)|make" + _OBJECT + r"|^(?:me )?(?:an? |the )?(?:new )?(?:binary|executable|version|binaries)$"),
     )
 )  # fmt: skip
 """Verbs that take modifiers, in the order they are looked for."""
 
+NOUNS: Final = (("test", pattern(_TESTS)), ("install", pattern("{the}install(?:ation)?(?: step)?")))
+"""What a verb is also called where something is left out: "skip the tests"."""
+
 _FILLER: Final = """
 a actually afterwards again ahead all also an and any as asap at away be binary both but by
 called can code complete completely configure configured configuring could currently cyxmake
-default do entire ever everything executable fast finally first for fresh full fully go hello
-here hey hi i if immediately in instead is it its just kind kindly let lets library like me mean
-mode module more my myself named need next now of ok okay on once one only our parallel please
-possible program project quick quickly ready really right same second shall simply some soon
-source sources target targets tests that that's the them then there these thing third this those
-time to today together too try unit up us use using version want we well when whole will with
-would you your yourself
+default do entire ever everything executable fast finally first for fresh full fully go have
+hello here hey hi i if immediately in instead is it its just kind kindly let lets library like
+me mean mode module more my myself named need next now of ok okay on once one only our parallel
+please possible program project quick quickly ready really right same second shall simply some
+soon source sources target targets tests that that's the them then there these thing third this
+those time to today together too try unit up us use using version want we well when whole will
+with would you your yourself
 """
 FILLER: Final = frozenset(_FILLER.split())
 """Words that say nothing by themselves."""
@@ -211,13 +212,13 @@ NO_TARGET: Final = frozenset(_NO_TARGET.split())
 """Words that are no target, wherever they stand."""
 
 POLITE: Final = opening(
-    r"(?:(?:(?:no|stop|wait|nope|never ?mind|hold on|cancel that|actually|sorry)(?=,)|i (?:mean|meant)|please|pls|plz|hey|hi|hello|ok|okay|so|well|now|cyxmake|kindly|alright|right|and|then|also|just|but|"
+    r"(?:(?:(?:no|stop|wait|nope|never ?mind|hold on|cancel that|actually|sorry)(?=,)|i (?:mean|meant|said)|please|pls|plz|hey|hi|hello|ok|okay|so|well|now|cyxmake|kindly|alright|right|and|then|also|just|but|"
     r"let'?s|let us|go ahead and|go and|i'?d like(?: you)?(?: to)?|i would (?:like|love)(?: you)?(?: to)?|i (?:want|need|wish)(?: you)?"
     r"(?: to)?|i wanna|we (?:want|need)(?: you)?(?: to)?|you (?:should|must|may)|time to|it is time to|would you mind|be so kind and|"
     r"try to|start to|first|first of all|next|finally|afterwards|after that|this time|for now|quickly|simply|i think we should|we should)[, ]+)+"
 )
 ASKED_TO: Final = opening(
-    r"(?:can|could|would|will) you(?: please,?| kindly| just| also| maybe| quickly)* "
+    r"(?:(?:can|could|would|will) you(?: please,?| kindly| just| also| maybe| quickly)*|(?:can|could|may) (?:we|i)(?: please,?)+) "
 )
 NEGATION: Final = pattern(
     r"(?:(?:please|but|and|just|so|then|though|however) )*(?:do not|don'?t|never|no need to|avoid|"
