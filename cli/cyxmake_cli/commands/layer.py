@@ -52,7 +52,7 @@ def list_(common: Common) -> None:
     project = _project(common)
     screen = common.screen()
     plans = project.record.read()
-    here = {plan.digest for plan in plans if project.store.get(plan)}
+    here = {plan.digest for plan in project.recorded()} if project.is_here() else set()
     screen.document(
         {
             "version": 1,
@@ -110,6 +110,7 @@ def prune(common: Common, older_than: int) -> None:
         if used <= before and (common.dry_run or store.drop(layer.digest)):
             count, size = count + 1, size + layer_bytes
             click.echo(f"{layer.digest[:12]}  {' '.join(layer.plan.wanted)}")
+    size += store.drop_fetched(before, dry_run=common.dry_run)
     verb = "would remove" if common.dry_run else "removed"
     click.echo(f"{verb} {count} layers, {size / 1e6:.1f} MB")
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,6 +92,19 @@ class LayerPlan:
     def download_bytes(self) -> int:
         """Return how much there is to fetch."""
         return sum(package.size for package in self.packages)
+
+
+def together(plans: Sequence[LayerPlan]) -> LayerPlan:
+    """Return one layer with the packages of several; of two versions the first one's counts.
+
+    Programs look for their data, and libraries for others, beside themselves.
+    """
+    packages: dict[tuple[str, str], Package] = {}
+    for plan in plans:
+        for package in plan.packages:
+            packages.setdefault((package.name, package.architecture), package)
+    wanted = dict.fromkeys(name for plan in plans for name in plan.wanted)
+    return replace(plans[0], wanted=tuple(wanted), packages=tuple(sorted(packages.values())))
 
 
 @dataclass(frozen=True, slots=True)

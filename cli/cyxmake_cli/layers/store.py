@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -34,6 +34,7 @@ MANAGERS: Final = (Apt.name,)
 _MANIFEST: Final = "layer.json"
 _ROOT: Final = "root"
 _MAKING: Final = ".making-"
+_FETCHED: Final = ".fetched"
 _OLD_SECONDS: Final = 86_400
 """What is being made for longer than this was left behind."""
 
@@ -74,10 +75,9 @@ class LayerStore:
         """Return the layer of some packages and what they need here; raises CyxError."""
         return self.make(self.plan(manager, packages))
 
-    def supplement(self, plan: LayerPlan) -> LayerPlan | None:
-        """Return a layer that a recorded one needs beside it on this machine, if any."""
-        lacking = self._archive(plan.manager).lacking(plan)
-        return replace(plan, packages=lacking) if lacking else None
+    def lacking(self, plan: LayerPlan) -> tuple[Package, ...]:
+        """Return what a layer that was made elsewhere needs beside its packages here."""
+        return self._archive(plan.manager).lacking(plan)
 
     def make(self, plan: LayerPlan) -> Layer:
         """Return the layer of a plan, made if it is not here yet; raises LayerError."""
@@ -116,6 +116,18 @@ class LayerStore:
                 result.append((Layer(found[0], folder / _ROOT, found[1]), used, found[2]))
         return sorted(result, key=lambda each: each[1])
 
+    def drop_fetched(self, before: float, *, dry_run: bool = False) -> int:
+        """Remove packages as they were fetched that nothing needed since; returns their bytes."""
+        size = 0
+        for path in (self.directory / _FETCHED).glob("*.deb"):
+            with contextlib.suppress(OSError):
+                found = path.stat()
+                if found.st_mtime <= before:
+                    size += found.st_size
+                    if not dry_run:
+                        path.unlink()
+        return size
+
     def drop(self, digest: str) -> bool:
         """Remove a layer, at once for whoever looks; tells whether there was one."""
         folder = self.directory / digest
@@ -136,9 +148,8 @@ class LayerStore:
         tree = made / _ROOT
         debs.mkdir()
         tree.mkdir(parents=True)
-        files = self._archive(plan.manager).fetch(plan.packages, debs)
+        files = self._fetched(plan, debs)
         for package in plan.packages:
-            verify(package, files[package])
             _unpack(package, files[package], tree)
         final = str(self.directory / plan.digest / _ROOT)
         relocate(tree, final)
@@ -155,6 +166,20 @@ class LayerStore:
             if _read(target) is None:  # something else under the layer's name: set it aside
                 target.rename(scratch / "damaged")
                 made.rename(target)
+
+    def _fetched(self, plan: LayerPlan, scratch: Path) -> dict[Package, Path]:
+        """Return the packages' files, each compared with its digest just now."""
+        kept = self.directory / _FETCHED
+        kept.mkdir(exist_ok=True)
+        files = {package: kept / f"{package.sha256}.deb" for package in plan.packages}
+        lacking = [package for package, path in files.items() if not _is_good(package, path)]
+        if lacking:
+            for package, path in self._archive(plan.manager).fetch(lacking, scratch).items():
+                verify(package, path)
+                path.replace(files[package])
+        for path in files.values():
+            os.utime(path)
+        return files
 
     def _archive(self, manager: str) -> Archive:
         if manager not in MANAGERS:
@@ -189,6 +214,14 @@ def verify(package: Package, path: Path) -> None:
             f" SHA-256 {found[:12]}… instead of {package.sha256[:12]}…",
             next_step="nothing was unpacked; check the package sources of this machine",
         )
+
+
+def _is_good(package: Package, path: Path) -> bool:
+    try:
+        verify(package, path)
+    except (OSError, LayerError):
+        return False
+    return True
 
 
 def _unpack(package: Package, path: Path, tree: Path) -> None:

@@ -6,6 +6,7 @@ missing; a new one is asked about.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -15,11 +16,12 @@ from typing import Final
 
 from cyxmake_cli.building.own_folder import OwnFolder
 from cyxmake_cli.layers.apt import this_system
-from cyxmake_cli.layers.model import FOLDER, Layer, LayerPlan, Package
+from cyxmake_cli.layers.model import FOLDER, Layer, LayerPlan, Package, together
 from cyxmake_cli.layers.record import LayerRecord
 from cyxmake_cli.layers.store import LayerStore
 from cyxmake_cli.safety.gate import Answer, Gate, bounds_of
 from cyxmake_cli.safety.permissions import Act, ActKind, Judgement
+from cyxmake_common.errors import ConfigError
 
 _HERE: Final = "layers-here.json"
 """By layer, packages that were installed where it was recorded, and are not here."""
@@ -47,56 +49,64 @@ class ProjectLayers:
         """Return the recorded layers that are for this system, whether they are here or not."""
         return tuple(plan for plan in self.record.read() if plan.system == this_system())
 
+    def is_here(self) -> bool:
+        """Tell whether what is recorded stands ready on this machine."""
+        plans = self._with_supplements()
+        return bool(plans) and self.store.get(together(plans)) is not None
+
     def add(self, plan: LayerPlan, gate: Gate) -> Layer | None:
         """Get a layer and write it down; None: not allowed. Raises CyxError."""
-        if not gate.permit(act_of(plan, ActKind.GET_LAYER)):
-            return None
-        layer = self.store.make(plan)
-        self.record.add(plan)
-        return layer
+        return self._take(plan) if gate.permit(act_of(plan, ActKind.GET_LAYER)) else None
 
     def obtain(self, manager: str, packages: Sequence[str]) -> Layer:
         """Get a layer that was allowed already and write it down; raises CyxError.
 
         What this changes in the project is the record alone: its bytes before undo it.
         """
-        plan = self.store.plan(manager, packages)
-        layer = self.store.make(plan)
+        return self._take(self.store.plan(manager, packages))
+
+    def _take(self, plan: LayerPlan) -> Layer:
+        """Make a layer that was found out here, with those that the project has, and record it."""
+        layer = self.store.make(together((plan, *self._with_supplements())))
         self.record.add(plan)
+        self._note(plan, ())
         return layer
 
     def ready(self, gate: Gate | None = None) -> tuple[Layer, ...]:
-        """Return the recorded layers, fetched where they are missing; raises CyxError.
+        """Return the recorded layers as one, fetched where it is missing; raises CyxError.
 
-        Without a gate they are fetched without a word: they are what the project says it needs.
+        Without a gate it is fetched without a word: it is what the project says it needs.
         """
+        if not self.recorded():
+            return ()
+        whole = together(self._with_supplements())
+        layer = self.store.get(whole)
+        if layer is None:
+            gate = gate or _unattended(self.record.path.parent.parent)
+            gate.require(act_of(whole, ActKind.RESTORE_LAYER))
+            if gate.dry_run:
+                return ()
+            known = self._own.read(_HERE)
+            for plan in self.recorded():
+                if plan.digest not in known:
+                    self._note(plan, self.store.lacking(plan))
+            layer = self.store.make(together(self._with_supplements()))
+        return (layer,)
+
+    def _with_supplements(self) -> tuple[LayerPlan, ...]:
+        """Return the recorded layers, each with what this machine lacks beside it."""
+        known = self._own.read(_HERE)
         found = []
         for plan in self.recorded():
-            layer = self.store.get(plan)
-            if layer is None:
-                gate = gate or _unattended(self.record.path.parent.parent)
-                gate.require(act_of(plan, ActKind.RESTORE_LAYER))
-                if gate.dry_run:
-                    continue
-                layer = self.store.make(plan)
-                self._note_supplement(plan)
-            found.append(layer)
-            if (more := self._supplement(plan)) is not None:
-                found.append(self.store.make(more))
+            more = known.get(plan.digest)
+            packages = tuple(map(Package.of, more)) if isinstance(more, list) else ()
+            found.append(replace(plan, packages=(*plan.packages, *packages)))
         return tuple(found)
 
-    def _supplement(self, plan: LayerPlan) -> LayerPlan | None:
-        """Return what this machine lacks beside a layer that was recorded on another."""
-        packages = self._own.read(_HERE).get(plan.digest)
-        if not isinstance(packages, list) or not packages:
-            return None
-        return replace(plan, packages=tuple(map(Package.of, packages)))
-
-    def _note_supplement(self, plan: LayerPlan) -> None:
-        more = self.store.supplement(plan)
+    def _note(self, plan: LayerPlan, packages: Sequence[Package]) -> None:
         known = self._own.read(_HERE)
-        if more is not None or plan.digest in known:
-            known[plan.digest] = [asdict(package) for package in more.packages] if more else []
+        known[plan.digest] = [asdict(package) for package in packages]
+        with contextlib.suppress(ConfigError):  # sources on a read-only disk are asked about anew
             self._own.write(_HERE, known)
 
 

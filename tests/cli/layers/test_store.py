@@ -56,6 +56,10 @@ def _names(layer: Layer) -> list[str]:
     return [package.name for package in layer.plan.packages]
 
 
+def _left(store: LayerStore) -> list[str]:
+    return [entry.name for entry in store.directory.iterdir() if entry.name != ".fetched"]
+
+
 def test_a_layer_holds_what_was_asked_for_and_what_that_needs(
     archive: Archive, store: LayerStore
 ) -> None:
@@ -88,7 +92,7 @@ def test_a_package_that_is_not_the_archives_is_never_unpacked(
     archive.publish()  # now apt finds it right, and only the plan knows better
     with pytest.raises(LayerError, match="not what its archive names"):
         store.make(plan)
-    assert list(store.directory.iterdir()) == []
+    assert _left(store) == []
 
 
 def test_a_full_disk_leaves_nothing(
@@ -105,7 +109,7 @@ def test_a_full_disk_leaves_nothing(
     with pytest.raises(LayerError, match="cannot be unpacked: No space left"):
         store.make(plan)
     assert store.get(plan) is None
-    assert list(store.directory.iterdir()) == []
+    assert _left(store) == []
 
 
 def test_only_packages_of_the_system_can_be_layers(archive: Archive, store: LayerStore) -> None:
@@ -139,7 +143,7 @@ def test_dropping_a_layer(archive: Archive, store: LayerStore) -> None:
     layer = store.obtain("apt", ["libt-dev"])
     assert [each.digest for each, _, _ in store.all()] == [layer.digest]
     assert store.drop(layer.digest)
-    assert list(store.directory.iterdir()) == []
+    assert _left(store) == []
     assert not store.drop(layer.digest)
     assert store.obtain("apt", ["libt-dev"]).root.is_dir()
 
@@ -157,5 +161,24 @@ def test_a_clone_gets_what_was_installed_where_the_layer_was_recorded(
     LayerRecord(tmp_path / "clone").add(recorded)
     project = ProjectLayers(tmp_path / "clone", store)
     for layers in (project.ready(), project.ready()):
-        assert [_names(layer) for layer in layers] == [["libu-dev"], ["libt-dev", "libt1"]]
+        assert [_names(layer) for layer in layers] == [["libt-dev", "libt1", "libu-dev"]]
     assert project.record.read() == (recorded,)
+
+
+def test_the_layers_of_a_project_stand_in_one_place(
+    archive: Archive, store: LayerStore, tmp_path: Path
+) -> None:
+    """Each is recorded for itself, and one can be taken out without asking any archive."""
+    archive.add("tool", {"usr/bin/tool": b"#!/bin/sh\n", "usr/share/tool/data": "x"})
+    archive.publish()
+    (tmp_path / "project").mkdir()
+    project = ProjectLayers(tmp_path / "project", store)
+    project.obtain("apt", ["tool"])
+    (first,) = project.ready()
+    both = project.obtain("apt", ["libt-dev"])
+    assert project.ready() == (both,)
+    assert {"usr/bin", "usr/include"} <= {*both.layout.programs, *both.layout.include}
+    shutil.rmtree(archive.directory)  # from here on there is nothing to fetch from
+    store.drop(first.digest)
+    project.record.remove(["libt-dev"])
+    assert project.ready() == (first,)
