@@ -123,16 +123,6 @@ def cause_messages(excerpt: str, fixes: tuple[str, ...]) -> tuple[Message, ...]:
     return (*messages, Message(Role.USER, numbered(excerpt)))
 
 
-def fact_messages(excerpt: str, category: str) -> tuple[Message, ...]:
-    """Return the question for what is missing or wrong, of a cause whose category is known."""
-    meaning = MEANINGS[Category(category)]
-    system = (
-        f"{_RULES}The cause: {meaning}. Answer with JSON: fact, the missing or wrong thing exactly "
-        'as the output spells it, or ""; line, the number of the line that shows it.'
-    )
-    return text_messages(system, numbered(excerpt))
-
-
 def label_messages(excerpt: str) -> tuple[Message, ...]:
     """Return the question that is answered with the name of a category alone."""
     system = f"{_RULES}Answer with one of: {', '.join(category.value for category in MEANINGS)}."
@@ -141,6 +131,19 @@ def label_messages(excerpt: str) -> tuple[Message, ...]:
         label = answer.split('"')[3]
         messages += [Message(Role.USER, said), Message(Role.ASSISTANT, label)]
     return (*messages, Message(Role.USER, numbered(excerpt)))
+
+
+def fact_messages(excerpt: str, category: str) -> tuple[Message, ...]:
+    """Return the question for what is missing or wrong, once the category is chosen.
+
+    It goes on from the question for the category: what was read for that is not read again.
+    """
+    question = (
+        f"The cause: {MEANINGS[Category(category)]}. Answer with JSON: fact, the missing or wrong "
+        'thing exactly as the output spells it, or ""; line, the number of the line that shows it.'
+    )
+    chosen = Message(Role.ASSISTANT, category)
+    return (*label_messages(excerpt), chosen, Message(Role.USER, question))
 
 
 def explain_messages(excerpt: str, causes: list[Diagnosis]) -> tuple[Message, ...]:
