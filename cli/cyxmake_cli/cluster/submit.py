@@ -34,7 +34,8 @@ _SUBMISSIONS: Final = 3
 
 _ALIKE: Final = "others like it failed on the cluster"
 _BROKEN: Final = "toolchain-broken"
-"""The code of a refusal that only its detail explains."""
+_TELLING: Final = frozenset({_BROKEN, "shut-off"})
+"""The codes of refusals that only their detail explains."""
 
 PLATFORM: Final = ((ISA, isa()), (OS_FAMILY, os_family()))
 
@@ -122,7 +123,7 @@ def _missing(answer: JobComplete | JobFailed | JobReject) -> tuple[Digest, ...]:
 def why_not(answer: JobFailed | JobReject) -> str:
     """Say in words why there is no verdict."""
     if isinstance(answer, JobReject):
-        why = f": {answer.detail}" if answer.code == _BROKEN else ""
+        why = f": {answer.detail}" if answer.code in _TELLING else ""
         return f"the cluster refused: {answer.code}{why}"
     if answer.cause is Cause.TOOLCHAIN:
         return f"{_BROKEN}: {answer.detail}"

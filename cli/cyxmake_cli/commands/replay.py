@@ -20,12 +20,19 @@ if TYPE_CHECKING:
 @click.command("replay", epilog="Example: cyxmake replay 3f9a2c   |   cyxmake replay --list")
 @click.argument("name", metavar="ID", required=False)
 @click.option("--list", "listed", is_flag=True, help="Show the failed actions that are kept.")
+@click.option("--clear", is_flag=True, help="Remove all of them.")
 @click.option("--sandbox", is_flag=True, help="In the sandbox that workers use (default).")
 @click.option("--local", is_flag=True, help="With this machine's own tools.")
 @click.option("--worker", metavar="NAME", help="On one worker of the cluster.")
 @click.option("--shell", is_flag=True, help="Open a shell there instead of running the command.")
 def command(
-    name: str | None, listed: bool, sandbox: bool, local: bool, worker: str | None, shell: bool
+    name: str | None,
+    listed: bool,
+    clear: bool,
+    sandbox: bool,
+    local: bool,
+    worker: str | None,
+    shell: bool,
 ) -> None:
     """Run a failed action of a build again: same command, same inputs, whatever changed since.
 
@@ -41,6 +48,9 @@ def command(
     if sandbox + local + (worker is not None) > 1:
         raise UsageError("--sandbox, --local and --worker exclude each other")
     store = ReplayStore(config.state_directory() / "replay")
+    if clear:
+        store.clear()
+        return
     if listed:
         _list(store.all())
         return

@@ -70,7 +70,7 @@ class Bundle:
         fields = asdict(self)
         fields["ending"]["output"] = self.ending.output[:_OUTPUT].decode("latin-1")
         digests = ("action", "input_root", "toolchain", "toolchain_files")
-        fields.update({name: str(fields_digest(self, name)) for name in digests})
+        fields.update({name: str(getattr(self, name)) for name in digests})
         fields["blobs"] = [str(digest) for digest in self.blobs]
         return json.dumps({"version": _VERSION, **fields}, indent=1)
 
@@ -93,13 +93,6 @@ class Bundle:
             return Bundle(**fields, ending=Ending(**ending))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a bundle: {error}") from error
-
-
-def fields_digest(bundle: Bundle, name: str) -> Digest:
-    """Return one of a bundle's digests by name."""
-    found = getattr(bundle, name)
-    assert isinstance(found, Digest)
-    return found
 
 
 def id_of(action: Digest) -> str:

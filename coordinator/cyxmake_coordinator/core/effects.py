@@ -30,6 +30,7 @@ class RejectCode(StrEnum):
     NO_WORKER = "no-worker"
     MISSING_TOOLCHAIN = "missing-toolchain"
     TOOLCHAIN_BROKEN = "toolchain-broken"
+    SHUT_OFF = "shut-off"
     QUEUE_FULL = "queue-full"
     DRAINING = "draining"
     DUPLICATE = "duplicate-operation"

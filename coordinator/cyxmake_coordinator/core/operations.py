@@ -63,7 +63,7 @@ def submit(turn: Turn, event: OperationSubmitted) -> None:
         _reject(turn, event, pool.code, pool.detail, pool.missing)
         return
     if (nobody := stranded(turn, pool)) is not None:
-        _reject(turn, event, RejectCode.NO_WORKER, nobody.detail)
+        _reject(turn, event, RejectCode.SHUT_OFF, nobody.detail)
         return
     execution = _begin(turn, event, pool)
     if not event.do_not_cache:
