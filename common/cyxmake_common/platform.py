@@ -56,6 +56,11 @@ def os_family(name: str = sys.platform) -> str:
     return _FAMILIES.get(name, name)
 
 
+def is_processor(name: str) -> bool:
+    """Tell whether a word names a processor, by either spelling."""
+    return name.lower() in _ISAS or name.lower() in _ISAS.values()
+
+
 def isa(machine: str | None = None) -> str:
     """Return the value of ISA for a machine name as `uname -m` spells it; default: this machine."""
     machine = (machine or platform.machine()).lower()

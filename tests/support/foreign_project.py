@@ -22,8 +22,13 @@ rule cxx
 class ForeignProject:
     """Three units in C and C++: one names its own file, one has a header beside it."""
 
-    def __init__(self, directory: Path, drivers: Path, options: str, *, plain: bool = False):
-        """Write it; `plain` compiles without any C library, by zig's bare compiler."""
+    def __init__(
+        self, directory: Path, drivers: Path, options: str, *, plain: bool = False, copies: int = 1
+    ):
+        """Write it; `plain` compiles without any C library, by zig's bare compiler.
+
+        `copies` have names of their own, with a number.
+        """
         self.path = directory
         directory.mkdir(parents=True)
         (directory / "part.h").write_text("#define PART 7\n")
@@ -31,6 +36,13 @@ class ForeignProject:
         compilers = {"c": "zig-clang", "cxx": "zig-clang"} if plain else {
             "c": "zig-cc", "cxx": "zig-c++"
         }  # fmt: skip
+        if copies > 1:
+            sources = {
+                name.replace(".", f"{number}."): f"{text}int copy{number};\n"
+                for number in range(copies)
+                for name, text in sources.items()
+            }
+        self.units = len(sources)
         for name, text in sources.items():
             (directory / name).write_text(text)
         lines = [_RULES.format(folder=drivers, options=options, **compilers)]
@@ -38,11 +50,6 @@ class ForeignProject:
             rule = "c" if name.endswith(".c") else "cxx"
             lines.append(f"build {name}.o: {rule} {directory}/{name}\n")
         (directory / "build.ninja").write_text("".join(lines))
-
-    @property
-    def units(self) -> int:
-        """Return how many compiles it is."""
-        return 3
 
     def clean(self) -> None:
         """Remove what builds made."""

@@ -92,6 +92,7 @@ EXAMPLES: Final[tuple[m.Message, ...]] = (
                 condition="draining",
                 speed=1.5,
                 machine="5e0c/3",
+                broken=(m.ToolchainTrouble(id=TWO, detail="other bytes"),),
             ),
         ),
         clients=1,

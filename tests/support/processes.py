@@ -182,6 +182,18 @@ class Cluster:
         argv = python("cyxmake_cli.main", *arguments)
         return subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
 
+    def ask(self, *arguments: str) -> str:
+        """Run another `cyxmake` command as that client; returns what it printed."""
+        env = environment(
+            CYXMAKE_CACHE_DIR=str(self.home / "cache"),
+            CYXMAKE_CONFIG_DIR=str(self.home / "config"),
+            CYXMAKE_TOKEN=self.extra_env["token"],
+        )
+        argv = python("cyxmake_cli.main", *arguments)
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def stop(self) -> None:
         """End everything that still runs."""
         for program in (*self.workers.values(), self.coordinator):

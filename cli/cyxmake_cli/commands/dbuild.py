@@ -68,7 +68,7 @@ from cyxmake_common.errors import ExitStatus, UsageError
 )  # fmt: skip
 @click.option(
     "--platform", metavar="CPU-OS",
-    help="whole-project: where to build, as arm64-linux (default: like this machine).",
+    help="whole-project: where to build, as arm64-linux, or aarch64 (default: like this machine).",
 )  # fmt: skip
 @click.option(
     "--network/--no-network", default=None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cyxmake_cli.analysis.detectors import Project
-    from cyxmake_cli.cluster.history import History
+    from cyxmake_cli.cluster.history import History, UnitRecord
 
 
 _TAIL: Final = 15
@@ -150,7 +150,9 @@ def _last_build(project: Project, path: str, *, placement: bool) -> None:
     for name, record in sorted(found.items()):
         place = f"on {record.worker}" if record.place == "remote" else record.place
         click.echo(f"{name.replace('{root}/', '')}: {place or 'not finished'}")
-        if placement and record.place != "local":
+        if placement:
+            for line in (*(record.why if record.place == "local" else ()), *_workers(record)):
+                click.echo(f"  {line.replace('{root}/', '')}")
             continue
         if record.place == "cache":
             click.echo("  its inputs were those of a stored result")
@@ -158,8 +160,34 @@ def _last_build(project: Project, path: str, *, placement: bool) -> None:
             click.echo(f"  {reason.replace('{root}/', '')}")
             if reason.startswith(HOLDS_PATH):
                 click.echo("  debug information does: with `cache.remap_paths` checkouts share it")
-        if not placement and record.why == [NOT_BUILT_BEFORE]:
+        if record.why == [NOT_BUILT_BEFORE]:
             _nearest(history, name, json.loads(record.preimage))
+
+
+def _workers(record: UnitRecord) -> Iterator[str]:
+    """Say of the cluster's other workers why they could not, or how they could, run a unit."""
+    from cyxmake_cli import config
+    from cyxmake_cli.commands.status import cluster_status
+    from cyxmake_cli.explain_workers import placements
+    from cyxmake_common.errors import CyxError
+    from cyxmake_common.toolchain.identity import ToolchainStore
+
+    fields = json.loads(record.preimage)
+    if record.place == "cache" or "platform" not in fields:
+        return
+    try:
+        status = cluster_status()
+    except CyxError as error:
+        yield f"which workers could run it is not known: {error}"
+        return
+    if status is None:
+        return
+    required = tuple((name, value) for name, value in fields["platform"])
+    store = ToolchainStore(config.cache_directory() / "toolchains")
+    toolchain = store.captured(fields["toolchain"])
+    if toolchain is not None and toolchain.portable is not None:
+        required += toolchain.portable.properties(fields["arguments"])
+    yield from placements(status.workers, required, fields["toolchain"], record.worker)
 
 
 def _histories(project: Project) -> Iterator[History]:

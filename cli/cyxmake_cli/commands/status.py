@@ -122,6 +122,8 @@ def _show_cluster(status: Status | None, screen: Screen) -> None:
             f"  {worker.name}: {worker.running}/{worker.slots} running, "
             f"{worker.completed} completed{flag} {platform}"
         )
+        for trouble in worker.broken:
+            screen.say(f"    not used for toolchain {trouble.id.hash[:12]}: {trouble.detail}")
     for cause in status.causes:
         screen.say(f"  {cause_line(cause)}")
 

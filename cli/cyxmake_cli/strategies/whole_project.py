@@ -13,7 +13,7 @@ from cyxmake_cli.systems.model import SystemName, SystemSpec, Verb
 from cyxmake_cli.systems.plan import PlannedCommand
 from cyxmake_common.action import ISA, OS_FAMILY, Properties
 from cyxmake_common.compound import ALLOWED, NETWORK, TOOL, Step, Wanted
-from cyxmake_common.platform import isa, os_family
+from cyxmake_common.platform import is_processor, isa, os_family
 
 _FETCHES: Final = frozenset((
     SystemName.CARGO, SystemName.GO, SystemName.MAVEN, SystemName.GRADLE, SystemName.NPM,
@@ -82,12 +82,17 @@ class Refusal:
 
 
 def parse_platform(text: str | None) -> Target | None:
-    """Read `arm64-linux`, `linux-arm64`, `x64-windows`; None is this machine, or no platform."""
+    """Read `arm64-linux`, `linux-arm64`, `x64-windows`; None is this machine, or no platform.
+
+    A processor alone is one with this machine's system.
+    """
     if text is None:
         return Target(os_family(), isa())
     words = [_SPELLINGS.get(word, word) for word in text.lower().replace("/", "-").split("-")]
     systems = [word for word in words if os_family(word) in ("linux", "macos", "windows")]
     others = [word for word in words if word not in systems]
+    if not systems and len(others) == 1 and is_processor(others[0]):
+        return Target(os_family(), isa(others[0]))
     if len(systems) != 1 or len(others) != 1:
         return None
     return Target(os_family(systems[0]), isa(others[0]))

@@ -101,6 +101,14 @@ class ToolchainFacts(BaseModel):
     target: Name = ""
 
 
+class ToolchainTrouble(BaseModel):
+    """A toolchain that a worker refuses, as it does not give the bytes there that it gave."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+    id: WireDigest
+    detail: Annotated[str, Field(max_length=MAX_TEXT)] = ""
+
+
 class WorkerFacts(BaseModel):
     """What a worker says of itself when it joins."""
 
@@ -230,6 +238,7 @@ class WorkerStatus(BaseModel):
     condition: Annotated[Name, Field(description="ready, or why it gets no work")] = ""
     speed: Annotated[Amount, Field(description="measured; the cluster's average is 1")] = 0.0
     machine: Machine = ""
+    broken: Annotated[tuple[ToolchainTrouble, ...], Field(max_length=256)] = ()
 
 
 class CauseStatus(BaseModel):

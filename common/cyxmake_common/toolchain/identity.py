@@ -143,6 +143,15 @@ class ToolchainStore:
             self._records[name] = found
         return found.toolchain
 
+    def captured(self, toolchain: str) -> Toolchain | None:
+        """Return a toolchain of an earlier build by its id, None when it is not kept."""
+        name = f"{toolchain.partition('/')[0]}.toolchain"
+        try:
+            found = _decode((self._folder / name).read_bytes()).toolchain
+        except (OSError, ValueError):
+            return None
+        return found if str(found.id) == toolchain else None
+
     def builtin_includes(
         self, compiler: str, command: CompileCommand, cwd: str
     ) -> tuple[str, ...] | LocalOnly:

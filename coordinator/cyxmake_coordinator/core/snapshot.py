@@ -6,6 +6,7 @@ Knows nothing of how they are shown.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cyxmake_common.digest import Digest
@@ -34,6 +35,8 @@ class WorkerSnapshot:
     last_heard: float
     properties: PropertySet
     toolchains: frozenset[Digest]
+    broken: Mapping[Digest, str]
+    """Toolchains that it refuses, and why."""
 
     @property
     def load(self) -> float:
@@ -166,6 +169,7 @@ def _worker(worker: Worker) -> WorkerSnapshot:
         last_heard=worker.last_heard,
         properties=worker.properties,
         toolchains=frozenset(worker.toolchains),
+        broken=dict(worker.broken),
     )
 
 

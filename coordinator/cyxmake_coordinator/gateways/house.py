@@ -12,7 +12,15 @@ from typing import Final
 from cyxmake_common.action import WORKER
 from cyxmake_common.ids import Namespace, WorkerId
 from cyxmake_common.outcome import OutcomeKind
-from cyxmake_common.protocol.messages import CauseStatus, Counter, Drain, Status, WorkerStatus
+from cyxmake_common.protocol.messages import (
+    MAX_TEXT,
+    CauseStatus,
+    Counter,
+    Drain,
+    Status,
+    ToolchainTrouble,
+    WorkerStatus,
+)
 from cyxmake_coordinator.closures import Closures
 from cyxmake_coordinator.core.snapshot import CauseSnapshot, WorkerSnapshot
 from cyxmake_coordinator.findings import Findings
@@ -24,6 +32,7 @@ _FAILED: Final = frozenset(
     {OutcomeKind.INFRASTRUCTURE, OutcomeKind.RESOURCE, OutcomeKind.AMBIGUOUS}
 )
 
+_MOST_BROKEN: Final = 16
 _CAUSES: Final = 50
 """Causes that are told of: what most fail for comes first."""
 
@@ -107,4 +116,8 @@ def _worker(snapshot: WorkerSnapshot, session: WorkerSession | None) -> WorkerSt
         condition=snapshot.condition,
         speed=snapshot.speed,
         machine=facts.machine if facts else "",
+        broken=tuple(
+            ToolchainTrouble(id=toolchain, detail=detail[:MAX_TEXT])
+            for toolchain, detail in list(snapshot.broken.items())[:_MOST_BROKEN]
+        ),
     )

@@ -19,6 +19,7 @@ from cyxmake_cli.systems.plan import PlannedCommand
 from cyxmake_cli.systems.table import SYSTEMS
 from cyxmake_common.action import ISA, OS_FAMILY
 from cyxmake_common.compound import ALLOWED, NETWORK, TOOL
+from cyxmake_common.platform import os_family
 
 LINUX = Target("linux", "x86-64")
 CARGO, CMAKE = SYSTEMS[SystemName.CARGO], SYSTEMS[SystemName.CMAKE]
@@ -80,7 +81,8 @@ def test_the_network_is_asked_for_where_the_tool_fetches() -> None:
         ("linux/amd64", Target("linux", "x86-64")),
         ("x64-windows", Target("windows", "x86-64")),
         ("macos-arm64", Target("macos", "arm-a64")),
-        ("arm64", None),
+        ("aarch64", Target(os_family(), "arm-a64")),
+        ("vax", None),
         ("linux-windows", None),
     ],
 )

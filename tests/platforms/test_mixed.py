@@ -1,0 +1,92 @@
+"""One coordinator with workers on x86-64 Linux, arm64 Linux and Windows: who does what, and why.
+
+Run with `pytest -m platforms`; what it needs is set up by prepare.sh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.builds import run
+from support.foreign_project import ForeignProject
+from support.platforms import Arm64, Windows, patient
+from support.processes import Cluster, cluster
+
+pytestmark = [pytest.mark.platforms, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(scope="module")
+def mixed(
+    arm64: Arm64, windows: Windows, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """Return a coordinator with a worker of each kind."""
+    home = tmp_path_factory.mktemp("mixed")
+    with cluster(home, workers=0, serve=patient(home)) as made:
+        made.add_worker("linux", 1, PATH="/usr/local/bin:/usr/bin:/bin", HOME="/nonexistent")
+        arm64.join(made, "arm", "--slots", "1", "--labels", "rack=b")
+        windows.join(made, "win")
+        yield made
+
+
+def test_a_build_for_a_named_target_uses_all_kinds(
+    mixed: Cluster, zig: str, drivers: Path, tmp_path: Path
+) -> None:
+    """Two dozen compiles for arm64 Linux: each kind does some, and every byte is the local one."""
+    options = f"-target aarch64-linux-gnu -O2 -nostdinc -isystem {Path(zig).parent}/lib/include"
+    project = ForeignProject(tmp_path / "project", drivers, options, plain=True, copies=8)
+    wanted = project.built_here()
+    done = mixed.build(project.path, "--no-cache", "-j", "9")
+    assert done.status == 0, done.output + done.errors
+    assert project.products() == wanted
+    assert set(done.summary["workers"]) == {"linux", "arm", "win"}, done.summary
+    assert done.summary["local"] == 0, done.summary
+    told = mixed.ask("explain", "placement", "-C", str(project.path), "a0.c.o")
+    assert "linux" in told
+    assert "arm" in told
+    status = mixed.ask("status", "-C", str(project.path))
+    assert "rack=b" in status
+    assert "stand-in=zig" in status
+
+
+def test_a_cross_compiler_of_one_host_runs_on_that_kind_alone(
+    mixed: Cluster, tmp_path: Path
+) -> None:
+    """gcc's programs are for x86-64 Linux: the others get nothing, and it is said why."""
+    (tmp_path / "a.c").write_text("int a(int x) { return x * 3; }\n")
+    (tmp_path / "build.ninja").write_text(
+        f"rule c\n  command = gcc -O2 -c $in -o $out\nbuild a.o: c {tmp_path}/a.c\n"
+    )
+    run(["ninja", "-C", str(tmp_path)])
+    wanted = (tmp_path / "a.o").read_bytes()
+    for left in (tmp_path / "a.o", tmp_path / ".ninja_log"):
+        left.unlink()
+    done = mixed.build(tmp_path, "--no-cache")
+    assert done.status == 0, done.output + done.errors
+    assert done.summary["workers"] == {"linux": 1}, done.summary
+    assert (tmp_path / "a.o").read_bytes() == wanted
+    told = mixed.ask("explain", "placement", "-C", str(tmp_path), "a.o")
+    assert "arm cannot run it: it lacks ISA=x86-64" in told, told
+    assert "win cannot run it: it lacks OSFamily=linux" in told, told
+
+
+def test_a_whole_project_is_built_and_tested_on_arm64(mixed: Cluster, tmp_path: Path) -> None:
+    """Its compiler, its processor, its tests; the program that comes home is for arm64."""
+    (tmp_path / "main.c").write_text(
+        "#include <stdio.h>\n#include <sys/utsname.h>\nint main(void) {\n"
+        "    struct utsname here; uname(&here); puts(here.machine); return 0; }\n"
+    )
+    (tmp_path / "Makefile").write_text(
+        "CC = gcc\nall: main\nmain: main.c\n\t$(CC) -O1 -o main main.c\n"
+        "test: main\n\t./main | grep -x aarch64\n.PHONY: all test\n"
+    )
+    whole = ("--strategy", "whole-project", "--test")
+    done = mixed.build(tmp_path, *whole, "--platform", "aarch64")
+    assert done.status == 0, done.output + done.errors
+    assert "aarch64" in done.output
+    assert (tmp_path / "main").read_bytes()[18:20] == b"\xb7\x00"
+    refused = mixed.build(tmp_path, *whole, "--platform", "riscv64-linux")
+    assert refused.status != 0
+    assert "the cluster has linux arm-a64, linux x86-64, windows x86-64" in refused.errors
