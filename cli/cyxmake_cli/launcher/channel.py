@@ -75,7 +75,8 @@ def is_ours(connection: socket.socket) -> bool:
         return user == os.geteuid()
     # struct xucred of the BSDs: version, user, ...; option LOCAL_PEERCRED of level 0
     data = connection.getsockopt(0, 1, 76)
-    return struct.unpack_from("=II", data)[1] == os.geteuid()
+    owner: int = struct.unpack_from("=II", data)[1]
+    return owner == os.geteuid()
 
 
 def _above_streams(connection: socket.socket) -> socket.socket:
