@@ -234,13 +234,28 @@ _KEEP_GOING: Final = {
 }
 
 
+_CMAKE_KEEP_GOING: Final = {
+    "Ninja": ("--", "-k", "0"),
+    "Unix Makefiles": ("--", "-k"),
+}
+
+
+def _generator(project: LocalProject) -> str:
+    """Return what CMake has configured for; its cache knows, files of an earlier one may lie."""
+    try:
+        cache = (project.build / "CMakeCache.txt").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    _, _, after = cache.partition("\nCMAKE_GENERATOR:INTERNAL=")
+    return after.partition("\n")[0]
+
+
 def _keep_going(project: LocalProject) -> tuple[str, ...]:
     """Return how a tool is told to go on after a failure; nothing where a person planned it."""
     if project.overridden:
         return ()
     if project.spec.name is SystemName.CMAKE:
-        ninja = (project.build / "build.ninja").exists()
-        return ("--", "-k", "0") if ninja else ("--", "-k")
+        return _CMAKE_KEEP_GOING.get(_generator(project), ())
     return _KEEP_GOING.get(project.spec.name, ())
 
 
