@@ -113,6 +113,11 @@ class Resident:
 
     async def _spawn(self, request: _Request) -> Any:
         kind = AgentKind(request["kind"])
+        if request["yes"] and request.get("model"):
+            raise UsageError(
+                "what a model wants to do is asked about one by one: a file that it reads may "
+                "give it orders", next_step="leave out --yes",
+            )  # fmt: skip
         agent = self._runtime.spawn(
             kind,
             str(request.get("name") or ""),

@@ -58,6 +58,7 @@ def test_agents_build_one_after_the_other_and_tell_what_came_of_it(shell: Shell)
     assert "no agents are at work" in shell.agent("list", status=1)
     assert shell.json("spawn", "build") == {"name": "build-1", "kind": "build"}
     shell.agent("spawn", "explore", "--name", "scout")
+    assert "asked about one by one" in shell.agent("spawn", "fix", "--model", "--yes", status=2)
     assert "there is no fix agent" in shell.agent("assign", "fix", "repair", status=2)
     assert shell.agent("assign", "build", "the program") == "task 1\n"
     shell.agent("assign", "scout", "where is product", "--after", "1")
