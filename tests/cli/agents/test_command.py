@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from support.model_server import model_server
+from support.model_wires import WIRES, Said
 from support.processes import environment, python
 
 
@@ -20,7 +22,7 @@ class Shell:
         self.root = folder / "project"
         self.root.mkdir()
         (self.root / "Makefile").write_text("all:\n\t@echo made > product\ncheck:\n\t@false\n")
-        self._environment = environment(
+        self.environment = environment(
             CYXMAKE_CONFIG_DIR=str(folder / "config"), CYXMAKE_CACHE_DIR=str(folder / "cache")
         )
 
@@ -28,7 +30,7 @@ class Shell:
         """Run a command."""
         return subprocess.run(
             python("cyxmake_cli.main", "agent", words[0], "-C", str(self.root), *words[1:]),
-            env=self._environment, capture_output=True, text=True, check=False, input="",
+            env=self.environment, capture_output=True, text=True, check=False, input="",
         )  # fmt: skip
 
     def agent(self, *words: str, status: int = 0) -> str:
@@ -87,3 +89,19 @@ def test_a_repair_waits_for_a_yes_and_is_made_with_it(shell: Shell) -> None:
     found = shell.json("wait", "--timeout", "60")
     assert found["tasks"][0]["summary"] == "auto: done, 1 repairs"
     assert (shell.root / "prog").exists()
+
+
+def test_a_configured_model_chooses_the_steps(shell: Shell) -> None:
+    """Over its real wire format; what it read is what the tools returned."""
+    steps = [
+        {"tool": "read", "path": "Makefile", "text": "", "new": "", "words": []},
+        {"tool": "finish", "path": "", "text": "it makes product", "new": "", "words": []},
+    ]
+    with model_server(WIRES[0]) as server:
+        server.think = lambda body: Said(json.dumps(steps["echo made" in str(body)]))
+        shell.environment |= {"CYXMAKE_AI_PROVIDERS": server.provider, **server.environ()}
+        shell.agent("spawn", "explore", "--model")
+        shell.agent("assign", "explore", "what does it make")
+        found = shell.json("wait", "--timeout", "60")
+    assert found["tasks"][0]["summary"] == "it makes product"
+    assert len(server.asked) == 2
