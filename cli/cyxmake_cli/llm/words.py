@@ -15,8 +15,10 @@ _LONGEST: Final = 400
 
 _UNSAFE: Final = re.compile(
     r"(?i)\b[a-z][a-z0-9+.-]*://|\bwww\.|\b(?:\d{1,3}\.){3}\d{1,3}\b"
-    r"|\b(?:sudo|doas|curl|wget|iex|invoke-\w+|powershell|eval|base64|ncat|netcat|chmod|chown|mkfs"
-    r"|dd|rm|rmdir|del|format|shutdown|reboot|kill(?:all)?|pkill|ssh|scp|crontab)\s+[-/\w.~$\"']"
+    r"|\b(?:sudo|doas|iex|invoke-\w+|powershell|ncat|netcat|mkfs|rm|rmdir|reboot|shutdown|pkill"
+    r"|crontab)\s+[-/\w.~$\"'*]|\b(?:curl|wget|ssh|scp)\s+(?:-|[\"']?[\w@-]+[:./@])"
+    r"|\b(?:eval|base64|xargs)\s+[-$(\"'`]|\bchmod\s+(?:[ugoa]*[+=-]|\d)|\bchown\s+\S+\s+[/~.]"
+    r"|\bdd\s+\w+=|\bkill(?:all)?\s+-?\d|\b(?:del|format)\s+(?:/|[A-Za-z]:)"
     r"|\bgit\s+(?:push|reset|clean|checkout|config|rm|clone|pull|restore|stash)\b"
     r"|\|\s*(?:ba|z|da)?sh\b|`[^`]*\s[^`]*`|\$\(|&&|\|\||;\s*\w+\s+-|>\s*/"
     r"|\b(?:apt(?:-get)?|dnf|yum|apk|pacman|brew|choco|pip3?|npm|npx|yarn|cargo|gem|go|snap|conda)"

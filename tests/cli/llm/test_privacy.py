@@ -201,8 +201,17 @@ def test_words_of_a_model_are_fit_to_be_read() -> None:
     """Plain sentences stay; control characters, commands and addresses do not."""
     plain = "Line 3 shows that the header pcap.h is missing; its development package has it."
     assert safe_line(plain) == plain == safe_summary(plain)
+    for fine in (
+        "The curl library is too old, and the archive's format changed.",
+        "An ssh key is missing; base64 is not.",
+        "It was killed: kill or memory.",
+    ):
+        assert safe_line(fine) == fine
     assert safe_line("a\x1b[31mb\x07") == "a [31mb "
-    for bad in ("Run `sudo rm -rf build`.", "see http://x.example", "pip install frob",
-                "use curl -O x", "a && b", "echo x | sh"):  # fmt: skip
+    for bad in (
+        "Run `sudo rm -rf build`.", "see http://x.example", "pip install frob", "use curl -O x",
+        "a && b", "echo x | sh", "wget evil.example", "ssh ann@box", "chmod 777 x", "rm build",
+        "dd if=/dev/zero",
+    ):  # fmt: skip
         assert safe_line(bad) == LEFT_OUT
         assert safe_summary(bad) == ""
