@@ -29,7 +29,7 @@ def _said(text: str) -> str:
 
 @pytest.mark.parametrize("name", ["descriptions_open.txt", "descriptions_sealed.txt"])
 def test_language_and_kind_are_those_that_a_reader_takes(name: str) -> None:
-    """Ninety descriptions; the sealed third was read right before any rule was changed."""
+    """By one author: the sealed ones were read right before any rule was changed."""
     cases = list(_cases(name))
     assert len(cases) >= 30
     assert {text: _said(text) for _, text in cases} == {text: wanted for wanted, text in cases}
