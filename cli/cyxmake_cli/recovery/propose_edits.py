@@ -299,12 +299,20 @@ _USUAL: Final = {
 }  # fmt: skip
 
 
+_FLAG_VARIABLES: Final = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "FFLAGS", "LDFLAGS")
+
+
 def drop_option(cause: Diagnosis, view: View) -> Iterator[Fix]:
     """An option that the compiler here does not know is taken out of the build file."""
     option = cause.facts.option
     if not option or not option.startswith("-") or cause.category is Category.CODE_ERROR:
         return
     option = f"{re.escape(option)}\\S+" if option.endswith("=") else re.escape(option)
+    for variable in _FLAG_VARIABLES:
+        words = (view.variable(variable) or "").split()
+        rest = [word for word in words if not re.fullmatch(option, word)]
+        if rest != words:
+            yield SetVariables((Variable(variable, " ".join(rest)),))
     yield from _replaced(rf"((?:^|[\s\"'(=,;])){option}(?=$|[\s\"'),;])", "", view)
 
 
