@@ -83,7 +83,7 @@ def _chosen(known: list[Transaction], ids: tuple[int, ...], all_: bool) -> list[
 
 
 def _undo(common: Common, journal: Journal, chosen: list[Transaction]) -> ExitStatus:
-    from cyxmake_cli.recovery.fixes import summary_of
+    from cyxmake_cli.recovery.fixes import after_undo, summary_of
     from cyxmake_cli.recovery.undoing import take_back
     from cyxmake_cli.safety.permissions import Act, ActKind
 
@@ -107,7 +107,8 @@ def _undo(common: Common, journal: Journal, chosen: list[Transaction]) -> ExitSt
                     f" {journal.folder_of(found)}"
                 )
             else:
-                screen.note(f"cyxmake: fix {found.id} is taken back: {summary_of(found.fix)}")
+                said = after_undo(found.fix) or f"is taken back: {summary_of(found.fix)}"
+                screen.note(f"cyxmake: fix {found.id}: {said}")
     done = [t.id for t in reversed(chosen)]
     screen.document(_document(undone=done, left=left))
     return ExitStatus.BUILD_FAILED if left else ExitStatus.OK

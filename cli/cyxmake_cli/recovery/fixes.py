@@ -317,6 +317,14 @@ def summary_of(fix: Fix) -> str:
             return f"run {' '.join(fix.argv)}"
 
 
+def after_undo(fix: Fix) -> str:
+    """Return what a person has to know once a fix was taken back, if anything."""
+    if isinstance(fix, SystemInstall):
+        names = " ".join(fix.packages)
+        return f"{names} stays installed: `cyxmake packages remove {names}` removes it"
+    return ""
+
+
 def _shown(variable: Variable) -> str:
     match variable.how:
         case How.UNSET:

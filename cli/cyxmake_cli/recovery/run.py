@@ -41,8 +41,10 @@ from cyxmake_cli.recovery.engine import (
 from cyxmake_cli.recovery.fixes import (
     AddFlags,
     Fix,
+    Retry,
     RunTool,
     SystemInstall,
+    after_undo,
     as_json,
     detail_of,
     key_of,
@@ -321,7 +323,8 @@ class Recovery:
 
     def _undo(self, effect: Undo) -> Undone:
         found = self._open.pop(effect.id, None) or self._one(effect.id)
-        self.screen.say(f"cyxmake: {effect.why}: fix {found.id} is taken back")
+        said = after_undo(found.fix) or f"fix {found.id} is taken back"
+        self.screen.say(f"cyxmake: {effect.why}: {said}")
         left = take_back(self._journal, self.project.source, found, effect.why)
         self.memory.learn(found.fingerprint, found.category, found.fix, helped=False)
         return Undone(effect.id, tuple(left))
@@ -385,6 +388,7 @@ class Recovery:
         if kept:
             with suppress(ConfigError):
                 keep_recipe(self._journal, self.project.source)
+        if kept := [t for t in kept if not isinstance(t.fix, Retry)]:
             self.screen.say(
                 f"cyxmake: {len(kept)} fix{'es' if len(kept) > 1 else ''} in force:"
                 f" {'; '.join(summary_of(t.fix) for t in kept)} (`cyxmake undo` takes back)"
