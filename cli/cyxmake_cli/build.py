@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -63,6 +64,13 @@ def build(request: BuildRequest) -> ExitStatus:
     build_dir = None if named is None else Path(named)
     project = detect(request.directory, build_dir, request.configure_options)
     layers = _layers(project)
+    with layers or nullcontext():
+        return _build(project, layers, request, start)
+
+
+def _build(
+    project: Project, layers: ProjectInLayers | None, request: BuildRequest, start: float
+) -> ExitStatus:
     if layers is not None and not request.dry_run:
         project = layers.configuring(project)
     if project.configure_command is not None:

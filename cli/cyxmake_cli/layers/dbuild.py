@@ -10,6 +10,7 @@ import asyncio
 import os
 import shlex
 from dataclasses import replace
+from typing import Self
 
 from cyxmake_cli.analysis.detectors import BuildSystem, Project
 from cyxmake_cli.layers.configured import BuildLayers
@@ -19,7 +20,7 @@ from cyxmake_common.execution.process import ProcessRequest, run_process
 
 
 class ProjectInLayers:
-    """One project's layers; making it makes them ready and sets their variables for all that runs.
+    """One project's layers, made ready; inside of it their variables hold for all that runs.
 
     Raises CyxError.
     """
@@ -27,7 +28,20 @@ class ProjectInLayers:
     def __init__(self, project: Project) -> None:
         system = SystemName(project.system.value)
         self._layers = BuildLayers.of(project.source, project.build, system, None)
-        os.environ.update(self._layers.variables())
+        self._before: dict[str, str | None] = {}
+
+    def __enter__(self) -> Self:
+        for name, value in self._layers.variables().items():
+            self._before[name] = os.environ.get(name)
+            os.environ[name] = value
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self._before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
     def __repr__(self) -> str:
         return f"<ProjectInLayers {self._layers}>"
