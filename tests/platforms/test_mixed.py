@@ -5,6 +5,7 @@ Run with `pytest -m platforms`; what it needs is set up by prepare.sh.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,26 +30,6 @@ def mixed(
         arm64.join(made, "arm", "--slots", "1", "--labels", "rack=b")
         windows.join(made, "win")
         yield made
-
-
-def test_a_build_for_a_named_target_uses_all_kinds(
-    mixed: Cluster, zig: str, drivers: Path, tmp_path: Path
-) -> None:
-    """Two dozen compiles for arm64 Linux: each kind does some, and every byte is the local one."""
-    options = f"-target aarch64-linux-gnu -O2 -nostdinc -isystem {Path(zig).parent}/lib/include"
-    project = ForeignProject(tmp_path / "project", drivers, options, plain=True, copies=8)
-    wanted = project.built_here()
-    done = mixed.build(project.path, "--no-cache", "-j", "9")
-    assert done.status == 0, done.output + done.errors
-    assert project.products() == wanted
-    assert set(done.summary["workers"]) == {"linux", "arm", "win"}, done.summary
-    assert done.summary["local"] == 0, done.summary
-    told = mixed.ask("explain", "placement", "-C", str(project.path), "a0.c.o")
-    assert "linux" in told
-    assert "arm" in told
-    status = mixed.ask("status", "-C", str(project.path))
-    assert "rack=b" in status
-    assert "stand-in=zig" in status
 
 
 def test_a_cross_compiler_of_one_host_runs_on_that_kind_alone(
@@ -90,3 +71,47 @@ def test_a_whole_project_is_built_and_tested_on_arm64(mixed: Cluster, tmp_path: 
     refused = mixed.build(tmp_path, *whole, "--platform", "riscv64-linux")
     assert refused.status != 0
     assert "the cluster has linux arm-a64, linux x86-64, windows x86-64" in refused.errors
+
+
+def test_whoever_compiles_the_bytes_are_those_of_here(
+    mixed: Cluster, zig: str, drivers: Path, tmp_path: Path
+) -> None:
+    """For arm64 Linux: by arm64 and Windows together, once both are proven; then by x86-64."""
+    options = f"-target aarch64-linux-gnu -O2 -nostdinc -isystem {Path(zig).parent}/lib/include"
+    project = ForeignProject(tmp_path / "project", drivers, options, plain=True, copies=4)
+    wanted = project.built_here()
+
+    def build() -> set[str]:
+        project.clean()
+        done = mixed.build(project.path, "--no-cache")
+        assert done.status == 0, done.output + done.errors
+        assert done.summary["local"] == 0, done.summary
+        assert project.products() == wanted
+        return set(done.summary["workers"])
+
+    mixed.coordinate("drain", "linux")
+    assert build() <= {"arm", "win"}
+    for name in ("arm", "win"):
+        await_line(mixed, name, "toolchain-proven")
+    assert build() == {"arm", "win"}
+    told = mixed.ask("explain", "placement", "-C", str(project.path), "a0.c.o")
+    assert "linux could run it, but is draining" in told, told
+    assert "could run it with its own zig" in told, told
+    mixed.coordinate("drain", "linux", "--off")
+    for name in ("arm", "win"):
+        mixed.coordinate("drain", name)
+    assert build() == {"linux"}
+    for name in ("arm", "win"):
+        mixed.coordinate("drain", name, "--off")
+    status = mixed.ask("status", "-C", str(project.path))
+    assert "rack=b" in status
+    assert "stand-in=zig" in status
+
+
+def await_line(made: Cluster, name: str, text: str) -> None:
+    """Wait until a worker has logged something; raises TimeoutError."""
+    end = time.monotonic() + 600
+    while text not in made.workers[name].text():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{name} did not log {text}")
+        time.sleep(0.2)

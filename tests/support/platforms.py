@@ -231,7 +231,12 @@ class Windows:
 def _piped(argv: list[str], log: Path, env: dict[str, str]) -> Program:
     """Start a program whose second output is a pipe as well, and wait for its ready line."""
     process = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
+        argv,
+        cwd=env["HOME"],  # where a drive leads
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
     )
 
     def copy() -> None:
