@@ -47,11 +47,14 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.e2e
-async def test_objects_equal_a_compile_at_the_clients_path(scratch: Path, tmp_path: Path) -> None:
-    """Object, debug information and depfile hold the client's paths, byte for byte."""
+@pytest.mark.parametrize("length", [1, 12, 24])
+async def test_objects_equal_a_compile_at_the_clients_path(
+    scratch: Path, tmp_path: Path, length: int
+) -> None:
+    """Object, debug information and depfile, lines and all, are those at the client's paths."""
     if not Path("/usr/bin/gcc").exists():
         pytest.skip("no gcc")
-    client, layer = tmp_path / "client", tmp_path / "layer"
+    client, layer = tmp_path / ("c" * length), tmp_path / "layer"
     for directory in ("inc", "project/o"):
         (client / directory).mkdir(parents=True)
     (client / "inc/a.h").write_text("#define ADD(x) x\n")

@@ -24,6 +24,7 @@ from cyxmake_common.action import Command
 from cyxmake_common.cas.disk_writer import in_thread
 from cyxmake_common.errors import SandboxError
 from cyxmake_common.execution.process import ProcessRequest, run_process
+from cyxmake_common.includes.depfile_layout import lay_out, layout_of
 from cyxmake_worker.sandbox.base import (
     Arrangement,
     Limits,
@@ -154,9 +155,15 @@ class _Mapping:
             if not file.is_file() or file.is_symlink():
                 continue
             if file.suffix == ".d":
-                text = self.back(file.read_bytes())
-                file.unlink()
-                file.write_bytes(text)
+                written = file.read_bytes()
+                text = self.back(written)
+                if text != written:
+                    # Lines were broken where the longer paths made them too long.
+                    layout = layout_of(written)
+                    if layout is None:
+                        raise SandboxError(f"path leak: {file.name} cannot be laid out anew")
+                    file.unlink()
+                    file.write_bytes(lay_out(text, layout))
             elif _contains(file, os.fsencode(self._root)):
                 raise SandboxError(f"path leak: {file.name} holds the worker's path")
 
