@@ -33,7 +33,7 @@ def test_a_time_limit_ends_what_a_process_started(windows: Windows) -> None:
         holds = (
             "import sys, time; from pathlib import Path;"
             "from cyxmake_common.file_lock import FileLock;"
-            "FileLock(Path(sys.argv[1])).try_acquire() or sys.exit(5);"
+            "lock = FileLock(Path(sys.argv[1])); lock.try_acquire() or sys.exit(5);"
             "print('held', flush=True); time.sleep(600)"
         )
         starts = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
@@ -46,7 +46,7 @@ def test_a_time_limit_ends_what_a_process_started(windows: Windows) -> None:
             task = asyncio.create_task(run_process(request))
             while not heard and not task.done():
                 await asyncio.sleep(0.05)
-            print("held", FileLock(lock).try_acquire())
+            print("held", not FileLock(lock).try_acquire())
             task.cancel()
             try:
                 await task
@@ -57,7 +57,7 @@ def test_a_time_limit_ends_what_a_process_started(windows: Windows) -> None:
         asyncio.run(main())
         """,
     )
-    assert told == ["held False", "cancelled", "free True"], told
+    assert told == ["held True", "cancelled", "free True"], told
 
 
 def test_output_and_status_of_a_process(windows: Windows) -> None:

@@ -173,7 +173,11 @@ def _workers(record: UnitRecord) -> Iterator[str]:
     from cyxmake_common.toolchain.identity import ToolchainStore
 
     fields = json.loads(record.preimage)
-    if record.place == "cache" or "platform" not in fields:
+    if record.place == "cache":
+        return
+    if "platform" not in fields:
+        if record.place == "remote":
+            yield "what a worker would need is not known: the build asked no cache"
         return
     try:
         status = cluster_status()
