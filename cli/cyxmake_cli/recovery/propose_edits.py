@@ -313,7 +313,8 @@ def drop_option(cause: Diagnosis, view: View) -> Iterator[Fix]:
         rest = [word for word in words if not re.fullmatch(option, word)]
         if rest != words:
             yield SetVariables((Variable(variable, " ".join(rest)),))
-    yield from _replaced(rf"((?:^|[\s\"'(=,;])){option}(?=$|[\s\"'),;])", "", view)
+    handed_on = r"(?:-W[alp],|-X(?:linker|assembler|preprocessor)\s+)?"
+    yield from _replaced(rf"((?:^|[\s\"'(=,;])){handed_on}{option}(?=$|[\s\"'),;])", "", view)
 
 
 def drop_werror(cause: Diagnosis, view: View) -> Iterator[Fix]:

@@ -83,6 +83,10 @@ _CASES: list[tuple[dict[str, str], str, Fix]] = [
      AddFlags(("-Wno-error=unused-variable",))),
     ({}, "/usr/bin/ld: a.o: undefined reference to `sin'\ncollect2: error: ld returned 1\n",
      AddFlags(link=("-lm",))),
+    ({"Makefile": "a:\n\tcc -o a a.o -Wl,--no-such -lm\n"},
+     "/usr/bin/ld: unrecognized option '--no-such'\ncollect2: error: ld returned 1 exit status\n",
+     EditFile("Makefile", (
+         Edit(2, "\tcc -o a a.o -Wl,--no-such -lm", "\tcc -o a a.o  -lm"),))),
     ({}, "g++: fatal error: Killed signal terminated program cc1plus\n", FewerJobs(4)),
     ({"gen.sh": "#!/bin/sh\n"}, "/bin/sh: 1: ./gen.sh: Permission denied\n", Permit("gen.sh", "x")),
     ({}, "/bin/sh: 1: cmake3: not found\nmake: *** [x] Error 127\n", Alias("cmake3", "cmake")),
