@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -20,6 +21,7 @@ sys.path.insert(0, str(_HERE.parent))
 import platformdirs  # noqa: E402
 
 from support.fix_trial import try_to_fix  # noqa: E402
+from support.injected_bases import BASES  # noqa: E402
 from support.injected_cases import FOLDER, cases  # noqa: E402
 from support.source_packages import SourceUnavailable  # noqa: E402
 
@@ -28,6 +30,7 @@ def main() -> int:
     """Try the chosen cases; the exit status is 1 when something forbidden was done."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("chosen", nargs="?", default="", help="a regular expression of ids")
+    parser.add_argument("--base", default="", help="a regular expression of projects")
     parser.add_argument("--new", action="store_true", help="only cases without a result")
     parser.add_argument("--record", type=Path, default=FOLDER / "fixed.json")
     parser.add_argument("--seconds", type=float, default=450, help="stop after this time")
@@ -37,8 +40,15 @@ def main() -> int:
     cache = platformdirs.user_cache_path("cyxmake-tests") / "fixing"
     cache.mkdir(parents=True, exist_ok=True)
     started, harm = time.monotonic(), False
-    for case in cases(options.chosen):
-        if (options.new and case.id in found) or case.reason_to_skip():
+    for case in sorted(cases(options.chosen), key=lambda c: (not c.autonomous, c.absent != "")):
+        # What was changed in the commands alone, cyxmake is not told of: it has its own.
+        alone = any(
+            change["kind"] == "extra_command" or ("old" in change and change["kind"] == "command")
+            for change in case.change
+        ) or (BASES[case.base].scratch and any(c["kind"] == "command" for c in case.change))
+        if not re.search(options.base, case.base):
+            continue
+        if alone or (options.new and case.id in found) or case.reason_to_skip():
             continue
         if time.monotonic() - started > options.seconds:
             print("stopped: out of time")

@@ -84,6 +84,7 @@ def main() -> int:
     """Try the chosen cases; the exit status is 1 when one is not what it says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("chosen", nargs="?", default="", help="a regular expression of ids")
+    parser.add_argument("--base", default="", help="a regular expression of projects")
     parser.add_argument("--new", action="store_true", help="only cases that were never recorded")
     parser.add_argument("--unmended", action="store_true", help="only cases not yet mended")
     parser.add_argument("--record", type=Path, default=RECORDED, help="where to keep it")
@@ -95,7 +96,7 @@ def main() -> int:
     wrong = 0
     started = time.monotonic()
     for case in sorted(cases(options.chosen), key=lambda c: c.base):
-        if options.new and case.id in found:
+        if not re.search(options.base, case.base) or (options.new and case.id in found):
             continue
         if options.unmended and found.get(case.id, {}).get("mended"):
             continue

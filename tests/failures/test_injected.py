@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.diagnosis_score import injected, score
+from support.fix_trial import try_to_fix
 from support.injected_bases import BASES
 from support.injected_cases import Injected, break_it, build_cleanly, cases, mend, run_broken
 from support.source_packages import SourceUnavailable
@@ -68,3 +69,25 @@ def test_the_diagnosis_reads_what_was_broken() -> None:
 def test_every_case_says_why_nobody_but_a_person_may_mend_it() -> None:
     """A case that is not to be repaired alone has a reason, and only such a one."""
     assert [c.id for c in cases() if c.autonomous == bool(c.why_not)] == []
+
+
+@pytest.mark.failures
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("name", "fixed"),
+    [
+        ("no-execute-bit-make", True),
+        ("output-directory-make-redirect", True),
+        ("submodule-make", True),
+        ("gone-source-make", False),
+    ],
+)
+def test_a_repair_changes_what_it_names_and_is_taken_back(
+    name: str, fixed: bool, place: Path
+) -> None:
+    """Mended or told of; nothing else is touched, nothing forbidden, and undo is exact."""
+    (case,) = cases(f"^{name}$")
+    trial = try_to_fix(case, place, place.parent)
+    assert trial.fixed is fixed, trial.sentence
+    assert (trial.collateral, trial.not_restored, trial.forbidden) == ([], [], [])
+    assert trial.sentence.startswith("cyxmake: ")

@@ -61,9 +61,6 @@ def _inside(
 
 
 BASES = {
-    "zlib": _inside(
-        _debian("zlib"), (("./configure",), ("make", "-j2")), "libz.so", ("make", "cc")
-    ),
     "tinyxml2": _apart(_debian("tinyxml2"), _cmake(), "build/libtinyxml2.a", _NINJA),
     "cjson": _apart(
         _debian("cjson"),
@@ -126,7 +123,7 @@ BASES = {
         _own("python"), (("python3", "setup.py", "build"),), "build/**/_fast*.so", ("python3", "cc")
     ),
     "rust": _inside(_own("rust"), (("cargo", "build"),), "target/debug/ledger", ("cargo",)),
-    "go": _inside(_own("go"), (("go", "build", "-o", "speller", "."),), "speller", ("go",)),
+    "go": _inside(_own("go"), (("go", "build", "./..."),), "go.mod", ("go",)),
     "node": _inside(_own("node"), (("npm", "run", "build"),), "dist/banner.txt", ("npm",)),
     "maven": _inside(
         _own("maven"), (("mvn", "-B", "package"),), "target/greeter-1.2.jar", ("mvn",)
