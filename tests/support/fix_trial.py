@@ -86,6 +86,8 @@ def try_to_fix(case: Injected, place: Path, cache: Path) -> Trial:
     """Break a project, build it with leave to repair, take the repairs back; what was seen."""
     base = BASES[case.base]
     work = break_it(case, base.fetch(place), place)
+    if work.plain_user:  # may not write where others keep theirs
+        cache = work.aside / "home"
     before = tree_of(work.root)
     _watch(work)
     trial = Trial(case.id)
@@ -101,6 +103,8 @@ def try_to_fix(case: Injected, place: Path, cache: Path) -> Trial:
     trial.fixed = built
     after = tree_of(work.root)
     journal = _journal(work.root)
+    if base.scratch:  # what stood in the build directory is the build's own
+        before = {p: what for p, what in before.items() if not p.startswith(f"{base.scratch}/")}
     trial.collateral = [p for p in before if after.get(p) != before[p] and p not in journal]
     _cyxmake(work, cache, "undo", "--all", "--yes")
     undone = tree_of(work.root)
