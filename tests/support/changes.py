@@ -189,6 +189,7 @@ def _unwrap(work: Workplace, change: Change) -> None:
 def _plain_user(work: Workplace, change: Change) -> None:
     del change
     work.plain_user = True
+    work.environment["TMPDIR"] = work.start["TMPDIR"] = str(work.aside / "home")
     for path in [work.root, *work.root.rglob("*"), work.aside, *work.aside.rglob("*")]:
         os.chown(path, _NOBODY, _NOBODY, follow_symlinks=False)
 
