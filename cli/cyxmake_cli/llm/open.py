@@ -35,18 +35,17 @@ def open_models(
     environ: Mapping[str, str] = os.environ,
     *,
     on_sent: OnSent | None = None,
-    building: Callable[[], bool] = lambda: False,
 ) -> Models | None:
     """Return the configured models; None where there are to be none, or none is here.
 
-    `building` tells whether this process compiles at this moment. Raises ConfigError.
+    Raises ConfigError.
     """
     if not settings.enabled:
         return None
     backends: list[Backend] = []
     for service, model in named_providers(settings.providers):
         try:
-            opened = open_backend(service, model, settings, environ, building)
+            opened = open_backend(service, model, settings, environ)
         except ModelError as error:  # the others can still be asked; this one says why it cannot
             opened = Unusable(f"{service.name}:{model}".rstrip(":"), error)
         if opened is not None:
@@ -102,7 +101,6 @@ def open_backend(
     model: str,
     settings: AiSettings,
     environ: Mapping[str, str] = os.environ,
-    building: Callable[[], bool] = lambda: False,
 ) -> Backend | None:
     """Return one model; None for `local` where no model file is here and none is named."""
     if service.wire is Wire.LLAMA:
@@ -113,7 +111,7 @@ def open_backend(
         return LlamaCpp(
             lambda: checked(find_model(model, environ), environ),
             settings.context,
-            partial(_threads, settings.threads, building),
+            partial(_threads, settings.threads),
         )
     if service.wire is Wire.PLUGIN:
         return _open_plugin(service, model)
@@ -175,6 +173,6 @@ def _headers(service: Service, key: str) -> dict[str, str]:
             return {"authorization": f"Bearer {key}"} if key else {}
 
 
-def _threads(wanted: int, building: Callable[[], bool]) -> int:
+def _threads(wanted: int) -> int:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return threads_for(wanted, os.cpu_count() or 1, load, building=building())
+    return threads_for(wanted, os.cpu_count() or 1, load)

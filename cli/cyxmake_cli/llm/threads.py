@@ -7,12 +7,12 @@ them are many times slower than one, and the build pays as well.
 from __future__ import annotations
 
 
-def threads_for(wanted: int, cores: int, load: float, *, building: bool) -> int:
+def threads_for(wanted: int, cores: int, load: float) -> int:
     """Return the number of threads; `wanted` of 0 is as many as are free.
 
     `load` is the number of processes that want to run, as the system averages it.
     """
-    if building or load >= cores:
+    if load >= cores:
         return 1
     free = max(1, cores - int(load))
     return max(1, min(wanted or free, free, cores))

@@ -189,12 +189,11 @@ def test_addresses_are_read_as_the_services_tools_read_them() -> None:
 
 
 def test_a_model_leaves_the_cores_to_the_build() -> None:
-    """One thread while something is built here or the machine is busy; else what is free."""
-    assert threads_for(0, 8, 0.2, building=True) == 1
-    assert threads_for(8, 8, 9.0, building=False) == 1
-    assert threads_for(0, 8, 2.9, building=False) == 6
-    assert threads_for(4, 8, 0.0, building=False) == 4
-    assert threads_for(64, 2, 0.0, building=False) == 2
+    """One thread while the machine is busy, as builds make it; else what is free."""
+    assert threads_for(8, 8, 9.0) == 1
+    assert threads_for(0, 8, 2.9) == 6
+    assert threads_for(4, 8, 0.0) == 4
+    assert threads_for(64, 2, 0.0) == 2
 
 
 def test_words_of_a_model_are_fit_to_be_read() -> None:
