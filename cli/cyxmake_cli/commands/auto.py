@@ -6,54 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cyxmake_cli.commands.options import (
-    BUILD_DIR,
-    CLUSTER,
-    JOBS,
-    OPTION,
-    SYSTEM,
-    TYPE,
-    Common,
-    with_options,
-)
+from cyxmake_cli.commands.options import Common, with_options, with_wanted
 from cyxmake_common.errors import ExitStatus
 
 if TYPE_CHECKING:
     from cyxmake_cli.building.perform import Report
-    from cyxmake_cli.commands.local_build import Prepared
+    from cyxmake_cli.commands.local_build import Prepared, Wanted
 
 
 @click.command("auto", epilog="Examples: cyxmake auto   |   cyxmake auto -C project --yes")
-@click.argument("targets", nargs=-1)
 @with_options("directory", "verbose", "quiet", "dry_run", "colours", "as_json", "yes", "no_ai")
-@TYPE
-@BUILD_DIR
-@JOBS
-@SYSTEM
-@OPTION
-@CLUSTER
-def command(
-    common: Common,
-    targets: tuple[str, ...],
-    type_: str | None,
-    build_dir: str | None,
-    jobs: int | None,
-    system: str | None,
-    options: tuple[str, ...],
-    local_only: bool | None,
-) -> ExitStatus:
+@with_wanted("build")
+def command(common: Common, wanted: Wanted) -> ExitStatus:
     """Build TARGETS until it works: find the cause of each failure, and try what may help.
 
     Every fix is asked about, checked by building again, and taken back when it did not help; what
     helped stays in force and is written down for the next checkout (docs/RECOVERY.md). The machine
     itself is never changed without a person's yes. `cyxmake undo` takes everything back.
     """
-    from cyxmake_cli.commands.local_build import Wanted, prepare
-    from cyxmake_cli.systems.model import Verb
+    from cyxmake_cli.commands.local_build import prepare
 
-    wanted = Wanted(
-        Verb.BUILD, targets, type_, build_dir, jobs, system, options, local_only=local_only
-    )
     return run(prepare(common, wanted))
 
 

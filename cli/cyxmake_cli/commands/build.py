@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from cyxmake_cli.commands.options import (
-    BUILD_DIR,
-    CLUSTER,
-    JOBS,
-    OPTION,
-    SYSTEM,
-    TYPE,
-    Common,
-    with_options,
-)
+from cyxmake_cli.commands.options import Common, with_options, with_wanted
 from cyxmake_common.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from cyxmake_cli.commands.local_build import Wanted
 
 
 @click.command(
     "build",
     epilog="Examples: cyxmake build   |   cyxmake build -C project --type release app -j8",
 )
-@click.argument("targets", nargs=-1)
 @with_options("directory", "verbose", "quiet", "dry_run", "colours", "as_json", "yes", "no_ai")
-@TYPE
-@BUILD_DIR
-@JOBS
-@SYSTEM
-@OPTION
-@CLUSTER
+@with_wanted("build")
 @click.option("--clean-first", is_flag=True, help="First remove what earlier builds made.")
 @click.option(
     "--auto-fix",
@@ -37,13 +27,7 @@ from cyxmake_common.errors import ExitStatus
 )
 def command(
     common: Common,
-    targets: tuple[str, ...],
-    type_: str | None,
-    build_dir: str | None,
-    jobs: int | None,
-    system: str | None,
-    options: tuple[str, ...],
-    local_only: bool | None,
+    wanted: Wanted,
     clean_first: bool,
     auto_fix: bool,
 ) -> ExitStatus:
@@ -53,12 +37,8 @@ def command(
     packages, ninja and make. Compiles go to the cluster when one is configured (`cyxmake login`),
     as with `cyxmake dbuild`.
     """
-    from cyxmake_cli.commands.local_build import Wanted, prepare
-    from cyxmake_cli.systems.model import Verb
+    from cyxmake_cli.commands.local_build import prepare
 
-    wanted = Wanted(
-        Verb.BUILD, targets, type_, build_dir, jobs, system, options, local_only=local_only
-    )
     prepared = prepare(common, wanted)
     if clean_first:
         from cyxmake_cli.commands.clean import clean

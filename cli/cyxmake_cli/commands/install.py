@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cyxmake_cli.commands.options import (
-    BUILD_DIR,
-    CLUSTER,
-    JOBS,
-    SYSTEM,
-    TYPE,
-    Common,
-    with_options,
-)
+from cyxmake_cli.commands.options import Common, with_options, with_wanted
 from cyxmake_common.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from cyxmake_cli.commands.local_build import Wanted
 
 
 @click.command("install", epilog="Example: cyxmake install --prefix ~/.local")
@@ -23,29 +20,13 @@ from cyxmake_common.errors import ExitStatus
 @click.option(
     "--prefix", required=True, type=click.Path(path_type=Path), help="Where it is installed."
 )
-@TYPE
-@BUILD_DIR
-@JOBS
-@SYSTEM
-@CLUSTER
-def command(
-    common: Common,
-    prefix: Path,
-    type_: str | None,
-    build_dir: str | None,
-    jobs: int | None,
-    system: str | None,
-    local_only: bool | None,
-) -> ExitStatus:
+@with_wanted("install", "targets", "options")
+def command(common: Common, wanted: Wanted, prefix: Path) -> ExitStatus:
     """Build a project and install it below a prefix, after asking."""
-    from cyxmake_cli.commands.local_build import Wanted, prepare
-    from cyxmake_cli.systems.model import Verb
+    from cyxmake_cli.commands.local_build import prepare
 
     place = str(prefix.expanduser().absolute())
-    wanted = Wanted(
-        Verb.INSTALL, (), type_, build_dir, jobs, system, (), local_only=local_only, prefix=place
-    )
-    prepared = prepare(common, wanted)
+    prepared = prepare(common, replace(wanted, prefix=place))
     report = prepared.run()
     if not common.dry_run:
         prepared.screen.document(report.as_json())

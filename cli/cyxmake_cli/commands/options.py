@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,6 +119,32 @@ _OPTIONS: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
+BUILD_DIR: Final = click.option(
+    "--build-dir", help="Where the project builds (default: as its build system has it)."
+)
+SYSTEM: Final = click.option(
+    "--system", help="Build system, where the project has several: cmake, cargo, npm, ..."
+)
+_WANTED: Final[dict[str, Any]] = {
+    "targets": click.argument("targets", nargs=-1),
+    "type": click.option(
+        "--type", type=click.Choice(["debug", "release", "relwithdebinfo", "minsizerel"]),
+        help="Build type; without it the project's own.",
+    ),
+    "build_dir": BUILD_DIR,
+    "jobs": click.option("-j", "--jobs", type=click.IntRange(1, 10_000), help="Jobs at a time."),
+    "system": SYSTEM,
+    "options": click.option(
+        "--option", "options", multiple=True, metavar="OPT",
+        help="Handed to the tool that configures, or builds where nothing is configured;"
+        " repeatable.",
+    ),
+    "local_only": click.option(
+        "--local/--cluster", "local_only", default=None, help="Use no cluster at all."
+    ),
+}  # fmt: skip
+
+
 def with_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Put shared options on a command; its first argument is then a `Common`."""
 
@@ -128,29 +154,37 @@ def with_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., An
             said = {name: given.pop(name) for name in names}
             return command(Common(**said), **given)
 
-        decorated: Callable[..., Any] = called
-        for name in reversed(names):
-            decorated = _OPTIONS[name](decorated)
-        return decorated
+        return _put(_OPTIONS, names, called)
 
     return decorate
 
 
-TYPE: Final = click.option(
-    "--type", "type_", type=click.Choice(["debug", "release", "relwithdebinfo", "minsizerel"]),
-    help="Build type; without it the project's own.",
-)  # fmt: skip
-BUILD_DIR: Final = click.option(
-    "--build-dir", help="Where the project builds (default: as its build system has it)."
-)
-JOBS: Final = click.option("-j", "--jobs", type=click.IntRange(1, 10_000), help="Jobs at a time.")
-SYSTEM: Final = click.option(
-    "--system", help="Build system, where the project has several: cmake, cargo, npm, ..."
-)
-OPTION: Final = click.option(
-    "--option", "options", multiple=True, metavar="OPT",
-    help="Handed to the tool that configures, or builds where nothing is configured; repeatable.",
-)  # fmt: skip
-CLUSTER: Final = click.option(
-    "--local/--cluster", "local_only", default=None, help="Use no cluster at all."
-)
+def with_wanted(verb: str, *without: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Put the options of whatever builds on a command, `without` some of them.
+
+    It stands below `with_options`: after the `Common`, the command gets what is `Wanted`.
+    """
+    names = [name for name in _WANTED if name not in without]
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def called(common: Common, **given: Any) -> Any:
+            from cyxmake_cli.commands.local_build import Wanted
+            from cyxmake_cli.systems.model import Verb
+
+            said = {name: given.pop(name) for name in names}
+            return command(common, Wanted(Verb(verb), **said), **given)
+
+        return _put(_WANTED, names, called)
+
+    return decorate
+
+
+def _put(
+    table: Mapping[str, Callable[[Callable[..., Any]], Callable[..., Any]]],
+    names: Sequence[str],
+    command: Callable[..., Any],
+) -> Callable[..., Any]:
+    for name in reversed(names):
+        command = table[name](command)
+    return command
