@@ -34,7 +34,7 @@ _SUBMISSIONS: Final = 3
 
 _ALIKE: Final = "others like it failed on the cluster"
 _BROKEN: Final = "toolchain-broken"
-_TELLING: Final = frozenset({_BROKEN, "shut-off"})
+_TELLING: Final = frozenset({_BROKEN, "no-worker", "shut-off"})
 """The codes of refusals that only their detail explains."""
 
 PLATFORM: Final = ((ISA, isa()), (OS_FAMILY, os_family()))
