@@ -34,6 +34,7 @@ from support.source_packages import SourceUnavailable  # noqa: E402
 
 RECORDED: Final = _HERE / "injected" / "recorded.json"
 _LONGEST: Final = 6000
+_LONGEST_LINE: Final = 1000
 
 
 def recorded(path: Path) -> dict[str, dict[str, Any]]:
@@ -52,13 +53,19 @@ def kept(log: str, work: Workplace) -> str:
     log = re.sub(r"\x1b\[[0-9;]*m", "", log)
     if len(log) <= _LONGEST:
         return log
-    lines = log.splitlines(keepends=True)
+    lines = [_shortened(line) for line in log.splitlines(keepends=True)]
     head, tail = "", ""
     while lines and len(head) < _LONGEST // 4:
         head += lines.pop(0)
     while lines and len(tail) < _LONGEST * 3 // 4:
         tail = lines.pop() + tail
     return f"{head}[... {len(lines)} lines ...]\n{tail}"
+
+
+def _shortened(line: str) -> str:
+    if len(line) <= _LONGEST_LINE:
+        return line
+    return f"{line[:_LONGEST_LINE]} [... {len(line) - _LONGEST_LINE} characters ...]\n"
 
 
 def try_case(
