@@ -62,7 +62,9 @@ def _fetch(package: str, base: Path, target: Path) -> None:
     except subprocess.CalledProcessError:
         # A mirror may list a security update that it does not hold: take what came before it.
         _fetch_older(package, [apt, *options], _versions(package, options, base), download)
-    description = next(download.glob("*.dsc"))
+    description = next(download.glob("*.dsc"), None)
+    if description is None:
+        raise OSError("apt brought no sources of it")
     _run([unpack, "-q", "--no-check", "-x", str(description), str(target)], base)
     shutil.rmtree(download)
 
