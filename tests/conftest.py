@@ -1,4 +1,4 @@
-"""Tests that run side by side, and those that watch the whole machine and must run alone."""
+"""Tests that run side by side, and those that watch or need the whole machine and run alone."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from support.builds import configure, nothing_to_do, products, run
 from support.processes import begin, cluster, environment, python, start, wait_for_lines
 
@@ -29,6 +31,7 @@ def make_project(directory: Path) -> Path:
     return directory
 
 
+@pytest.mark.alone  # a build does what it waits for itself when the way back takes ten seconds
 def test_coordinator_restarted(tmp_path: Path) -> None:
     """kill -9 of the coordinator and a new start: the build goes on, and nothing runs twice."""
     project = make_project(tmp_path / "many")
