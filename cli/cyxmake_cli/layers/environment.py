@@ -8,11 +8,11 @@ to configure do variables of the compiler stand in.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Final
 
-from cyxmake_cli.layers.model import Layer
+from cyxmake_cli.layers.model import Layer, Layout
 from cyxmake_cli.systems.model import SystemName
 
 _FLAGS: Final = (SystemName.CMAKE, SystemName.MESON, SystemName.AUTOTOOLS)
@@ -32,18 +32,8 @@ CMAKE_VARIABLES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class LayerEnvironment:
+class LayerEnvironment(Layout):
     """What some layers add, as absolute paths; the first layer is searched first."""
-
-    include: tuple[str, ...] = ()
-    libraries: tuple[str, ...] = ()
-    programs: tuple[str, ...] = ()
-    pkg_config: tuple[str, ...] = ()
-    prefixes: tuple[str, ...] = ()
-    aclocal: tuple[str, ...] = ()
-    python: tuple[str, ...] = ()
-    perl: tuple[str, ...] = ()
-    data: tuple[tuple[str, str], ...] = ()
 
     @property
     def preprocessor_flags(self) -> tuple[str, ...]:
@@ -66,23 +56,15 @@ class LayerEnvironment:
 def environment(layers: Sequence[Layer]) -> LayerEnvironment:
     """Return what layers add together."""
 
-    def places(named: Iterable[tuple[Layer, Sequence[str]]]) -> tuple[str, ...]:
+    def places(kind: str) -> tuple[str, ...]:
+        named = ((each, getattr(each.layout, kind)) for each in layers)
         return tuple(
-            dict.fromkeys(f"{layer.root}/{name}" for layer, names in named for name in names)
+            dict.fromkeys(f"{each.root}/{name}" for each, names in named for name in names)
         )
 
     data = {n: f"{layer.root}/{p}" for layer in reversed(layers) for n, p in layer.layout.data}
-    return LayerEnvironment(
-        include=places((each, each.layout.include) for each in layers),
-        libraries=places((each, each.layout.libraries) for each in layers),
-        programs=places((each, each.layout.programs) for each in layers),
-        pkg_config=places((each, each.layout.pkg_config) for each in layers),
-        prefixes=places((each, each.layout.prefixes) for each in layers),
-        aclocal=places((each, each.layout.aclocal) for each in layers),
-        python=places((each, each.layout.python) for each in layers),
-        perl=places((each, each.layout.perl) for each in layers),
-        data=tuple(sorted(data.items())),
-    )
+    kinds = [kind.name for kind in fields(Layout) if kind.name != "data"]
+    return LayerEnvironment(**{k: places(k) for k in kinds}, data=tuple(sorted(data.items())))
 
 
 def variables(
