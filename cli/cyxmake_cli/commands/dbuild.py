@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -63,7 +64,7 @@ from cyxmake_common.errors import ExitStatus, UsageError
     "--test", is_flag=True, help="whole-project: run the project's tests there, too.",
 )  # fmt: skip
 @click.option(
-    "--artifacts", multiple=True, metavar="GLOB",
+    "--artifacts", "patterns", multiple=True, metavar="GLOB",
     help="whole-project: what to bring home, below the project; may be repeated.",
 )  # fmt: skip
 @click.option(
@@ -102,12 +103,7 @@ def command(
     remap_paths: bool | None,
     summary: Path | None,
     options: tuple[str, ...],
-    test: bool,
-    artifacts: tuple[str, ...],
-    platform: str | None,
-    network: bool | None,
-    timeout: float,
-    overwrite: bool,
+    **whole_only: Any,
 ) -> ExitStatus:
     """Build TARGETS of a CMake, Meson, ninja, autotools or Make project, compiles on the cluster.
 
@@ -137,7 +133,7 @@ def command(
     if settings.build.strategy is Strategy.HYBRID:
         from cyxmake_cli.explain_strategy import whole_project_reason
 
-        reason = whole_project_reason(directory, elsewhere=platform is not None)
+        reason = whole_project_reason(directory, elsewhere=whole_only["platform"] is not None)
         whole = bool(reason)
         if whole and not quiet:
             click.echo(f"cyxmake: built as a whole: {reason}")
@@ -150,19 +146,14 @@ def command(
                 directory=directory,
                 targets=targets,
                 options=options,
-                test=test,
-                patterns=artifacts,
-                platform=platform,
-                network=network,
-                timeout=timeout,
-                overwrite=overwrite,
                 quiet=quiet,
                 verbose=verbose,
                 dry_run=dry_run,
                 summary=summary,
+                **whole_only,
             )
         )
-    _only_whole(test=test, artifacts=artifacts, platform=platform, network=network)
+    _refuse(whole_only)
     return build(
         BuildRequest(
             settings,
@@ -178,10 +169,11 @@ def command(
     )
 
 
-def _only_whole(**given: object) -> None:
+def _refuse(whole_only: dict[str, Any]) -> None:
     """Refuse options that only mean something for a whole project; raises UsageError."""
-    for name, value in given.items():
-        if value not in (None, False, ()):
+    for name, value in whole_only.items():
+        if value not in (None, False, (), 0.0):
+            option = "artifacts" if name == "patterns" else name
             raise UsageError(
-                f"--{name} is for whole projects", next_step="add --strategy whole-project"
+                f"--{option} is for whole projects", next_step="add --strategy whole-project"
             )
