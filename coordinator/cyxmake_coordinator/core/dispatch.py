@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from cyxmake_common.ids import WorkerId
 from cyxmake_coordinator.core.executions import dequeue, taken
 from cyxmake_coordinator.core.leases import assign, assign_again
-from cyxmake_coordinator.core.placement import Allowed, Lineup, choose, choose_free
+from cyxmake_coordinator.core.placement import Allowed, Lineup, Wanted, choose, choose_free
 from cyxmake_coordinator.core.queue import Blocked, Served
 from cyxmake_coordinator.core.registry import keep_for, keep_no_longer, pause
 from cyxmake_coordinator.core.state import WHOLE_WORKER, Execution, Pool, Worker
@@ -25,6 +25,7 @@ _LAST: Final = 1 << 31
 """The priority of a pool in which nothing may be served: behind all others."""
 
 _NOBODY: Final[frozenset[WorkerId]] = frozenset()
+_NONE: Final[Wanted] = {}
 
 
 def dispatch(turn: Turn) -> None:
@@ -80,17 +81,17 @@ def free_worker(
 
 class _Choice(NamedTuple):
     lineup: Lineup
-    preferred: tuple[Collection[WorkerId], ...]
+    preferred: tuple[Wanted, ...]
     patience: float
     allowed: Allowed | None
 
 
 def _choice(turn: Turn, execution: Execution, banned: Collection[WorkerId] = _NOBODY) -> _Choice:
     pool, warm, patience = execution.pool, turn.state.warm, turn.state.algorithm.patience
-    preferred: tuple[Collection[WorkerId], ...] = ()
+    preferred: tuple[Wanted, ...] = ()
     if patience:
         root, build = execution.grounds
-        preferred = warm.get(root, _NOBODY), warm.get(build, _NOBODY), pool.holders
+        preferred = warm.get(root, _NONE), warm.get(build, _NONE), pool.holders
     return _Choice(pool.lineup, preferred, patience, _allowed(turn, execution, banned))
 
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import zlib
 from bisect import bisect_left, insort
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from math import inf
 from typing import Final, Protocol
 
@@ -103,10 +103,14 @@ DEFAULT_ALGORITHM: Final = "weighted-locality"
 Allowed = Callable[[WorkerId], bool]
 """Whether an action may go to a worker; None stands for all."""
 
+Wanted = dict[WorkerId, None]
+"""Workers that have something, the one that was given it or used with it last at the end."""
+
 Rank = tuple[bool, float, int, WorkerId]
 """Whether all slots are taken, score, actions completed so far, name: the smallest is the best."""
 
 _MOST: Final = 1 << 62
+_MOST_ASKED: Final = 32
 _FIRST_FULL: Final[Rank] = (True, -inf, -1, WorkerId(""))
 
 
@@ -151,10 +155,14 @@ class Lineup:
             return self._ranked[0] if count else None
         return next((rank for rank in islice(self._ranked, count) if allowed(rank[3])), None)
 
-    def best_of(
-        self, last: Rank, wanted: Collection[WorkerId], allowed: Allowed | None
-    ) -> Rank | None:
-        """Return the best worker up to the rank `last` that is wanted and allowed."""
+    def best_of(self, last: Rank, wanted: Wanted, allowed: Allowed | None) -> Rank | None:
+        """Return the best worker up to the rank `last` that is wanted and allowed.
+
+        Of very many that are wanted only some are asked: the best of all, and those used last.
+        """
+        if len(self._ranked) > len(wanted) > _MOST_ASKED:
+            first = (rank[3] for rank in islice(self._ranked, _MOST_ASKED) if rank[3] in wanted)
+            wanted = dict.fromkeys(chain(first, islice(reversed(wanted), _MOST_ASKED)))
         if len(wanted) < len(self._ranked):
             ranks = (self._by_name.get(name) for name in wanted)
             fitting = (rank for rank in ranks if rank is not None and rank <= last)
@@ -169,7 +177,7 @@ class Lineup:
 
 def choose(
     lineup: Lineup,
-    preferred: Sequence[Collection[WorkerId]] = (),
+    preferred: Sequence[Wanted] = (),
     patience: float = 0.0,
     allowed: Allowed | None = None,
 ) -> WorkerId | None:
@@ -184,7 +192,7 @@ def choose(
 
 def choose_free(
     lineup: Lineup,
-    preferred: Sequence[Collection[WorkerId]] = (),
+    preferred: Sequence[Wanted] = (),
     patience: float = 0.0,
     allowed: Allowed | None = None,
 ) -> WorkerId | None:
@@ -196,7 +204,7 @@ def choose_free(
 def _prefer(
     lineup: Lineup,
     best: Rank,
-    preferred: Sequence[Collection[WorkerId]],
+    preferred: Sequence[Wanted],
     patience: float,
     allowed: Allowed | None,
 ) -> WorkerId:

@@ -125,7 +125,9 @@ def remember_warm(turn: Turn, worker: Worker, ground: Ground) -> None:
     state = turn.state
     worker.warm[ground] = None
     worker.warm.move_to_end(ground)
-    state.warm.setdefault(ground, set()).add(worker.name)
+    names = state.warm.setdefault(ground, {})
+    names.pop(worker.name, None)  # to the end
+    names[worker.name] = None
     if len(worker.warm) > turn.settings.warm_roots:
         _forget_warm(state, worker, next(iter(worker.warm)))
 
@@ -176,7 +178,7 @@ def trees_gone(turn: Turn, name: WorkerId, trees: Set[Digest]) -> None:
         if isinstance(ground, tuple) and not trees.isdisjoint(ground):
             _forget_warm(turn.state, worker, ground)
     for pool in [pool for pool in worker.pools if pool.toolchain in trees]:
-        pool.holders.discard(worker.name)
+        pool.holders.pop(worker.name, None)
         if not _is_eligible(turn.state, worker, pool):
             _dismiss(turn, worker, pool)
 
@@ -234,7 +236,7 @@ def _enroll(turn: Turn, worker: Worker, pool: Pool) -> None:
     pool.members[worker.name] = worker
     worker.pools[pool] = None
     if pool.toolchain in worker.toolchains:
-        pool.holders.add(worker.name)
+        pool.holders[worker.name] = None
     rank = worker.rank(turn.state.algorithm, turn.settings.prefetch)
     if rank is not None:
         pool.lineup.put(rank)
@@ -246,7 +248,7 @@ def _dismiss(turn: Turn, worker: Worker, pool: Pool) -> None:
         keep_no_longer(turn, pool)
     del pool.members[worker.name]
     del worker.pools[pool]
-    pool.holders.discard(worker.name)
+    pool.holders.pop(worker.name, None)
     pool.lineup.drop(worker.name)
     turn.shrunk[pool] = None
 
@@ -254,7 +256,7 @@ def _dismiss(turn: Turn, worker: Worker, pool: Pool) -> None:
 def _forget_warm(state: State, worker: Worker, ground: Ground) -> None:
     del worker.warm[ground]
     names = state.warm[ground]
-    names.discard(worker.name)
+    names.pop(worker.name, None)
     if not names:
         del state.warm[ground]
 

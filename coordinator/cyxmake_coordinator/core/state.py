@@ -330,7 +330,7 @@ class Pool:
     toolchain: Digest | None
     members: dict[WorkerId, Worker] = field(default_factory=dict)
     """Live workers that match and do not drain."""
-    holders: set[WorkerId] = field(default_factory=set)
+    holders: dict[WorkerId, None] = field(default_factory=dict)
     """Members that have the toolchain already."""
     lineup: Lineup = field(default_factory=Lineup)
     queue: FairQueue[Execution] = field(default_factory=FairQueue)
@@ -411,7 +411,7 @@ class State:
     """Executions queued by one of the users who want them."""
     deadlines: list[tuple[float, OperationId]] = field(default_factory=list)
     """A heap; those of operations that have ended are skipped."""
-    warm: dict[Ground, set[WorkerId]] = field(default_factory=dict)
+    warm: dict[Ground, dict[WorkerId, None]] = field(default_factory=dict)
     waiting: int = 0
     """Executions queued in all pools, or held beside."""
     services: int = 0

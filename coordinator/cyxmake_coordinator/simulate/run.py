@@ -5,8 +5,11 @@ Knows nothing of command lines.
 
 from __future__ import annotations
 
+import gc
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from cyxmake_common.digest import Digest
@@ -26,6 +29,8 @@ _RETRY: Final = 1.0
 """Seconds after which a client submits again what the cluster did not do."""
 _LATENCY: Final = 0.005
 """A client's way to the coordinator."""
+_PER_SLOT: Final = 2
+"""Actions that a client has in the cluster for each slot: one runs, the inputs of another come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Measures:
     path_bound: float
     """The longest chain of steps on the fastest machine."""
     wait_p50: float
-    """From submission to the start of the command."""
+    """From the moment a step can run to the start of its command."""
     wait_p99: float
     build_waits: tuple[float, ...]
     """The longest such wait in each build."""
@@ -73,14 +78,17 @@ class _Task:
     missing: int
     """Steps it needs that have not ended."""
     wanted_by: list[_Task]
-    submitted_at: float = 0.0
+    ready_at: float = 0.0
     started_at: float | None = None
     ended_at: float | None = None
-    tries: int = 0
 
 
 class Playing(Cluster):
-    """A cluster in which clients build: each submits a step when those it needs have ended."""
+    """A cluster in which clients build.
+
+    A step can run when those it needs have ended. Of these a client submits the ones with the
+    longest way to the end first, and only as many as keep the cluster busy, as `dbuild` does.
+    """
 
     def __init__(
         self,
@@ -100,6 +108,11 @@ class Playing(Cluster):
         """When each user's commands ran."""
         self._tasks: dict[Digest, _Task] = {}
         self._names: dict[OperationId, _Task] = {}
+        self._ready: list[list[tuple[float, int, _Task]]] = [[] for _ in builds]
+        """Each build's steps that can run and were not submitted: longest way first."""
+        self._order = count()
+        self._outstanding = [0] * len(builds)
+        self._window = _PER_SLOT * sum(model.slots for model in fleet)
         self._roots = {_root(number): build.input_bytes for number, build in enumerate(builds)}
         for model in fleet:
             self.add_worker(model)
@@ -114,7 +127,11 @@ class Playing(Cluster):
 
     def play(self) -> Measures:
         """Run all builds to their ends and measure."""
-        self.run(_LIMIT)
+        gc.freeze()  # or looking through what was planned would count as the scheduler's time
+        try:
+            self.run(_LIMIT)
+        finally:
+            gc.unfreeze()
         return self._measure()
 
     def restart_coordinator(self) -> None:
@@ -149,14 +166,19 @@ class Playing(Cluster):
                 tasks[need].wanted_by.append(task)
             tasks.append(task)
             self._tasks[action] = task
+        self.after(build.at, self._begin, number, [task for task in tasks if not task.missing])
+
+    def _begin(self, number: int, tasks: Sequence[_Task]) -> None:
+        """Take in steps of a build that can run now, and submit what there is room for."""
+        ready = self._ready[number]
         for task in tasks:
-            if not task.missing:
-                self.after(build.at, self._ask, task)
+            task.ready_at = self.now
+            heapq.heappush(ready, (-task.event.rank, next(self._order), task))
+        while ready and self._outstanding[number] < self._window:
+            self._outstanding[number] += 1
+            self._ask(heapq.heappop(ready)[2])
 
     def _ask(self, task: _Task) -> None:
-        task.tries += 1
-        if task.tries == 1:
-            task.submitted_at = self.now
         position = len(self._names)
         name = OperationId(f"o{position}")
         self._names[name] = task
@@ -186,10 +208,11 @@ class Playing(Cluster):
             return
         task.ended_at = self.now
         self._unfinished -= 1
+        self._outstanding[task.build] -= 1
         for waiting in task.wanted_by:
             waiting.missing -= 1
-            if not waiting.missing:
-                self.after(2 * _LATENCY, self._ask, waiting)
+        free = [waiting for waiting in task.wanted_by if not waiting.missing]
+        self.after(2 * _LATENCY, self._begin, task.build, free)
 
     def began(self, worker: Machine, action: Digest) -> None:
         """Note the first start of each action."""
@@ -216,13 +239,13 @@ class Playing(Cluster):
     def _measure(self) -> Measures:
         tasks = [task for task in self._tasks.values() if task.ended_at is not None]
         starts = [(task, task.started_at or 0.0, task.ended_at or 0.0) for task in tasks]
-        waits = sorted(start - task.submitted_at for task, start, _ in starts)
+        waits = sorted(start - task.ready_at for task, start, _ in starts)
         longest = [0.0] * len(self.builds)
         spans = [0.0] * len(self.builds)
         saturated: dict[str, float] = {}
         for task, start, end in starts:
             user, number = task.event.user, task.build
-            longest[number] = max(longest[number], start - task.submitted_at)
+            longest[number] = max(longest[number], start - task.ready_at)
             spans[number] = max(spans[number], end - self.builds[number].at)
             saturated[user] = max(saturated.get(user, 0.0), start)
         models = [worker.model for worker in self.workers.values()]

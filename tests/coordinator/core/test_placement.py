@@ -16,6 +16,7 @@ from cyxmake_coordinator.core.placement import (
     DEFAULT_ALGORITHM,
     Lineup,
     Rank,
+    Wanted,
     choose,
     choose_free,
 )
@@ -33,9 +34,9 @@ class Machine:
     served: int = 0
 
 
-def names(text: str) -> set[WorkerId]:
+def names(text: str) -> Wanted:
     """Return workers with one-letter names."""
-    return {WorkerId(letter) for letter in text}
+    return dict.fromkeys(map(WorkerId, text))
 
 
 def lineup(full: str = "", **scores: float) -> Lineup:
@@ -94,7 +95,7 @@ def test_who_has_more_of_the_inputs_comes_first() -> None:
     """A worker with all inputs wins over one with some, that one over a colder one."""
     made = lineup(a=1.0, b=1.1, c=1.2)
     assert choose(made, [names("c"), names("bc")], inf) == "c"
-    assert choose(made, [(), names("bc")], inf) == "b"
+    assert choose(made, [{}, names("bc")], inf) == "b"
     assert choose(made, [names("a"), names("b")], inf) == "a"
     assert choose(made, [names("z"), names("z")], inf) == "a"
 
@@ -115,6 +116,18 @@ def test_many_who_have_the_inputs() -> None:
     assert choose(made, [names("cxyz")], 2.0) == "a"
     assert choose(made, [names("wxyz")], inf) == "a"
     assert choose(made, [names("bcxy")], 2.0, lambda name: name != "b") == "a"
+
+
+def test_of_very_many_who_have_the_inputs() -> None:
+    """The best of all are asked, and who used them last; not a thousand for each action."""
+    scores = {f"w{number:04}": 1.0 + number / 10_000 for number in range(2_000)}
+    made = lineup(**scores)
+    warm = dict.fromkeys(map(WorkerId, [f"w{number:04}" for number in range(1, 1_000)]))
+    assert choose(made, [warm], inf) == "w0001"
+    late = dict.fromkeys(map(WorkerId, [f"w{number:04}" for number in range(1_999, 999, -1)]))
+    assert choose(made, [late], inf) == "w1000"
+    assert choose(made, [late], 1.05) == "w0000"
+    assert choose(made, [late], inf, lambda name: name != "w1000") == "w1001"
 
 
 def test_full_warm_worker_does_not_delay() -> None:
