@@ -14,6 +14,8 @@ _GROUPS = {
     "opened later": ["opened later"],
     "opened second": ["opened second"],
     "opened third": ["opened third"],
+    "opened fourth": ["opened fourth"],
+    "opened fifth": ["opened fifth"],
 }
 
 

@@ -29,6 +29,8 @@ SETS: Final = {
     "opened later": _STRANGERS / "opened.toml",
     "opened second": _STRANGERS / "opened_second.toml",
     "opened third": _STRANGERS / "opened_third.toml",
+    "opened fourth": _STRANGERS / "opened_fourth.toml",
+    "opened fifth": _STRANGERS / "opened_fifth.toml",
     "nothing told": _STRANGERS / "nothing_told.toml",
 }
 """The sets of strangers' failures."""

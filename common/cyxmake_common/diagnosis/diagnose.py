@@ -13,14 +13,25 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, Final
 
+from cyxmake_common.diagnosis.around import completed
 from cyxmake_common.diagnosis.fingerprint import fingerprint
+from cyxmake_common.diagnosis.lines import (
+    is_about_a_word,
+    is_complaint,
+    is_probe,
+    is_quoted_code,
+    is_remark,
+    is_tried_again,
+)
 from cyxmake_common.diagnosis.model import Category, Diagnosis, Facts, FixIt, LogInput
 from cyxmake_common.diagnosis.rules import Rule, Strength, fact_of, load_rules
 from cyxmake_common.diagnosis.structured import Reading, read
-from cyxmake_common.diagnosis.text import essential_lines, is_remark
+from cyxmake_common.diagnosis.text import essential_lines
 
 _MATCHES_A_RULE: Final = 200
 _MOST_CAUSES: Final = 20
+_APART: Final = 5
+"""How many lines away a tool's own words for the same failure may stand."""
 _TRAILING: Final = " \t.,;:"
 _QUOTES: Final = "'\"`"
 
@@ -33,11 +44,18 @@ class _Match:
     last: int
     facts: Facts
     evidence: str
+    strength: Strength
+    """The rule's, or less where the line itself says that it need not be a failure."""
 
     @property
     def merit(self) -> tuple[int, float, int]:
         """Say which of two matches of the same place is to be believed."""
-        return (self.rule.strength, self.rule.confidence, len(self.evidence))
+        return (self.strength, self.rule.confidence, len(self.evidence))
+
+    @property
+    def unplaced(self) -> bool:
+        """Tell whether any tool's words were read, at no place of a source."""
+        return self.strength <= Strength.GENERAL and self.facts.line is None
 
 
 def diagnose(log: LogInput, rules: Iterable[Rule] | None = None) -> list[Diagnosis]:
@@ -48,14 +66,17 @@ def diagnose(log: LogInput, rules: Iterable[Rule] | None = None) -> list[Diagnos
         log = replace(log, text=reading.text)
     lines, numbers = essential_lines(log.text)
     matches = _best_by_place(_matches(chosen, lines, log))
-    matches = _without_consequences(matches)
+    matches = _without_consequences(matches, _complaints(lines, matches))
     found: dict[str, Diagnosis] = {}
-    for match in sorted(matches, key=lambda m: (-m.rule.strength, m.first)):
-        diagnosis = _diagnosis(match, log, numbers)
+    for match in sorted(matches, key=lambda m: (-m.strength, m.first)):
+        diagnosis = _diagnosis(match, log, lines, numbers)
         seen = found.get(diagnosis.fingerprint)
         if seen is not None:
             found[diagnosis.fingerprint] = replace(
-                seen, count=seen.count + 1, lines=_joined(seen.lines, diagnosis.lines)
+                seen,
+                count=seen.count + 1,
+                lines=_joined(seen.lines, diagnosis.lines),
+                facts=replace(seen.facts, host=seen.facts.host or diagnosis.facts.host),
             )
         else:
             found[diagnosis.fingerprint] = diagnosis
@@ -90,7 +111,9 @@ def _matches(rules: tuple[Rule, ...], lines: list[str], log: LogInput) -> list[_
         if rule.exit_statuses and log.exit_status not in rule.exit_statuses:
             continue
         if rule.pattern is None:
-            found.append(_Match(rule, len(lines), len(lines), _facts(rule.constant), ""))
+            found.append(
+                _Match(rule, len(lines), len(lines), _facts(rule.constant), "", rule.strength)
+            )
         else:
             found.extend(_in_text(rule, text, starts, lines))
     return found
@@ -101,15 +124,30 @@ def _in_text(rule: Rule, text: str, starts: list[int], lines: list[str]) -> Iter
         if number == _MATCHES_A_RULE:
             return
         first = bisect_right(starts, match.start()) - 1
-        believed = rule.reads_remarks or rule.strength > Strength.GENERAL
-        if not believed and is_remark(lines[first]):
+        strength = _strength(rule, lines[first])
+        if strength is None:
             continue
         last = bisect_right(starts, max(match.start(), match.end() - 1)) - 1
         groups = ((fact_of(k), v) for k, v in match.groupdict().items() if v)
         named = {k: v.rstrip(_TRAILING) if k == "message" else _bare(v) for k, v in groups}
         facts = {**rule.constant, **{k: v for k, v in named.items() if v}}
         evidence = "\n".join(lines[first : last + 1]).strip()
-        yield _Match(rule, first, last, _facts(facts), evidence)
+        yield _Match(rule, first, last, _facts(facts), evidence, strength)
+
+
+def _strength(rule: Rule, line: str) -> Strength | None:
+    """Say what a match that begins on this line is worth; None for nothing at all."""
+    if is_quoted_code(line) or (rule.strength is Strength.RESOURCE and is_about_a_word(line)):
+        return None
+    if rule.reads_remarks:
+        return rule.strength
+    if is_probe(line):
+        return Strength.WEAK
+    if is_remark(line) and rule.strength <= Strength.GENERAL:
+        return None
+    if rule.category is Category.NETWORK_FAILURE and is_tried_again(line):
+        return Strength.WEAK
+    return rule.strength
 
 
 def _candidates(
@@ -158,26 +196,45 @@ def _best_by_place(matches: list[_Match]) -> list[_Match]:
     return kept
 
 
-def _without_consequences(matches: list[_Match]) -> list[_Match]:
-    """Drop what the other matches explain."""
-    strongest = max((m.rule.strength for m in matches), default=Strength.WEAK)
+def _complaints(lines: list[str], matches: list[_Match]) -> tuple[int, int]:
+    """Return the first line with a complaint, and the first one that no match is near to."""
+    explained = {
+        number
+        for match in matches
+        for number in range(match.first - _APART, match.last + _APART + 1)
+    }
+    said = [number for number, line in enumerate(lines) if is_complaint(line)]
+    unexplained = [number for number in said if number not in explained]
+    return min(said, default=len(lines)), min(unexplained, default=len(lines))
+
+
+def _without_consequences(matches: list[_Match], complaints: tuple[int, int]) -> list[_Match]:
+    """Drop what the other matches, or complaints that nobody understands, explain."""
+    first_said, not_understood = complaints
+    matches = [
+        match
+        for match in matches
+        if not (match.rule.follows and first_said < match.first)
+        and not (match.evidence and match.unplaced and not_understood < match.first)
+    ]
+    strongest = max((m.strength for m in matches), default=Strength.WEAK)
     categories: set[Category] = {m.rule.category for m in matches}
-    specific = any(m.rule.strength >= Strength.CAUSE for m in matches)
+    specific = any(m.strength >= Strength.CAUSE for m in matches)
     broken: dict[str, int] = {}
     for match in matches:
-        if match.rule.strength >= Strength.GENERAL and match.facts.file:
+        if match.strength >= Strength.GENERAL and match.facts.file:
             name = match.facts.file
             broken[name] = min(match.first, broken.get(name, match.first))
     kept = []
     for match in matches:
         rule = match.rule
         explained = (
-            (rule.strength is Strength.WEAK and strongest > Strength.WEAK)
-            or (rule.strength is Strength.GENERAL and strongest is Strength.RESOURCE)
+            (match.strength is Strength.WEAK and strongest > Strength.WEAK)
+            or (match.strength is Strength.GENERAL and strongest is Strength.RESOURCE)
             or bool(rule.yields_to & (categories - {rule.category}))
             or (
                 # A compiler that lost its way once complains to the end of the file.
-                rule.strength is Strength.GENERAL
+                match.strength is Strength.GENERAL
                 and (broken[match.facts.file] < match.first if match.facts.file else specific)
             )
         )
@@ -186,12 +243,12 @@ def _without_consequences(matches: list[_Match]) -> list[_Match]:
     return kept
 
 
-def _diagnosis(match: _Match, log: LogInput, numbers: list[int]) -> Diagnosis:
+def _diagnosis(match: _Match, log: LogInput, text: list[str], numbers: list[int]) -> Diagnosis:
     rule = match.rule
     lines = tuple(numbers[match.first : match.last + 1]) if match.evidence else ()
     return Diagnosis(
         category=rule.category,
-        facts=match.facts,
+        facts=completed(rule.category, match.facts, text, match.first, match.last),
         confidence=rule.confidence,
         rule=rule.id,
         fingerprint=fingerprint(rule.category, match.facts, match.evidence or rule.id),

@@ -72,6 +72,8 @@ class Rule:
     """Speaks only of these programs, where the caller knows the program."""
     yields_to: frozenset[Category]
     """Follows from these when they are there, too."""
+    follows: bool
+    """Is said because something failed before: a cause only when nothing complained earlier."""
     reads_remarks: bool
     """Believes warnings and what checks report on their way, too, although it is not strong."""
 
@@ -128,7 +130,7 @@ def prove(rule: Rule, examples: Examples) -> None:
 
 _KNOWN_KEYS: Final = {
     "id", "category", "pattern", "hint", "strength", "confidence", "phase", "set", "exits",
-    "tools", "yields_to", "wrapped", "remarks", "positive", "negative", "expect",
+    "tools", "yields_to", "wrapped", "remarks", "follows", "positive", "negative", "expect",
 }  # fmt: skip
 
 
@@ -156,6 +158,7 @@ def _parse(file: str, raw: dict[str, object]) -> tuple[Rule, Examples]:
         exit_statuses=frozenset(cast("list[int]", raw.get("exits", []))),
         tools=frozenset(cast("list[str]", raw.get("tools", []))),
         yields_to=frozenset(Category(c) for c in cast("list[str]", raw.get("yields_to", []))),
+        follows=bool(raw.get("follows")),
         reads_remarks=bool(raw.get("remarks")),
     )
     if rule.pattern is None and not rule.exit_statuses:

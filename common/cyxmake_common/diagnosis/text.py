@@ -19,14 +19,15 @@ _RUNNER: Final = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?Z?\s(?:##\[\w+\])?"  # CI services
     r"|#\d+\s+(?:\d+\.\d+\s)"  # image builds
     r"|=> => # "
+    r"|\d+\.\d{1,3} (?=\S|\s+\S|$)"  # their summary of the step that failed
     r"|\[\d{2}:\d{2}:\d{2}\]\s"
+    r"|\[\d{4}-\d\d-\d\dT[\d:.]+Z\] "
+    r"|\d+>(?!=)\s*(?:\d+>)?"  # parallel projects of MSBuild
+    r"|\| (?=\S)"  # bitbake's log of a task
+    r"|[A-Za-z][\w.-]* +\| "  # services of a composed run
     r")"
 )
 _QUOTES: Final = str.maketrans("‘’´“”\u00a0", "'''\"\" ")
-_REMARK: Final = re.compile(
-    r"\s*(?:-- |checking |\+ |\$ |#\d+ |Step \d+/\d+ :|\[(?:INFO|WARNING|WARN|DEBUG)\]"
-    r"|(?:\S+: ){0,2}(?:[Ww]arning|WARNING|[Nn]ote|NOTE|INFO|DEBUG|hint|help)\b[: ])"
-)
 _ECHOED: Final = re.compile(r"The command '.*' returned a non-zero code")
 _GUILLEMETS: Final = re.compile(r"[«»]\s?([^«»]*?)\s?[«»]")
 _LONGEST_LINE: Final = 2000
@@ -108,11 +109,6 @@ def _complaints(text: str, start: int, end: int) -> list[int]:
             number += 1
             at = text.find(word, at + _AROUND, end)
     return sorted(found)
-
-
-def is_remark(line: str) -> bool:
-    """Tell whether a line is no complaint: a check's progress, a warning, an echoed command."""
-    return _REMARK.match(line) is not None
 
 
 def first_line_kept(text: str) -> int:
