@@ -24,7 +24,13 @@ from cyxmake_common.diagnosis.lines import (
     is_tried_again,
 )
 from cyxmake_common.diagnosis.model import Category, Diagnosis, Facts, FixIt, LogInput
-from cyxmake_common.diagnosis.rules import Rule, Strength, fact_of, load_rules
+from cyxmake_common.diagnosis.rules import (
+    Rule,
+    Strength,
+    fact_of,
+    load_rules,
+    words_of_many_hints,
+)
 from cyxmake_common.diagnosis.structured import Reading, read
 from cyxmake_common.diagnosis.text import essential_lines
 
@@ -32,6 +38,11 @@ _MATCHES_A_RULE: Final = 200
 _MOST_CAUSES: Final = 20
 _APART: Final = 5
 """How many lines away a tool's own words for the same failure may stand."""
+_TOOLS: Final = frozenset(
+    {"bison", "clang", "cmake", "cython", "flex", "gcc", "go", "java", "make", "meson", "ninja"}
+    | {"node", "numpy", "perl", "python"}
+)
+"""Named alike however a message writes them."""
 _TRAILING: Final = " \t.,;:"
 _QUOTES: Final = "'\"`"
 
@@ -102,8 +113,7 @@ def _with_fixits(causes: list[Diagnosis], reading: Reading) -> list[Diagnosis]:
 
 
 def _matches(rules: tuple[Rule, ...], lines: list[str], log: LogInput) -> list[_Match]:
-    text = "\n".join(lines)
-    starts = [0, *accumulate(len(line) + 1 for line in lines)]
+    text = _Text(lines)
     found: list[_Match] = []
     for rule in rules:
         if rule.tools and log.tool and log.tool not in rule.tools:
@@ -111,27 +121,64 @@ def _matches(rules: tuple[Rule, ...], lines: list[str], log: LogInput) -> list[_
         if rule.exit_statuses and log.exit_status not in rule.exit_statuses:
             continue
         if rule.pattern is None:
-            found.append(
-                _Match(rule, len(lines), len(lines), _facts(rule.constant), "", rule.strength)
-            )
+            facts = _facts(rule.constant)
+            found.append(_Match(rule, len(lines), len(lines), facts, "", rule.strength))
         else:
-            found.extend(_in_text(rule, text, starts, lines))
+            found.extend(_in_text(rule, text))
     return found
 
 
-def _in_text(rule: Rule, text: str, starts: list[int], lines: list[str]) -> Iterator[_Match]:
-    for number, match in enumerate(_candidates(rule, text, starts, lines)):
+class _Text:
+    """The lines as one text, and where in it the hints stand: many rules share one."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        self.whole = "\n".join(lines)
+        self.starts = [0, *accumulate(len(line) + 1 for line in lines)]
+        self._held: dict[str, bool] = {}
+        self._with: dict[str, tuple[int, ...]] = {}
+
+    def number(self, place: int) -> int:
+        """Return the index of the line of a place."""
+        return bisect_right(self.starts, place) - 1
+
+    def holds(self, hint: str) -> bool:
+        """Tell whether a hint stands anywhere; not where a word of it, of many hints, does not."""
+        held = self._held.get(hint)
+        if held is None:
+            word = words_of_many_hints().get(hint)
+            held = (word is None or self.holds(word)) and hint in self.whole
+            self._held[hint] = held
+        return held
+
+    def lines_with(self, hint: str) -> tuple[int, ...]:
+        """Return the indices of lines that hold a hint, the first ones of very many."""
+        if not self.holds(hint):
+            return ()
+        known = self._with.get(hint)
+        if known is None:
+            found: list[int] = []
+            at = self.whole.find(hint)
+            while at >= 0 and len(found) < _MATCHES_A_RULE:
+                found.append(self.number(at))
+                at = self.whole.find(hint, self.starts[found[-1] + 1])
+            known = self._with[hint] = tuple(found)
+        return known
+
+
+def _in_text(rule: Rule, text: _Text) -> Iterator[_Match]:
+    for number, match in enumerate(_candidates(rule, text)):
         if number == _MATCHES_A_RULE:
             return
-        first = bisect_right(starts, match.start()) - 1
-        strength = _strength(rule, lines[first])
+        first = text.number(match.start())
+        strength = _strength(rule, text.lines[first])
         if strength is None:
             continue
-        last = bisect_right(starts, max(match.start(), match.end() - 1)) - 1
+        last = text.number(max(match.start(), match.end() - 1))
         groups = ((fact_of(k), v) for k, v in match.groupdict().items() if v)
         named = {k: v.rstrip(_TRAILING) if k == "message" else _bare(v) for k, v in groups}
         facts = {**rule.constant, **{k: v for k, v in named.items() if v}}
-        evidence = "\n".join(lines[first : last + 1]).strip()
+        evidence = "\n".join(text.lines[first : last + 1]).strip()
         yield _Match(rule, first, last, _facts(facts), evidence, strength)
 
 
@@ -150,24 +197,16 @@ def _strength(rule: Rule, line: str) -> Strength | None:
     return rule.strength
 
 
-def _candidates(
-    rule: Rule, text: str, starts: list[int], lines: list[str]
-) -> Iterator[re.Match[str]]:
+def _candidates(rule: Rule, text: _Text) -> Iterator[re.Match[str]]:
     """Match only where a hint stands: most rules have nothing to say of most lines."""
     assert rule.pattern is not None
     if not rule.one_line:
-        if any(hint in text for hint in rule.hints):
-            yield from rule.pattern.finditer(text)
+        if any(text.holds(hint) for hint in rule.hints):
+            yield from rule.pattern.finditer(text.whole)
         return
-    numbers: set[int] = set()
-    for hint in rule.hints:
-        at = text.find(hint)
-        while at >= 0 and len(numbers) < _MATCHES_A_RULE:
-            number = bisect_right(starts, at) - 1
-            numbers.add(number)
-            at = text.find(hint, starts[number + 1])
-    for number in sorted(numbers):
-        yield from rule.pattern.finditer(text, starts[number], starts[number] + len(lines[number]))
+    for number in sorted({n for hint in rule.hints for n in text.lines_with(hint)}):
+        start = text.starts[number]
+        yield from rule.pattern.finditer(text.whole, start, start + len(text.lines[number]))
 
 
 def _bare(value: str) -> str:
@@ -179,6 +218,8 @@ def _facts(named: dict[str, str]) -> Facts:
     library = values.get("library", "")
     if library.startswith("lib") and "." not in library:
         values["library"] = library.removeprefix("lib")  # as after -l
+    if values.get("subject", "").lower() in _TOOLS:
+        values["subject"] = values["subject"].lower()
     if "line" in values:
         values["line"] = int(values["line"])
     return Facts(**values)
@@ -203,6 +244,8 @@ def _complaints(lines: list[str], matches: list[_Match]) -> tuple[int, int]:
         for match in matches
         for number in range(match.first - _APART, match.last + _APART + 1)
     }
+    if not any(match.rule.follows or match.unplaced for match in matches):
+        return len(lines), len(lines)
     said = [number for number, line in enumerate(lines) if is_complaint(line)]
     unexplained = [number for number in said if number not in explained]
     return min(said, default=len(lines)), min(unexplained, default=len(lines))

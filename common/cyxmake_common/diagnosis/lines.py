@@ -33,8 +33,9 @@ _WRAPPER: Final = re.compile(
     r"|errors? (?:generated|occurred)|code (?:ELIFECYCLE|1)\b|errno 1$|Execution failed for task"
     r"|Failed to execute goal|process completed|See also|failed executing|build failed"
     r"|[Ff]ailed to run custom build|Error installing|gem native extension"
-    r"|gyp ERR! (?:build|stack|System|cwd|node|command|not ok)|npm (?:ERR!|error) (?:path|command|"
-    r"A complete|errno|Exit|Failed at|This is|There is)|Building wheel|Traceback"
+    r"|failed to (?:get `|load source)|gyp ERR! (?:build|stack|System|cwd|node|command|not ok)"
+    r"|npm (?:ERR!|error) (?:path|command|A complete|errno|Exit|Failed at|This is|There is)"
+    r"|Building wheel|Traceback"
 )
 _AGAIN: Final = re.compile(r"(?i:\bretry(?:ing)?\b|will try again|tries remaining|attempt \d)")
 _PROBE: Final = re.compile(

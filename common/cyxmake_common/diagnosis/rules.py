@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -35,6 +36,7 @@ _CHARACTERS: Final = {
     "target": r"[^'\"`\n]+",
     "message": r"[^\n]+",
 }
+_HINT_WORD: Final = re.compile(r"[A-Za-z]{4,}|LNK|MSB")
 _PLACEHOLDER: Final = re.compile(r"(?<!\?P)<([a-z]+)(\d?)>")
 
 
@@ -91,6 +93,19 @@ class Examples:
 def load_rules() -> tuple[Rule, ...]:
     """Return every rule of the package, in the order of its files."""
     return tuple(rule for rule, _ in rules_with_examples())
+
+
+@lru_cache(maxsize=1)
+def words_of_many_hints() -> dict[str, str]:
+    """Return, for a hint, the word of it that most others hold, too: one look spares many."""
+    hints = {hint for rule in load_rules() for hint in rule.hints}
+    number = Counter(word for hint in hints for word in set(_HINT_WORD.findall(hint)))
+    shared: dict[str, str] = {}
+    for hint in hints:
+        words = [word for word in _HINT_WORD.findall(hint) if word != hint and number[word] > 2]
+        if words:
+            shared[hint] = max(words, key=lambda word: (number[word], word))
+    return shared
 
 
 def rules_with_examples() -> list[tuple[Rule, Examples]]:

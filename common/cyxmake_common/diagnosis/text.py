@@ -27,6 +27,7 @@ _RUNNER: Final = re.compile(
     r"|[A-Za-z][\w.-]* +\| "  # services of a composed run
     r")"
 )
+_RUNNER_BEGINS: Final = frozenset("0123456789#=[")
 _QUOTES: Final = str.maketrans("‘’´“”\u00a0", "'''\"\" ")
 _ECHOED: Final = re.compile(r"The command '.*' returned a non-zero code")
 _GUILLEMETS: Final = re.compile(r"[«»]\s?([^«»]*?)\s?[«»]")
@@ -134,4 +135,6 @@ def _comparable(line: str) -> str:
         line = _GUILLEMETS.sub(r"'\1'", line)
     if "returned a non-zero code" in line:  # the words are the command's, not a tool's
         line = _ECHOED.sub("The command returned a non-zero code", line)
-    return _RUNNER.sub("", line)
+    if line[:1] in _RUNNER_BEGINS or "| " in line:
+        return _RUNNER.sub("", line)
+    return line
