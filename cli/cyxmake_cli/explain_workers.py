@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from cyxmake_common.action import Properties
 from cyxmake_common.protocol.messages import WorkerStatus
-from cyxmake_common.stand_in import STAND_IN, lacking, stands_in
+from cyxmake_common.stand_in import STAND_IN, lacking, stands_in, text_hint
 
 
 def placements(
@@ -40,6 +40,8 @@ def _judge(worker: WorkerStatus, required: Properties, toolchain: str) -> str:
 
 def _hint(worker: WorkerStatus, required: Properties) -> str:
     """Say which tool would do, where a worker of another kind has another release of it."""
+    if text := text_hint(required, worker.properties):
+        return f"; {text}"
     tool = _portable(required)
     if not tool:
         return ""

@@ -84,6 +84,8 @@ class BuildSettings:
     """Where the project builds; in a project's file relative to that file."""
     type: BuildType | None = None
     """Build type: debug, release, relwithdebinfo, minsizerel; without it the project's own."""
+    no_ident: bool = False
+    """Whether objects go without the text that names the compiler's packager."""
     system: SystemName | None = None
     """Build system, where a project has several; without it the one that is found first."""
 

@@ -18,6 +18,7 @@ STAND_IN: Final = "stand-in"
 Property = tuple[str, str]
 
 _HOST: Final = (ISA, OS_FAMILY)
+_TEXT: Final = "; "
 
 
 def lacking(required: Collection[Property], offered: Collection[Property]) -> frozenset[Property]:
@@ -36,3 +37,20 @@ def stands_in(required: Collection[Property], offered: Collection[Property]) -> 
     """Tell whether a worker that fits does so by a tool of its own only."""
     here = frozenset(offered)
     return any(pair[0] in _HOST and pair not in here for pair in required)
+
+
+def with_text(name: str, text: str) -> str:
+    """Return the value of a tool whose output holds a text of its own, such as its packager."""
+    return f"{name}{_TEXT}{text}"
+
+
+def text_hint(required: Collection[Property], offered: Collection[Property]) -> str:
+    """Return how a worker would fit whose tool differs in its text only; else nothing."""
+    for pair in required:
+        name, said, _ = pair[1].partition(_TEXT)
+        if pair[0] == STAND_IN and said and pair not in offered and (STAND_IN, name) in offered:
+            return (
+                f"its own {name} differs in the version text of .comment only: "
+                "with -fno-ident, or build.no_ident = true, it could do this"
+            )
+    return ""

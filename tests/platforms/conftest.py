@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.platforms import Arm64, PlatformUnavailable, Windows
+from support.platforms import Arm64, PlatformUnavailable, Windows, prepare_cross
 from support.zig import find_zig, write_drivers
 
 
@@ -41,3 +41,13 @@ def windows(zig: str) -> Windows:
         return Windows.prepare(zig)
     except PlatformUnavailable as missing:
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def cross() -> str:
+    """Return this machine's compiler for arm64, of the release that the arm64 machine has."""
+    try:
+        prepare_cross()
+    except PlatformUnavailable as missing:
+        pytest.skip(str(missing))
+    return "/usr/bin/aarch64-linux-gnu-gcc-12"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Set-up of `pytest -m platforms`: machines of other kinds, emulated on this one. `arm64` makes a
 # root file system that the kernel runs through qemu, `windows` a prefix of wine with the Windows
-# build of Python. Everything but installed packages stays below the directory given. Ends with an
+# build of Python, `cross` the compilers for arm64 of this machine. Everything but installed packages stays below the directory given. Ends with an
 # error, and the reason as its last line, where that cannot be had.
 set -euo pipefail
 kind=$1
@@ -49,6 +49,18 @@ arm64() {
   printf '127.0.0.1 localhost\n' > rootfs.new/etc/hosts
   mkdir -p rootfs.new/{data,src,site,zig,tmp,proc,dev}
   mv rootfs.new rootfs
+}
+
+# Compilers of this machine for arm64: of the release that the arm64 root has, and of another.
+cross() {
+  local need=()
+  for pair in aarch64-linux-gnu-gcc-12:gcc-12-aarch64-linux-gnu \
+    aarch64-linux-gnu-g++-12:g++-12-aarch64-linux-gnu \
+    aarch64-linux-gnu-gcc-11:gcc-11-aarch64-linux-gnu; do
+    command -v "${pair%%:*}" >/dev/null || need+=("${pair##*:}")
+  done
+  [ -d /usr/aarch64-linux-gnu/include ] || need+=(libc6-dev-arm64-cross)
+  install ${need[@]+"${need[@]}"}
 }
 
 windows() {

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -130,6 +131,18 @@ class Arm64:
             *(word for pair in whole.items() for word in ("--setenv", *pair)),
         ]  # fmt: skip
 
+    def run(self, data: Path, *argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command there to the end; `data` is its /data."""
+        src = {"PYTHONPATH": "/site:/src/common:/src/worker:/src/coordinator:/src/cli"}
+        return subprocess.run(
+            [*self.prefix({**src, **variables}, data, zig=False), *argv],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+
     def join(self, cluster: Cluster, name: str, *options: str, zig: bool = True) -> Program:
         """Start a worker there and wait until it has joined."""
         data = cluster.home / f"worker-{name}"
@@ -142,6 +155,11 @@ class Arm64:
         program = start(argv, cluster.home / f"{name}.log", {"PATH": os.environ["PATH"]})
         cluster.workers[name] = program
         return program
+
+
+def prepare_cross() -> None:
+    """Have gccs of this machine that compile for arm64; raises PlatformUnavailable."""
+    _run([str(REPOSITORY / "tests/platforms/prepare.sh"), "cross", tempfile.gettempdir()])
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from cyxmake_worker.fetch import Fetcher
 from cyxmake_worker.inputs import InputRoots
 from cyxmake_worker.proofs import ToolchainProofs
 from cyxmake_worker.sandbox.probe import choose_sandbox
-from cyxmake_worker.stand_ins import LocalTool, StandInExecutor, StandIns
+from cyxmake_worker.stand_ins import StandInExecutor, StandIns
+from cyxmake_worker.substitutes import LocalTool
 from cyxmake_worker.toolchains import LocalToolchains
 from cyxmake_worker.work import LeaseJobs, Workshop
 from support.worker_client import Job
@@ -124,13 +125,13 @@ async def bench(
         )
         await sandboxed.open()
         stack.push_async_callback(sandboxed.close)
-        stand_ins = StandIns(tools, fetcher, store)
+        local = toolchains or LocalToolchains()
+        stand_ins = StandIns(tools, fetcher, store, local)
         executor = StandInExecutor(sandboxed, stand_ins)
         proofs = ToolchainProofs(executor, store, home / "proofs.json", "bench")
         stack.push_async_callback(proofs.close)
         recorder = EntryRecorder(store, store.path_of, executor)
         stack.callback(recorder.close)
-        local = toolchains or LocalToolchains()
 
         async def seed(root: Digest) -> None:
             await local.seed(root, store)

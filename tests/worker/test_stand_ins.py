@@ -21,7 +21,7 @@ from cyxmake_common.toolchain.compile_command import CompilerKind
 from cyxmake_common.toolchain.manifest import MANIFEST_PATH, ToolchainManifest
 from cyxmake_common.toolchain.portable import Portable
 from cyxmake_common.toolchain.smoke import FOLDER, SOURCES, SmokeTest
-from cyxmake_worker.stand_ins import LocalTool
+from cyxmake_worker.substitutes import LocalTool
 from support.worker_bench import bench
 from support.worker_client import Job
 

@@ -41,22 +41,26 @@ class ToolchainProofs:
         self._memory = memory
         self._machine = machine
         self._proven: dict[str, None] = dict.fromkeys(_load(memory, machine))
-        self._broken: dict[Digest, str] = {}
-        self._trials: dict[Digest, asyncio.Task[str]] = {}
+        self._broken: dict[str, str] = {}
+        self._trials: dict[str, asyncio.Task[str]] = {}
 
     def __repr__(self) -> str:
         return f"<ToolchainProofs {len(self._proven)} proven, {len(self._broken)} broken>"
 
-    async def check(self, toolchain: Digest, layer: Path) -> str:
-        """Return what is wrong with a toolchain here, empty if nothing; `layer` is its tree."""
-        if str(toolchain) in self._proven:
+    async def check(self, toolchain: Digest, tree: Digest, layer: Path) -> str:
+        """Return what is wrong with a toolchain here, empty if nothing.
+
+        `layer` is where its tree stands, or the tree in its place: with another, nothing is proven.
+        """
+        name = str(toolchain) if tree == toolchain else f"{toolchain} by {tree}"
+        if name in self._proven:
             return ""
-        if toolchain in self._broken:
-            return self._broken[toolchain]
-        task = self._trials.get(toolchain)
+        if name in self._broken:
+            return self._broken[name]
+        task = self._trials.get(name)
         if task is None:
-            task = self._trials[toolchain] = asyncio.create_task(self._try(toolchain, layer))
-            task.add_done_callback(lambda _: self._trials.pop(toolchain, None))
+            task = self._trials[name] = asyncio.create_task(self._try(toolchain, name, layer))
+            task.add_done_callback(lambda _: self._trials.pop(name, None))
         return await asyncio.shield(task)  # an action that is revoked ends nobody else's trial
 
     async def close(self) -> None:
@@ -66,7 +70,7 @@ class ToolchainProofs:
             trial.cancel()
         await asyncio.gather(*trials, return_exceptions=True)
 
-    async def _try(self, toolchain: Digest, layer: Path) -> str:
+    async def _try(self, toolchain: Digest, name: str, layer: Path) -> str:
         started = monotonic()
         try:
             manifest = ToolchainManifest.from_bytes(Path(f"{layer}{MANIFEST_PATH}").read_bytes())
@@ -79,13 +83,13 @@ class ToolchainProofs:
                 return ""  # nothing is known: the next action asks again
             if wrong:
                 wrong = f"{' '.join(test.arguments)}: {wrong}"
-                self._broken[toolchain] = wrong
+                self._broken[name] = wrong
                 _log.error("toolchain-broken", toolchain=str(toolchain), reason=wrong)
                 return wrong
         _log.info(
             "toolchain-proven", toolchain=str(toolchain), seconds=round(monotonic() - started, 3)
         )
-        self._remember(toolchain)
+        self._remember(name)
         return ""
 
     async def _run(
@@ -131,8 +135,8 @@ class ToolchainProofs:
         lines = text.decode("utf-8", "replace").strip().splitlines()
         return lines[0][:_MOST_TEXT] if lines else ""
 
-    def _remember(self, toolchain: Digest) -> None:
-        self._proven[str(toolchain)] = None
+    def _remember(self, name: str) -> None:
+        self._proven[name] = None
         while len(self._proven) > _MOST_REMEMBERED:
             del self._proven[next(iter(self._proven))]
         facts = {"format": _FORMAT, "machine": self._machine, "proven": list(self._proven)}

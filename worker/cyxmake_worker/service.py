@@ -45,7 +45,8 @@ from cyxmake_worker.report import ReportFile, WorkerReport
 from cyxmake_worker.sandbox.base import SandboxKind
 from cyxmake_worker.sandbox.probe import Chosen, choose_sandbox
 from cyxmake_worker.shell import Surroundings, WorkerShell
-from cyxmake_worker.stand_ins import LocalTool, StandInExecutor, StandIns, find_local_tools
+from cyxmake_worker.stand_ins import StandInExecutor, StandIns, find_local_tools, offered
+from cyxmake_worker.substitutes import LocalTool
 from cyxmake_worker.toolchains import LocalToolchains, find_toolchains
 from cyxmake_worker.work import LeaseJobs, NoEntries, Recorder, Workshop
 
@@ -126,7 +127,7 @@ class _Machine:
                 config.labels,
                 shown.tools if shown is not None else (),
                 network=config.allow_network,
-                equals=[tool.name for tool in equals],
+                equals=offered(equals, toolchains),
             ),
             data.root,
             toolchains.facts(),
@@ -171,7 +172,7 @@ async def _build(
     )
     await sandboxed.open()
     stack.push_async_callback(sandboxed.close)
-    stand_ins = StandIns(machine.equals, fetcher, store)
+    stand_ins = StandIns(machine.equals, fetcher, store, machine.toolchains)
     executor = StandInExecutor(sandboxed, stand_ins)
 
     async def seed(tree: Digest) -> None:

@@ -1,10 +1,10 @@
-"""Tools of this machine that take the place of a toolchain whose programs run on another kind.
+"""Which toolchains for other kinds of machines this one can take the place of, and by what.
 
 Knows nothing of leases. Theory of operation: an action's toolchain is a tree with programs for one
-kind of machine. Where its manifest names a tool that compiles alike everywhere, and this machine
-has that tool in that version, a second tree is made: the toolchain's own headers, and the program
-that stands here. It goes by the first one's name everywhere else, is tested by the first one's own
-compiles before its first action, and is refused by name if one of them gives other bytes.
+kind of machine. Where its manifest names a tool that compiles alike everywhere, or a gcc that has
+twins, and this machine has that tool or a twin, a second tree is made (substitutes). It goes by the
+first one's name everywhere else, is tested by the first one's own compiles before its first action,
+and is refused by name if one of them gives other bytes.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -25,19 +25,19 @@ import structlog
 
 from cyxmake_common.action import ISA, OS_FAMILY, TOOLCHAIN, Action
 from cyxmake_common.cas.store import BlobStore, write_all
-from cyxmake_common.cas.tree import InputTree
-from cyxmake_common.cas.tree_walk import TreeCrawl, TreeFile, walk_tree
+from cyxmake_common.cas.tree_walk import TreeCrawl, TreeDirectory, TreeFile, walk_tree
 from cyxmake_common.digest import Digest
 from cyxmake_common.errors import DigestMismatch, StoreFull
 from cyxmake_common.execution.executor import Execution, ExecutionRequest, Executor
 from cyxmake_common.execution.process import ProcessRequest, run_process
 from cyxmake_common.platform import isa, os_family
+from cyxmake_common.toolchain.arguments import compiler_kind
+from cyxmake_common.toolchain.identity import Toolchain
 from cyxmake_common.toolchain.manifest import MANIFEST_PATH, ToolchainManifest
-from cyxmake_common.toolchain.portable import Portable
-from cyxmake_common.toolchain.smoke import FOLDER as SMOKE_FOLDER
 from cyxmake_worker.fetch import Fetcher
 from cyxmake_worker.probe_cache import ProbeCache
-from cyxmake_worker.toolchains import copy_file
+from cyxmake_worker.substitutes import LocalTool, Substitute, of_tool, of_twin
+from cyxmake_worker.toolchains import LocalToolchains, copy_file
 
 _SECONDS: Final = 60.0
 _VERSION: Final = re.compile(rb"\d+\.[\w.+-]+")
@@ -48,45 +48,21 @@ class NoStandIn(Exception):
     """A toolchain has no equal on this machine; `str` says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalTool:
-    """A tool that compiles alike on every machine, as it stands on this one."""
-
-    tool: str
-    version: str
-    path: Path
-    digest: Digest
-
-    @property
-    def name(self) -> str:
-        """Return what this worker offers."""
-        return f"{self.tool} {self.version}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Substitute:
-    """The tree in place of a toolchain's, what it needs of us, and what its drivers come to."""
-
-    tree: Digest
-    directories: Mapping[Digest, bytes]
-    tool: LocalTool
-    program: str
-    drivers: Mapping[str, tuple[str, ...]]
-
-    def arguments(self, argv: tuple[str, ...]) -> tuple[str, ...]:
-        """Return a command line that calls the tool itself, as the driver would."""
-        words = self.drivers.get(argv[0])
-        return argv if words is None else (self.program, *words, *argv[1:])
-
-
 class StandIns:
     """The tools of this machine, and the trees that were made with them."""
 
-    def __init__(self, tools: Iterable[LocalTool], fetcher: Fetcher, store: BlobStore) -> None:
+    def __init__(
+        self,
+        tools: Iterable[LocalTool],
+        fetcher: Fetcher,
+        store: BlobStore,
+        toolchains: LocalToolchains | None = None,
+    ) -> None:
         self._tools = {tool.name: tool for tool in tools}
+        self._toolchains = toolchains or LocalToolchains()
         self._fetcher = fetcher
         self._store = store
-        self._made: dict[Digest, _Substitute] = {}
+        self._made: dict[Digest, Substitute] = {}
         self._lock = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -110,12 +86,13 @@ class StandIns:
         if made is None:
             return
         async with self._lock:
-            for digest in await self._store.find_missing((made.tool.digest, *made.directories)):
+            for digest in await self._store.find_missing(tuple(made.blobs)):
+                source = made.blobs[digest]
                 with suppress(DigestMismatch, StoreFull, OSError):  # whoever needs it says so
-                    if digest in made.directories:
-                        await write_all(self._store, made.directories[digest], digest)
+                    if isinstance(source, bytes):
+                        await write_all(self._store, source, digest)
                     else:
-                        await copy_file(made.tool.path, digest, self._store)
+                        await copy_file(source, digest, self._store)
 
     def request(self, request: ExecutionRequest) -> ExecutionRequest:
         """Return what is executed here in place of what was asked."""
@@ -129,41 +106,71 @@ class StandIns:
         return replace(
             request,
             action=replace(request.action, platform=platform),
-            command=replace(command, arguments=made.arguments(command.arguments)),
+            command=replace(
+                command,
+                arguments=made.arguments(command.arguments),
+                environment=made.environment(command.environment),
+            ),
         )
 
-    async def _make(self, toolchain: Digest) -> _Substitute:
+    def disturbed(self, request: ExecutionRequest, layers: Sequence[Path]) -> str:
+        """Return why an action with these layers would not be what it is at its client."""
+        toolchain = request.toolchain
+        made = self._made.get(toolchain) if toolchain is not None else None
+        found = "" if made is None else made.disturbed(request.command.arguments, layers)
+        return f"this worker's own compiler would look for headers in {found}" if found else ""
+
+    async def _make(self, toolchain: Digest) -> Substitute:
         crawl = TreeCrawl(toolchain)
         while wanted := crawl.wanted:
             await self._fetcher.ensure(wanted)
             for digest in wanted:
                 crawl.receive(digest, await self._fetcher.read(digest))
-        entries = walk_tree(toolchain, crawl.blobs.__getitem__)
+        entries = tuple(walk_tree(toolchain, crawl.blobs.__getitem__))
         files = {entry.path: entry for entry in entries if isinstance(entry, TreeFile)}
-        portable = await self._portable(files)
-        tool = self._tools.get(portable.name)
-        if tool is None:
-            raise NoStandIn(f"{portable.name} is not installed on this worker")
-        program = f"{portable.program}.exe" if sys.platform == "win32" else portable.program
-        tree = InputTree()
-        for path, entry in files.items():
-            shared = path.startswith((f"{portable.data}/", f"{SMOKE_FOLDER}/"))
-            if shared or path == MANIFEST_PATH:
-                tree.add_file(path, entry.digest)
-        tree.add_file(program, tool.digest, executable=True)
-        root, directories = tree.build()
-        _log.info("stand-in", tool=tool.name, toolchain=str(toolchain), tree=str(root))
-        return _Substitute(root, directories, tool, program, portable.drivers)
+        manifest = await self._manifest(files)
+        names = [
+            one.path
+            for one in entries
+            if not isinstance(one, TreeDirectory) and compiler_kind(one.path) is not None
+        ]
+        made = self._substitute(manifest, files, names)
+        _log.info("stand-in", tool=made.tool, toolchain=str(toolchain), tree=str(made.tree))
+        return made
 
-    async def _portable(self, files: Mapping[str, TreeFile]) -> Portable:
-        try:
-            text = await self._fetcher.read(files[MANIFEST_PATH].digest)
-            portable = ToolchainManifest.from_bytes(text).portable
-        except (KeyError, ValueError):
-            portable = None
-        if portable is None:
+    def _substitute(
+        self, manifest: ToolchainManifest, files: Mapping[str, TreeFile], names: Sequence[str]
+    ) -> Substitute:
+        if (portable := manifest.portable) is not None:
+            tool = self._tools.get(portable.name)
+            if tool is None:
+                raise NoStandIn(f"{portable.name} is not installed on this worker")
+            return of_tool(tool, portable, files)
+        if (twin := manifest.twin) is None:
             raise NoStandIn("the toolchain names no tool that compiles alike everywhere")
-        return portable
+        own = self._twin(twin.names)
+        if own is None or own.twin is None:
+            raise NoStandIn(f"{twin.name} is not installed on this worker")
+        try:
+            return of_twin(own, own.twin, manifest, files, names)
+        except ValueError as error:
+            raise NoStandIn(f"{twin.name} of this worker does not fit: {error}") from error
+
+    def _twin(self, names: Sequence[str]) -> Toolchain | None:
+        """Return our gcc that has most of the names of another."""
+        for name in reversed(names):
+            for own in self._toolchains:
+                if own.twin is not None and name in own.twin.names:
+                    return own
+        return None
+
+    async def _manifest(self, files: Mapping[str, TreeFile]) -> ToolchainManifest:
+        try:
+            return ToolchainManifest.from_bytes(
+                await self._fetcher.read(files[MANIFEST_PATH].digest)
+            )
+        except (KeyError, ValueError) as error:
+            raise NoStandIn("the toolchain says nothing of itself") from error
 
 
 class StandInExecutor:
@@ -188,6 +195,15 @@ def runs_here(action: Action) -> bool:
 
 
 # ── what stands here ────────────────────────────────────────────────────────────────────────────
+
+
+def offered(tools: Iterable[LocalTool], toolchains: LocalToolchains) -> tuple[str, ...]:
+    """Return the names of what may stand in for toolchains of other machines."""
+    names = dict.fromkeys(tool.name for tool in tools)
+    for own in toolchains:
+        if own.twin is not None:
+            names.update(dict.fromkeys(own.twin.names))
+    return tuple(names)
 
 
 async def find_local_tools(cache: ProbeCache) -> tuple[LocalTool, ...]:

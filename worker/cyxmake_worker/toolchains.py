@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from cyxmake_common.toolchain.identity import Toolchain, ToolchainStore
 from cyxmake_common.toolchain.local import LocalOnly
 
 NAMES: Final = ("gcc", "g++", "cc", "c++", "clang", "clang++")
+_CROSS: Final = re.compile(r"[\w-]+-linux-(?:gnu|musl)\w*-(?:gcc|g\+\+)(?:-\d+)?", re.ASCII)
 _THREADS: Final = 2
 _log = structlog.get_logger(__name__)
 
@@ -39,6 +41,10 @@ class LocalToolchains:
 
     def __repr__(self) -> str:
         return f"<LocalToolchains {list(self._found.values())}>"
+
+    def __iter__(self) -> Iterator[Toolchain]:
+        """Return what was found."""
+        return iter(self._found.values())
 
     def __contains__(self, root: Digest) -> bool:
         """Tell whether a tree is a compiler of this machine, which needs no network to return."""
@@ -84,10 +90,15 @@ class LocalToolchains:
 async def find_toolchains(
     cache_dir: Path,
     environ: Mapping[str, str] = os.environ,
-    names: Iterable[str] = NAMES,
+    names: Iterable[str] | None = None,
 ) -> LocalToolchains:
-    """Identify the compilers in PATH; quick when nothing changed since the last time."""
+    """Identify the compilers in PATH, cross compilers for Linux among them.
+
+    Quick when nothing changed since the last time.
+    """
     search = environ.get("PATH", "")
+    if names is None:
+        names = (*NAMES, *_cross_compilers(search))
     paths = {path for name in names if (path := shutil.which(name, path=search)) is not None}
     store = ToolchainStore(cache_dir, environ)
     loop = asyncio.get_running_loop()
@@ -99,6 +110,15 @@ async def find_toolchains(
         groups = [loop.run_in_executor(pool, _identify, store, group) for group in reals.values()]
         found = [toolchain for group in await asyncio.gather(*groups) for toolchain in group]
     return LocalToolchains(found)
+
+
+def _cross_compilers(search: str) -> set[str]:
+    """Return the names in a PATH that are those of gcc with the machine that it compiles for."""
+    names: set[str] = set()
+    for folder in filter(None, search.split(os.pathsep)):
+        with suppress(OSError), os.scandir(folder) as entries:
+            names.update(entry.name for entry in entries if _CROSS.fullmatch(entry.name))
+    return names
 
 
 def _identify(store: ToolchainStore, paths: Iterable[str]) -> list[Toolchain]:

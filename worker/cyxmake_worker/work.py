@@ -97,6 +97,10 @@ class Substitutes(Protocol):
         """Return the tree to lay out for a toolchain; raises NoStandIn, MissingInputs."""
         ...
 
+    def disturbed(self, request: ExecutionRequest, layers: Sequence[Path]) -> str:
+        """Return why an action with these layers would mean something else here; else nothing."""
+        ...
+
 
 class Recorder(Protocol):
     """Turns a success into an entry of the action cache."""
@@ -203,9 +207,12 @@ class LeaseJobs:
             missing = lost.digests[:MAX_DIGESTS]
             return LeaseReject(lease=lease, epoch=0, reason=MISSING_INPUTS, missing=missing)
         if request.toolchain is not None:
-            wrong = await self._with.proofs.check(request.toolchain, job.layers[0].path)
+            tree = job.layers[0]
+            wrong = await self._with.proofs.check(request.toolchain, tree.digest, tree.path)
             if wrong:
                 return _broken(lease, wrong)
+            if why := self._with.stand_ins.disturbed(request, job.paths):
+                return _unsupported(lease, why)
         job.request = request
         return None
 

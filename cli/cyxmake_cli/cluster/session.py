@@ -28,7 +28,7 @@ from cyxmake_cli.cluster.link_runner import LinkRunner
 from cyxmake_cli.cluster.link_tools import LinkTools
 from cyxmake_cli.cluster.links import RemoteLinker
 from cyxmake_cli.cluster.lookup import Absences
-from cyxmake_cli.cluster.path_maps import PathMaps
+from cyxmake_cli.cluster.path_maps import PathMaps, adds_options
 from cyxmake_cli.cluster.race_events import Rules
 from cyxmake_cli.cluster.racing import Racing
 from cyxmake_cli.cluster.remote import RemoteCompiler
@@ -107,8 +107,8 @@ class BuildSession:
         self._remote: asyncio.Future[RemoteCompiler | LocalOnly]
         self._remote = asyncio.get_running_loop().create_future()
         maps = None
-        if self._settings.cache.remap_paths:
-            maps = PathMaps(self._root, self._directory, dict(os.environ))
+        if adds_options(self._settings):
+            maps = PathMaps(self._root, self._directory, dict(os.environ), self._settings)
         self._linker: asyncio.Future[RemoteLinker | LocalOnly]
         self._linker = asyncio.get_running_loop().create_future()
         environ = dict(os.environ)

@@ -66,8 +66,8 @@ class Work:
             working_directory=self.directory.lstrip("/"),
         ).to_bytes()
         properties: Properties = (*PLATFORM, (ROOT, project), (TOOLCHAIN, str(self.tools.id)))
-        if self.unit is not None and (portable := self.unit.toolchain.portable) is not None:
-            properties += portable.properties(self.argv)
+        if self.unit is not None:
+            properties += self.unit.toolchain.elsewhere(self.argv, self.environment)
         if self.worker:
             properties += ((WORKER, self.worker),)
         action = Action(

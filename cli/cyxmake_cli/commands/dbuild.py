@@ -54,6 +54,10 @@ from cyxmake_common.errors import ExitStatus, UsageError
     help="Name the project by a fixed path in debug information, so that checkouts share it.",
 )  # fmt: skip
 @click.option(
+    "--no-ident/--ident", default=None,
+    help="Leave the compiler's version text out of objects: then workers of other kinds fit, too.",
+)  # fmt: skip
+@click.option(
     "--summary", type=click.Path(path_type=Path), help="Write the build's figures here, as JSON."
 )
 @click.option(
@@ -101,6 +105,7 @@ def command(
     download: str | None,
     place: str | None,
     remap_paths: bool | None,
+    no_ident: bool | None,
     summary: Path | None,
     options: tuple[str, ...],
     **whole_only: Any,
@@ -127,6 +132,7 @@ def command(
         "cluster.enabled": None if local_only is None else not local_only,
         "cache.enabled": cache,
         "cache.remap_paths": remap_paths,
+        "build.no_ident": no_ident,
     }
     settings = load(directory, flags=flags).settings
     whole = settings.build.strategy is Strategy.WHOLE_PROJECT

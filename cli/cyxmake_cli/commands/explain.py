@@ -189,8 +189,8 @@ def _workers(record: UnitRecord) -> Iterator[str]:
     required = tuple((name, value) for name, value in fields["platform"])
     store = ToolchainStore(config.cache_directory() / "toolchains")
     toolchain = store.captured(fields["toolchain"])
-    if toolchain is not None and toolchain.portable is not None:
-        required += toolchain.portable.properties(fields["arguments"])
+    if toolchain is not None:
+        required += toolchain.elsewhere(fields["arguments"], fields["environment"])
     yield from placements(status.workers, required, fields["toolchain"], record.worker)
 
 

@@ -96,6 +96,7 @@ def _request(
 
 def _options(call: Call, environ: MutableMapping[str, str]) -> Sequence[str]:
     """Return the options that an agent would have named."""
+    from cyxmake_cli.cluster.path_maps import adds_options
     from cyxmake_cli.settings import load
     from cyxmake_common.errors import CyxError
 
@@ -104,7 +105,7 @@ def _options(call: Call, environ: MutableMapping[str, str]) -> Sequence[str]:
         settings = load(directory, environ).settings
     except (CyxError, OSError):
         return ()  # a compile must not fail because of us, and an agent would say the same
-    if is_probe(directory) or not settings.cache.remap_paths:
+    if is_probe(directory) or not adds_options(settings):
         return ()
     import asyncio
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from cyxmake_cli import config
+from cyxmake_cli.cluster.path_maps import adds_options
 from cyxmake_cli.cluster.session import client_token
 from cyxmake_cli.launcher import builds, masquerade
 from cyxmake_cli.launcher.builds import NO_FIGURES, AgentBuild, AgentFigures
@@ -103,7 +104,7 @@ def _stay_here(
     run: MakeRun, home: Home, environ: dict[str, str], note: Callable[[str], None]
 ) -> None:
     """Change the environment for a build without agent: what is compiled must be the same."""
-    if not run.settings.cache.remap_paths or run.dry_run:
+    if not adds_options(run.settings) or run.dry_run:
         environ[DISABLE] = "1"
         return
     try:

@@ -21,8 +21,9 @@ from cyxmake_common.toolchain.libraries import is_elf, libraries_of
 from cyxmake_common.toolchain.local import LocalOnly
 from cyxmake_common.toolchain.portable import Portable, target_of
 from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed, SearchReport
-from cyxmake_common.toolchain.smoke import SmokeTest, smoke_environment, smoke_tests
+from cyxmake_common.toolchain.smoke import SmokeTest, probes, smoke_environment, smoke_tests
 from cyxmake_common.toolchain.surroundings import around_clang, around_gcc
+from cyxmake_common.toolchain.twin import Twin
 from cyxmake_common.toolchain.zig import (
     CACHE_VARIABLES,
     CACHES,
@@ -38,6 +39,8 @@ from cyxmake_common.toolchain.zig import (
 LANGUAGES: Final = ("c", "c++")
 
 _GCC_PROGRAMS: Final = ("cc1", "cc1plus", "as", "objcopy")
+_GCC_FOLDERS: Final = ("include", "include-fixed")
+_IDENT: Final = re.compile(r'^\s*\.ident\s+"(.*)"$', re.MULTILINE)
 _CLANG_PROGRAMS: Final = ("as", "objcopy")
 """gcc splits debug information with objcopy; clang needs both only without its own assembler."""
 
@@ -75,6 +78,7 @@ class CapturedToolchain:
     smoke: tuple[SmokeTest, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     portable: Portable | None = None
+    twin: Twin | None = None
 
     def __repr__(self) -> str:
         what = f"{self.kind.value} {self.version} {self.target}"
@@ -172,6 +176,7 @@ class _Capture:
             smoke=smoke,
             variables=self.variables,
             portable=self._portable(names, smoke),
+            twin=self._twin(kind, target, names[0], reports),
         )
 
     def _smoke(self, driver: str, target: str, languages: Sequence[str]) -> tuple[SmokeTest, ...]:
@@ -203,6 +208,36 @@ class _Capture:
             targets=tuple(dict.fromkeys(target_of(test.arguments) for test in smoke)),
         )
 
+    def _twin(
+        self, kind: CompilerKind, target: str, driver: str, reports: Mapping[str, SearchReport]
+    ) -> Twin | None:
+        """Return what gccs on other machines need to know of this one; nothing if it is changed."""
+        assembler = self.probe.program("as") if kind is CompilerKind.GCC else None
+        if assembler is None or self.variables or any(one.read for one in reports.values()):
+            return None
+        folders = [path for name in _GCC_FOLDERS if (path := self.probe.file(name))]
+        try:
+            found = _IDENT.search(self.probe.ask("-S", "-o", "-", "-x", "c", os.devnull))
+            said = CompilerProbe(assembler, self.environ).ask("--version").splitlines()
+            libraries = self.probe.ask("-print-multi-lib").splitlines()
+        except ProbeFailed:
+            return None
+        if any(os.path.realpath(path) != path for path in folders) or not said:
+            return None
+        return Twin(
+            release=self._version(kind),
+            target=target,
+            assembler=said[0].split()[-1],
+            text=found[1] if found else "",
+            folders=tuple(folders),
+            searched={
+                language: tuple(os.path.normpath(path) for path in (*one.includes, *one.missing))
+                for language, one in reports.items()
+            },
+            one_library=len(libraries) == 1,
+            probes=probes(driver, tuple(reports), smoke_environment(self._path(), ())),
+        )
+
     def _reports(self, languages: Sequence[str]) -> dict[str, SearchReport]:
         reports: dict[str, SearchReport] = {}
         for language in languages:
@@ -217,7 +252,7 @@ class _Capture:
     def _take_gcc(self, target: str, reports: Sequence[SearchReport]) -> None:
         programs = [(name, self.probe.program(name)) for name in _GCC_PROGRAMS]
         self.programs.update({path: None for _, path in programs if path is not None})
-        for name in ("include", "include-fixed"):
+        for name in _GCC_FOLDERS:
             if path := self.probe.file(name):
                 self._take_folder(path)
         self.around = around_gcc(self.probe, target, reports, programs)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgpack
 
+from cyxmake_common.action import Properties
 from cyxmake_common.cas.tree import InputTree
 from cyxmake_common.cas.tree_scan import TreeScanner
 from cyxmake_common.digest import Digest
@@ -32,9 +33,10 @@ from cyxmake_common.toolchain.probe import CompilerProbe, ProbeFailed
 from cyxmake_common.toolchain.smoke import FOLDER as SMOKE_FOLDER
 from cyxmake_common.toolchain.smoke import SOURCES
 from cyxmake_common.toolchain.stamps import Stamp, hops, stamp
+from cyxmake_common.toolchain.twin import Twin
 from cyxmake_common.toolchain.zig import CACHE_VARIABLES
 
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 VARIABLES: Final = (
     "PATH",
     "HOME",
@@ -80,6 +82,8 @@ class Toolchain:
     """Paths, most of them absent, whose change would make it another toolchain."""
     portable: Portable | None = None
     """Set where workers of other kinds may use their own copy of the tool."""
+    twin: Twin | None = None
+    """Set where workers of other kinds may use a gcc of their own for the same target."""
 
     def __repr__(self) -> str:
         what = f"{self.kind.value} {self.version} {self.id.hash[:12]}"
@@ -88,6 +92,12 @@ class Toolchain:
     def blobs(self) -> dict[Digest, Source]:
         """Return every blob of the tree, with where its bytes are."""
         return {**self.files, **self.directories}
+
+    def elsewhere(self, argv: Sequence[str], environment: Properties) -> Properties:
+        """Return what an action says, so that workers of other kinds may do a compile."""
+        if self.portable is not None:
+            return self.portable.properties(argv)
+        return () if self.twin is None else self.twin.properties(argv, environment)
 
     def size(self) -> int:
         """Return the bytes of all files."""
@@ -261,6 +271,7 @@ def _build(
         captured.smoke,
         captured.variables,
         captured.portable,
+        captured.twin,
     ).to_bytes()
     own = {MANIFEST_PATH: manifest}
     own |= {f"{SMOKE_FOLDER}/{name}": text for name, text in SOURCES.values()}
@@ -282,6 +293,7 @@ def _build(
         variables=tuple(pair for pair in captured.variables if pair in CACHE_VARIABLES),
         around=captured.around,
         portable=captured.portable,
+        twin=captured.twin,
     )
     return _Record(toolchain, before, (), variables)
 
@@ -333,6 +345,7 @@ def _encode(record: _Record) -> bytes:
             "around": toolchain.around,
             "constant": toolchain.variables,
             "portable": toolchain.portable.to_fields() if toolchain.portable else None,
+            "twin": toolchain.twin.to_fields() if toolchain.twin else None,
             "directories": [(str(d), data) for d, data in toolchain.directories.items()],
             "files": [(str(d), path) for d, path in toolchain.files.items()],
             "builtin": dict(toolchain.builtin_includes),
@@ -368,6 +381,7 @@ def _decode(data: bytes) -> _Record:
             around=raw["around"],
             variables=raw["constant"],
             portable=Portable.from_fields(raw["portable"]) if raw["portable"] else None,
+            twin=Twin.from_fields(raw["twin"]) if raw["twin"] else None,
         )
         return _Record(
             toolchain, raw["stamps"], raw["absent"], raw["variables"], dict(raw["searches"])

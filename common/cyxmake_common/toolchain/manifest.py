@@ -14,6 +14,7 @@ from cyxmake_common.digest import Digest
 from cyxmake_common.toolchain.compile_command import CompileCommand, CompilerKind, Language
 from cyxmake_common.toolchain.portable import Portable
 from cyxmake_common.toolchain.smoke import SmokeTest
+from cyxmake_common.toolchain.twin import Twin
 
 MANIFEST_PATH: Final = "/.cyxmake/toolchain.json"
 _FORMAT: Final = 1
@@ -34,6 +35,7 @@ class ToolchainManifest:
     smoke: tuple[SmokeTest, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     portable: Portable | None = None
+    twin: Twin | None = None
 
     def builtin_for(self, command: CompileCommand) -> tuple[str, ...] | None:
         """Return a command's built-in include directories; None when only the compiler knows."""
@@ -55,6 +57,8 @@ class ToolchainManifest:
         }
         if self.portable is not None:
             fields["portable"] = self.portable.to_fields()
+        if self.twin is not None:
+            fields["twin"] = self.twin.to_fields()
         return json.dumps(fields, sort_keys=True, indent=1).encode() + b"\n"
 
     @staticmethod
@@ -81,6 +85,7 @@ class ToolchainManifest:
                     (str(name), str(value)) for name, value in fields.get("variables", ())
                 ),
                 portable=Portable.from_fields(fields["portable"]) if "portable" in fields else None,
+                twin=Twin.from_fields(fields["twin"]) if "twin" in fields else None,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a toolchain manifest: {error}") from error

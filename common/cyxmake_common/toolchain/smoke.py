@@ -6,6 +6,7 @@ not compile for anybody with that toolchain.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -94,6 +95,31 @@ def smoke_tests(
     return tuple(tests)
 
 
+def probes(
+    compiler: str, languages: Sequence[str], environment: Sequence[tuple[str, str]]
+) -> tuple[SmokeTest, ...]:
+    """Do here what shows a gcc's defaults: its macros, and objects without any name of its maker.
+
+    With debug information, since that lists what the driver and its configuration chose; it names
+    the folder as `FOLDER`, which is what an option makes of ours.
+    """
+    tests = []
+    for language in languages:
+        name, text = SOURCES[language]
+        suffix = Path(name).suffix[1:]
+        said = (compiler, "-x", language)
+        for words, output in (
+            (("-nostdinc", "-dM", "-E", os.devnull), f"{suffix}.macros"),
+            (("-O2", "-g", "-fno-ident", "-c", name), f"{suffix}.g.o"),
+            (("-O3", "-fPIC", "-fno-ident", "-c", name), f"{suffix}.pic.o"),
+        ):
+            arguments = (*said, *words, "-o", output)
+            data = _compile(arguments, name, text, output, environment, (), mapped=True)
+            if data is not None:
+                tests.append(SmokeTest(arguments, output, Digest.of(data)))
+    return tuple(tests)
+
+
 def _compile(
     arguments: Sequence[str],
     name: str,
@@ -101,12 +127,15 @@ def _compile(
     output: str,
     environment: Sequence[tuple[str, str]],
     scratch: Sequence[str],
+    *,
+    mapped: bool = False,
 ) -> bytes | None:
     with tempfile.TemporaryDirectory(prefix="cyxmake-smoke-") as folder:
         (Path(folder) / name).write_bytes(text)
+        place = (f"-fdebug-prefix-map={folder}={FOLDER}",) if mapped else ()
         try:
             subprocess.run(
-                arguments,
+                (arguments[0], *place, *arguments[1:]),
                 check=True,
                 cwd=folder,
                 env={name: folder if name in scratch else value for name, value in environment},

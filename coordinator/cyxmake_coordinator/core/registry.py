@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cyxmake_common.digest import Digest
 from cyxmake_common.ids import WorkerId
-from cyxmake_common.stand_in import lacking
+from cyxmake_common.stand_in import lacking, text_hint
 from cyxmake_coordinator.core.effects import RejectCode
 from cyxmake_coordinator.core.events import PropertySet, WorkerJoined
 from cyxmake_coordinator.core.queue import FairQueue
@@ -286,6 +286,9 @@ def _explain(state: State, pool: Pool) -> Refusal:
         absent = lacking(pool.requirements, nearest.properties)
         named = ", ".join(f"{name}={value}" for name, value in sorted(absent))
         detail = f"no worker offers all that is required; {nearest.name} comes nearest, it lacks"
+        for worker in sorted(state.workers.values(), key=lambda w: w.name):
+            if hint := text_hint(pool.requirements, worker.properties):
+                return Refusal(RejectCode.NO_WORKER, f"{detail} {named}; {worker.name}: {hint}")
         return Refusal(RejectCode.NO_WORKER, f"{detail} {named}")
     # Only draining, quarantine or the toolchain keeps a matching worker out of its pool.
     idle = [w for w in matching if w.draining or w.health.quarantined]
