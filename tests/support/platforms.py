@@ -143,13 +143,23 @@ class Arm64:
             timeout=600,
         )
 
-    def join(self, cluster: Cluster, name: str, *options: str, zig: bool = True) -> Program:
-        """Start a worker there and wait until it has joined."""
+    def join(
+        self,
+        cluster: Cluster,
+        name: str,
+        *options: str,
+        zig: bool = True,
+        changed: Mapping[str, Path] | None = None,
+    ) -> Program:
+        """Start a worker there and wait until it has joined; `changed` replaces files of its."""
         data = cluster.home / f"worker-{name}"
         data.mkdir()
         (data / "token").write_text(cluster.token("worker"))
+        over = [
+            word for at, file in (changed or {}).items() for word in ("--ro-bind", str(file), at)
+        ]
         argv = [
-            *self.prefix({}, data, zig=zig), "python3", "-m", "cyxmake_worker.main",
+            *self.prefix({}, data, zig=zig), *over, "python3", "-m", "cyxmake_worker.main",
             "--name", name, "--data-dir", "/data/worker", "--token-file", "/data/token", *options,
         ]  # fmt: skip
         program = start(argv, cluster.home / f"{name}.log", {"PATH": os.environ["PATH"]})

@@ -45,7 +45,7 @@ NAMED = f"{PLAIN}; GCC: (Debian 12.2.0-14) 12.2.0"
     ],
 )
 def test_what_a_twin_may_do(words: str, name: str) -> None:
-    """Without the text any packager's gcc, with it the same one's; nothing that would show which."""
+    """Without the text any packager's gcc, with it the same one's; nothing that shows which."""
     assert GCC.properties(words.split(), ()) == (((STAND_IN, name),) if name else ())
 
 
