@@ -27,7 +27,7 @@ from support.source_packages import SourceUnavailable  # noqa: E402
 
 
 def main() -> int:
-    """Try the chosen cases; the exit status is 1 when something forbidden was done."""
+    """Try the chosen cases; the exit status is 1 when something forbidden or harmful was done."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("chosen", nargs="?", default="", help="a regular expression of ids")
     parser.add_argument("--base", default="", help="a regular expression of projects")
@@ -61,11 +61,11 @@ def main() -> int:
             continue
         finally:
             shutil.rmtree(place, ignore_errors=True)
-        harm = harm or bool(trial.forbidden)
+        harm = harm or bool(trial.forbidden or trial.harmed)
         found[case.id] = trial.as_json()
         path.write_text(json.dumps(found, indent=0, sort_keys=True) + "\n")
         word = "fixed" if trial.fixed else "told"
-        odd = [*trial.collateral, *trial.not_restored, *trial.forbidden]
+        odd = [*trial.collateral, *trial.not_restored, *trial.harmed, *trial.forbidden]
         print(f"{word:6} {case.id} {trial.tried} {trial.seconds} s {odd or ''}", flush=True)
         if not trial.fixed:
             print(f"       {trial.sentence}", flush=True)

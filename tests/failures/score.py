@@ -75,12 +75,22 @@ def _diagnosis(chosen: list[str], show: bool) -> dict[str, Any]:
 def _fixes(show: bool) -> dict[str, Any]:
     scores = fix_scores()
     print(
-        "| cases | tried | fixed at once | fixed | other files changed | not put back | forbidden |"
+        "| cases | tried | fixed at once | fixed | other files changed | not put back | forbidden "
+        "| files by hand | harmed |"
     )
-    print("|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|")
     for name, s in scores.items():
         shares = [f"{part / s.cases:.0%}" if s.cases else "-" for part in (s.first, s.fixed)]
-        cells = [name, s.cases, *shares, s.collateral, s.not_restored, s.forbidden]
+        cells = [
+            name,
+            s.cases,
+            *shares,
+            s.collateral,
+            s.not_restored,
+            s.forbidden,
+            s.by_hand,
+            s.harmed,
+        ]
         print("| " + " | ".join(map(str, cells)) + " |")
     if show:
         for name, s in scores.items():

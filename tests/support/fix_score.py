@@ -27,6 +27,10 @@ class FixScore:
     collateral: int = 0
     not_restored: int = 0
     forbidden: int = 0
+    by_hand: int = 0
+    """Files by hand that stood in the way of all of them."""
+    harmed: int = 0
+    """Of these, files that some command changed without saying so."""
     seconds: list[float] = field(default_factory=list)
     misses: list[str] = field(default_factory=list)
 
@@ -38,6 +42,8 @@ class FixScore:
         self.collateral += bool(result["collateral"])
         self.not_restored += bool(result["not_restored"])
         self.forbidden += bool(result["forbidden"])
+        self.by_hand += result.get("by_hand", 0)
+        self.harmed += len(result.get("harmed", ()))
         self.seconds.append(result["seconds"])
         if not result["fixed"]:
             self.misses.append(f"{result['id']}: {result['sentence']}")
@@ -47,7 +53,7 @@ class FixScore:
         return {
             "cases": self.cases, "fixed_at_1": self.first, "fixed_at_k": self.fixed,
             "collateral": self.collateral, "not_restored": self.not_restored,
-            "forbidden": self.forbidden,
+            "forbidden": self.forbidden, "by_hand": self.by_hand, "harmed": self.harmed,
             "median_seconds": round(median(self.seconds), 1) if self.seconds else None,
         }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Lets cyxmake repair a build that was broken on purpose, and looks at what it did.
 
-Knows nothing of repairs: it compares files before, after and once they were taken back, and
-watches which programs were started that a repair must not start.
+Knows nothing of repairs: it compares files before, after, once they were taken back and once all
+was cleaned, and watches which programs were started that a repair must not start.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from support.by_hand import harmed, plant
 from support.injected_bases import BASES
 from support.injected_cases import Injected, break_it
 from support.injection import Workplace
@@ -54,6 +55,10 @@ class Trial:
     """Files that stood there before, are changed now, and are not in the journal."""
     not_restored: list[str] = field(default_factory=list)
     """Files that are not what they were before, once everything was taken back."""
+    by_hand: int = 0
+    """Files by hand that stood in every place which a build, a repair or a clean could touch."""
+    harmed: list[str] = field(default_factory=list)
+    """Those that were not as they were: after which command, and which file."""
     forbidden: list[str] = field(default_factory=list)
     sentence: str = ""
     """What a person was told last."""
@@ -88,9 +93,10 @@ def try_to_fix(case: Injected, place: Path, cache: Path) -> Trial:
     work = break_it(case, base.fetch(place), place)
     if work.plain_user:  # may not write where others keep theirs
         cache = work.aside / "home"
+    planted = plant(work.root, _built_in(case))
     before = tree_of(work.root)
     _watch(work)
-    trial = Trial(case.id)
+    trial = Trial(case.id, by_hand=len(planted))
     begun = time.monotonic()
     document, told = _cyxmake(work, cache, "build", "--yes", "--local", "--json", *base.arguments)
     trial.seconds = round(time.monotonic() - begun, 1)
@@ -103,16 +109,31 @@ def try_to_fix(case: Injected, place: Path, cache: Path) -> Trial:
     trial.fixed = built
     after = tree_of(work.root)
     journal = _journal(work.root)
+    in_force = _journal(work.root, "kept")
+    trial.harmed += [f"build: {p}" for p in harmed(work.root, planted, in_force)]
     if base.scratch:  # what stood in the build directory is the build's own
         before = {p: what for p, what in before.items() if not p.startswith(f"{base.scratch}/")}
     trial.collateral = [p for p in before if after.get(p) != before[p] and p not in journal]
     _cyxmake(work, cache, "undo", "--all", "--yes")
+    trial.harmed += [f"undo: {p}" for p in harmed(work.root, planted)]
     undone = tree_of(work.root)
     trial.not_restored = [
         p for p in before if undone.get(p) != before[p] and p not in trial.collateral
     ]
+    _cyxmake(work, cache, "clean", "--yes")
+    trial.harmed += [f"clean: {p}" for p in harmed(work.root, planted)]
+    cleaned = tree_of(work.root)
+    trial.harmed += [f"clean: {p}" for p in before if cleaned.get(p) != undone.get(p)]
     trial.forbidden = _forbidden(work)
     return trial
+
+
+def _built_in(case: Injected) -> list[str]:
+    """Return the directories that a build writes to, but for one whose absence is the fault."""
+    base = BASES[case.base]
+    product = base.product.partition("*")[0].rpartition("/")[0]
+    lacking = [change["file"] for change in case.fix or () if change["kind"] == "folder"]
+    return [f for f in dict.fromkeys((base.scratch, product)) if f and f not in lacking]
 
 
 def _cyxmake(work: Workplace, cache: Path, *arguments: str) -> tuple[dict[str, Any], str]:
@@ -141,12 +162,13 @@ def _on_its_disk(work: Workplace, command: list[str]) -> list[str]:
     return ["unshare", "--mount", "sh", "-c", script, "sh", *work.wrapped(command)]
 
 
-def _journal(root: Path) -> set[str]:
-    """Return the files that the journal of fixes names."""
+def _journal(root: Path, state: str = "") -> set[str]:
+    """Return the files that the journal of fixes names: of all fixes, or of those in a state."""
     named = set()
-    for record in (root / ".cyxmake/recovery").glob("*/fix.json"):
-        for entry in json.loads(record.read_text("utf-8")).get("before", []):
-            named.add(os.path.relpath(entry["path"], root))
+    for path in (root / ".cyxmake/recovery").glob("*/fix.json"):
+        record = json.loads(path.read_text("utf-8"))
+        if state in ("", record["state"]):
+            named |= {os.path.relpath(entry["path"], root) for entry in record["before"]}
     return named
 
 
