@@ -6,12 +6,14 @@ are, and the diagnosis is held against what all of them said when they were last
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.by_hand import harmed, plant
 from support.diagnosis_score import injected, score
 from support.fix_trial import try_to_fix
 from support.injected_bases import BASES
@@ -71,6 +73,26 @@ def test_every_case_says_why_nobody_but_a_person_may_mend_it() -> None:
     assert [c.id for c in cases() if c.autonomous == bool(c.why_not)] == []
 
 
+def test_files_by_hand_stand_everywhere_and_are_missed(place: Path) -> None:
+    """Whichever is removed, changed or closed is named, unless the journal tells of its place."""
+    (place / "src/deep").mkdir(parents=True)
+    (place / "build").mkdir()
+    (place / "build/notes.md").write_text("was here before")
+    planted = plant(place, ["build", "out/bin"])
+    assert {"src/deep/by_hand.o", "build/CMakeFiles/by_hand.txt", "out/bin/.by-hand",
+            ".cyxmake/recovery/by-hand.txt", "node_modules/by-hand/index.js"} <= set(planted)  # fmt: skip
+    assert "build/notes.md" not in planted
+    assert harmed(place, planted) == []
+    (place / "src/deep/by_hand.o").unlink()
+    (place / "build/by_hand.o").write_text("made by a compiler")
+    (place / "a.out").chmod(0o755)
+    shutil.rmtree(place / "node_modules")
+    named = {name for name in planted if name.startswith("node_modules/")}
+    others = {"src/deep/by_hand.o", "build/by_hand.o", "a.out"}
+    assert set(harmed(place, planted)) == named | others
+    assert set(harmed(place, planted, {"node_modules", "a.out"})) == others - {"a.out"}
+
+
 @pytest.mark.failures
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
@@ -90,4 +112,6 @@ def test_a_repair_changes_what_it_names_and_is_taken_back(
     trial = try_to_fix(case, place, place.parent)
     assert trial.fixed is fixed, trial.sentence
     assert (trial.collateral, trial.not_restored, trial.forbidden) == ([], [], [])
+    assert trial.by_hand >= 40
+    assert trial.harmed == []
     assert trial.sentence.startswith("cyxmake: ")

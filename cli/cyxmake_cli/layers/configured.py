@@ -25,6 +25,7 @@ from cyxmake_cli.layers.environment import (
     variables,
     with_words,
 )
+from cyxmake_cli.layers.meson import forget, options_before
 from cyxmake_cli.layers.model import Layer
 from cyxmake_cli.layers.use import ProjectLayers
 from cyxmake_cli.safety.gate import Gate
@@ -72,6 +73,8 @@ class BuildLayers:
             return given
         if self._system is SystemName.AUTOTOOLS:
             return with_words(given, variables(self.added, self._system, {}, running=False))
+        if self._system is SystemName.MESON and self.changed:
+            return (*options_before(self._build, given), *given)
         if self._system is not SystemName.CMAKE:
             return given
         values = cmake_values(self.added)
@@ -86,6 +89,8 @@ class BuildLayers:
 
     def prepare(self) -> None:
         """Write what the options of a configuration refer to; raises ConfigError."""
+        if self._system is SystemName.MESON and self.changed:
+            forget(self._build)
         if self._system is not SystemName.CMAKE:
             return
         if not self._layers:

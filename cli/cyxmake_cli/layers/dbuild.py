@@ -61,6 +61,10 @@ class ProjectInLayers:
             at = argv.index(str(project.build)) + 1
             argv = (*argv[:at], *self._layers.options(argv[at:]))
             self._layers.prepare()
+        elif project.system is BuildSystem.MESON:
+            at = argv.index("setup") + 1
+            argv = (*argv[:at], *self._layers.options(argv[at:]))
+            self._layers.prepare()
         return replace(project, configure_command=argv)
 
     def remember(self) -> None:
@@ -75,7 +79,7 @@ def _again(project: Project) -> tuple[str, ...] | None:
         case BuildSystem.CMAKE:
             return ("cmake", "-S", source, "-B", build)
         case BuildSystem.MESON:
-            return ("meson", "setup", "--wipe", build, source)
+            return ("meson", "setup", build, source)
         case BuildSystem.AUTOTOOLS if (project.source / "configure").is_file():
             script = os.path.relpath(project.source / "configure", project.build)
             return (script if "/" in script else f"./{script}", *_words_before(project))

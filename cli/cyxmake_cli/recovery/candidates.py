@@ -39,6 +39,7 @@ PROPOSERS: Final[dict[str, Proposer]] = {
         propose_edits.drop_werror,
         propose_code.fix_its, propose_code.semicolon, propose_code.missing_include,
         propose_code.symbol_library, propose_code.symbol_source,
+        propose_code.stale_object,
     )
 }  # fmt: skip
 """Every function that a row may name."""

@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
-from cyxmake_cli.recovery.fixes import AddFlags, Edit, EditFile, Fix
+from cyxmake_cli.recovery.fixes import AddFlags, Edit, EditFile, Fix, SetAside
 from cyxmake_cli.recovery.propose_edits import build_files
 from cyxmake_cli.recovery.view import View
 from cyxmake_cli.systems.model import SystemName
@@ -190,16 +190,42 @@ def _in_link_rules(word: str, view: View) -> Iterator[Fix]:
 
 def symbol_source(cause: Diagnosis, view: View) -> Iterator[Fix]:
     """A symbol that an own source defines, which nobody links, gets that source linked."""
-    symbol = re.sub(r"\(.*", "", cause.facts.symbol or "").rsplit("::", 1)[-1]
-    if not re.fullmatch(r"\w+", symbol) or cause.category is not Category.UNDEFINED_SYMBOL:
-        return
-    defines = re.compile(rf"^[A-Za-z_][\w\s*:<>,&]*\b{symbol}\s*\([^;]*$", re.MULTILINE)
-    sources = [f for f in view.files if re.search(r"\.(?:c|cc|cpp|cxx)$", f) and not is_test(f)]
-    found = [f for f in sources if (t := view.text(f)) and symbol in t and defines.search(t)]
+    found = _defining(cause, view)
     if len(found) != 1:
         return
     for place in build_files(view):
         yield from _named_in(place, found[0], view)
+
+
+def stale_object(cause: Diagnosis, view: View) -> Iterator[Fix]:
+    """An object that lacks a symbol which its source defines is made anew: it is of another one."""
+    symbol = _identifier(cause)
+    build = view.inside(view.build) or "."
+    for source in _defining(cause, view):
+        stem = source.rpartition(".")[0]
+        for name in (stem, f"{build}/{stem.rpartition('/')[2]}"):
+            place = view.inside(f"{name}.o")
+            text = view.text(place) if place and place not in view.tracked else None
+            # What is optimised at the link may be packed: names do not show there.
+            if place and text is not None and not re.search(rf"^BC|gnu\.lto|{symbol}", text):
+                yield SetAside((place,))
+                break
+
+
+def _defining(cause: Diagnosis, view: View) -> list[str]:
+    """Return the project's own sources that seem to define an undefined symbol."""
+    symbol = _identifier(cause)
+    if not symbol or cause.category is not Category.UNDEFINED_SYMBOL:
+        return []
+    defines = re.compile(rf"^[A-Za-z_][\w\s*:<>,&]*\b{symbol}\s*\([^;]*$", re.MULTILINE)
+    sources = [f for f in view.files if re.search(r"\.(?:c|cc|cpp|cxx)$", f) and not is_test(f)]
+    return [f for f in sources if (t := view.text(f)) and symbol in t and defines.search(t)]
+
+
+def _identifier(cause: Diagnosis) -> str:
+    """Return the bare name of a symbol, without scope and arguments; empty: it has none."""
+    symbol = re.sub(r"\(.*", "", cause.facts.symbol or "").rsplit("::", 1)[-1]
+    return symbol if re.fullmatch(r"\w+", symbol) else ""
 
 
 def _named_in(place: str, source: str, view: View) -> Iterator[Fix]:

