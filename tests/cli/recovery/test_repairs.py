@@ -156,6 +156,31 @@ class TestFaults:
         assert "No space left" in done.stdout
         assert done.stdout.endswith(_MAKEFILE)
 
+    def test_a_disk_that_fills_up_in_the_middle_of_a_fix(self, broken: Broken) -> None:
+        """What was changed by then is taken back although not one byte is left."""
+        script = """
+            mount -t tmpfs -o size=256k tmpfs "$1"; cp -p "$2"/* "$1"
+            printf '\\tdd if=/dev/zero of=full bs=1k; false\\n' >> "$1/Makefile"
+            cp -p "$1/Makefile" "$2/as-it-was"
+            cd "$1"; project=$1; twin=$2; shift 2
+            "$@" build -C "$project" -y --local; echo "status $?"
+            dd if=/dev/zero of=more bs=1k 2>/dev/null
+            cmp -s Makefile "$twin/as-it-was" || echo "changed by then"
+            "$@" undo -C "$project" --all --yes; echo "undone $?"
+            cmp Makefile "$twin/as-it-was" && echo "as it was"
+        """
+        twin = broken.folder.with_name("twin")
+        broken.folder.rename(twin)
+        broken.folder.mkdir()
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", script, "-", str(broken.folder), str(twin),
+             *broken.argv("x")[:-3]],
+            env=broken.environment, capture_output=True, text=True, check=False, timeout=100,
+        )  # fmt: skip
+        assert "Traceback" not in done.stdout + done.stderr
+        assert "cyxmake: no space is left on the disk\nstatus 3\nchanged by then" in done.stdout
+        assert done.stdout.endswith("undone 0\nas it was\n")
+
     def test_a_tree_that_cannot_be_written(self, broken: Broken) -> None:
         """The cause is still told, and that nothing was tried."""
         before = broken.digest()
