@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from cyxmake_cli.repl.intents.model import Argv
+from cyxmake_cli.repl.intents.rows import takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,13 @@ class Frame:
     directory: str = ""
     system: str = ""
     options: tuple[str, ...] = field(default=())
+    extra: tuple[str, ...] = field(default=())
+    """Options as they stand, of commands that have them."""
 
     def over(self, other: Frame) -> Frame:
         """Return another frame with what is said here put over it."""
         said = {f.name: v for f in fields(self) if (v := getattr(self, f.name))}
+        said["extra"] = (*other.extra, *self.extra)
         if "cluster" in said:
             other = replace(other, local=False)
         if "local" in said:
@@ -91,12 +95,14 @@ def argvs(frame: Frame) -> list[Argv]:
     found = []
     for command in _commands(frame):
         said = {f.name for f in fields(frame) if f.name != "verb" and getattr(frame, f.name)}
-        if said <= _TAKES[command]:
+        if said - {"extra"} <= _TAKES[command] and all(
+            takes(command, option) for option in frame.extra if option.startswith("-")
+        ):
             found.append(_argv(command, frame))
     return found[:1]
 
 
-def parts(frame: Frame) -> list[Argv]:
+def pieces(frame: Frame) -> list[Argv]:
     """Return commands that each do a part of what no single one does."""
     found = []
     for command in _commands(frame):
@@ -125,7 +131,7 @@ def _argv(command: str, frame: Frame) -> Argv:
         words += ["--keep-going", "0"]
     for option in frame.options:
         words += ["--option", option]
-    return (*words, *frame.targets)
+    return (*words, *frame.extra, *frame.targets)
 
 
 def frame_of(argv: Argv) -> Frame | None:

@@ -24,6 +24,8 @@ _READING: Final[dict[str, frozenset[str] | None]] = {
     "packages": frozenset(("managers", "search", "exists", "files")),
     "permissions": frozenset(("show",)),
     "plugin": frozenset(("list",)),
+    "launcher": frozenset(("status",)),
+    "replay": frozenset(("--list",)),
     "undo": frozenset(("--list",)),
     "workers": frozenset(("", "stats")),
 }  # fmt: skip

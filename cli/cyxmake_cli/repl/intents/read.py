@@ -8,16 +8,20 @@ here is not guessed at.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
-from cyxmake_cli.repl.intents import near
-from cyxmake_cli.repl.intents.clauses import instructions
+from cyxmake_cli.repl.intents import answers, near, rows
+from cyxmake_cli.repl.intents.acts import Speech, greetingless, parts
+from cyxmake_cli.repl.intents.clauses import carried, instructions
 from cyxmake_cli.repl.intents.lookup import about, looked_up
+from cyxmake_cli.repl.intents.made import created
 from cyxmake_cli.repl.intents.model import (
     Argv,
     Known,
     Look,
     Meaning,
+    Nothing,
     Plan,
     Tell,
     Unclear,
@@ -26,81 +30,125 @@ from cyxmake_cli.repl.intents.model import (
 )
 from cyxmake_cli.repl.intents.orders import AMBIGUOUS
 from cyxmake_cli.repl.intents.questions import ASKS, EXIT_STATUS, HOW, INDIRECT
-from cyxmake_cli.repl.intents.words import (
-    ASKED_TO,
-    NEGATION,
-    POLITE,
-)
+from cyxmake_cli.repl.intents.text import corrected, tidy
+from cyxmake_cli.repl.intents.words import NEGATION
 from cyxmake_common.errors import ExitStatus
 
 LONGEST: Final = 500
 """Characters of a line that is read at all: nobody means more with one."""
+MOST_WORDS: Final = 80
 
-_SHORT: Final = (
-    (re.compile(r"[\u2018\u2019\u02bc]"), "'"), (re.compile(r"[\u201c\u201d]"), '"'),
-    (re.compile(r"\bcan't\b|\bcannot\b", re.I), "can not"), (re.compile(r"\bwon't\b", re.I), "will not"),
-    (re.compile(r"\bdont\b", re.I), "do not"), (re.compile(r"\b(\w+)n't\b", re.I), r"\1 not"),
-    (re.compile(r"\b(what|who|where|how|that|it|there|here|why|when|which)'s\b", re.I), r"\1 is"),
-    (re.compile(r"\bwhats\b", re.I), "what is"), (re.compile(r"\bi'm\b", re.I), "i am"),
-    (re.compile(r"(?<!\S)[\"'`]([^\"'`\s]+)[\"'`](?=[\s,.?!]|$)"), r"\1"), (re.compile(r"\s+"), " "),
-    (re.compile(r"\bw/ ?(?=\w)"), "with "),
-    (re.compile(r"^(from now on|by default|in (?:the )?future),? (.+)$", re.I), r"\2 \1"), (re.compile(r"\b(?:pls|plz)\b", re.I), "please"),
+_SHELL: Final = re.compile(r"[$&|<>`{}]|\s;")
+_SEQUENCE: Final = (
+    (re.compile(r"\b(?:make|get|bring) (it|this|that|(?:the|my|our) (?:whole )?(?:project|build|code|thing|program|target \S+|\S+ target)) (?:to )?(?:build|compil(?:e|ing)|work|pass|succeed|go)(?:ing)?(?: again)?\b(?! (?:in|with|on|for|as|using|locally|remotely|\d)\b)", re.I), r"repair \1 until it works"),
+    (re.compile(r"^(.+?),? after (?:you have |having |the )?(building|compiling|cleaning up|cleaning|testing)(?: it| everything)?[.!]*$", re.I), r"\2, then \1"),
+    (re.compile(r"^((?:clean|remove|delete|wipe|tidy|clear|empty|run the tests|test)\b[^?]*?),? before (?:you )?(?:build|compil)(?:e|ing)?(?: it)?[.!]*$", re.I), r"\1, then build"),
+    (re.compile(r"(?:do not|never|without) (?:stop(?:ping)?|giv(?:e|ing) up|rest(?:ing)?|quit(?:ting)?)(?: \w+ing)? (?=until\b)", re.I), "keep trying "),
+    (re.compile(r"what would you do (?:for|to|in|(?:if|when) i (?:asked|told|want(?:ed)?)(?: you)? (?:to|for))(?: do)? (?:an? |the )?(\w+)\b", re.I), r"dry run of \1, "),
+    (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell)(?: (?:me|us))? what (?:an? |the )?(.+?) (?:would|will) (?:run|do|remove|delete|build|execute|install|change|send|start)\b(?: here)?", re.I), r"dry run of \1"),
+    (re.compile(r",? (?:and )?(?:try (?:to )?|attempt to )?(?:auto-?)?(?:fix|repair|mend)(?:ing)?(?: (?:it|that|this|the \w+|yourself|itself))* (?:if|when|in case|whenever) (?:it|that|this|the build|something|anything|one) (?:breaks?|fails?|goes wrong|does not (?:work|compile|build|succeed))", re.I), " with auto-fix"),
     (re.compile(r"^(if|when|once|after) ([^,]+), (what .+?)[?.!]*$", re.I), r"\3 \1 \2"),
-    (re.compile(r"(?:[, ]+(?:please|thanks|thank you|thx|ok|okay|if you can|if possible|for me|right now|immediately|asap|cheers))+[.!]*$", re.I), ""),
     (re.compile(r"^(why|how come) (\w+) not (\S+)", re.I), r"\1 \2 \3 not"),
+    (re.compile(r",? (?:and )?if (?:it|that|this|the build|something|anything|one|compilation|compiling) (?:breaks?|fails?|goes wrong|does not (?:work|compile|build|succeed)),? (?:then )?(?:please )?(?:try (?:to )?|attempt to )?(?:auto-?)?(?:fix|repair|mend)(?:ing)?(?: (?:it|that|this|the \w+|yourself|itself|by yourself|automatically))*", re.I), " with auto-fix"),
 )  # fmt: skip
+_NAMES: Final = frozenset(
+    [
+        "target",
+        "targets",
+        "worker",
+        "called",
+        "named",
+        "package",
+        "packages",
+        "label",
+        "agent",
+        "name",
+        "plugin",
+        "test",
+        "library",
+    ]
+)
 
 
 def read(line: str, known: Known) -> Meaning:
     """Return what a line means."""
-    if len(line) > LONGEST:
+    if len(line) > LONGEST or len(line.split()) > MOST_WORDS:
         return Unknown("that is too long to be sure what is meant")
     text = _tidy(line)
-    asked = line.rstrip().endswith("?")
-    body = POLITE.sub("", text).strip(" ,") or text
-    if not re.search(r"\w", body):
+    if not re.search(r"\w", text):
         return Unknown("nothing is said")
-    if wish := ASKED_TO.match(body):
-        return _wish(body[wish.end() :], known, please="please" in line.lower())
-    if found := _question(body, known):
+    if made := created(tidy(line), known):
+        return made
+    said = parts(text)
+    if asked := next((part for part in said if part.speech is Speech.QUESTION), None):
+        return _asked(asked.text, known)
+    orders = [part for part in said if part.speech is Speech.ORDER]
+    if _SHELL.search(text):
+        return near.unknown(text, known)
+    forbids = any(part.speech is Speech.FORBID for part in said)
+    if forbids and not any(part.starts for part in orders):
+        meaning = carried(said, text, known)
+        return meaning if isinstance(meaning, Look | Plan) else Nothing("nothing is done")
+    if not orders:
+        if any(part.speech is Speech.CONDITION for part in said):
+            return near.unknown(text, known)
+        greets = all(part.speech is Speech.GREET for part in said)
+        return Nothing("at your service" if greets else "nothing is asked for, and nothing is done")
+    if len(said) == 1 and (found := _ambiguous(orders[0].text, known)):
         return found
-    if asked or ASKS.match(body):
-        found = _question_in_parts(body, known) or about(body, known)
-        return found or near.unknown(body, known, question=True)
-    if found := _ambiguous(body, known):
-        return found
-    meaning = instructions(body, known)
-    if isinstance(meaning, Unknown) and (better := near.corrected(body)):
-        other = _question(better, known) or instructions(better, known)
-        if isinstance(other, Plan | Look):
-            return Unclear(f"did you mean: {better}", (other,))
-    return meaning
+    return carried(said, text, known)
 
 
 def asks(line: str) -> bool:
     """Tell whether a line asks, or wishes to see something: nothing is to be done for it."""
-    body = POLITE.sub("", _tidy(line)).strip(" ,")
-    return line.rstrip().endswith("?") or bool(ASKS.match(body))
+    said = parts(_tidy(line))
+    return any(p.speech is Speech.QUESTION for p in said) or bool(
+        ASKS.match(said[0].text if said else "")
+    )
 
 
 def _tidy(line: str) -> str:
-    text = line.strip()
-    for short, long in _SHORT:
+    text = tidy(line)
+    for short, long in _SEQUENCE:
         text = short.sub(long, text)
-    return text.strip(" .!?,;…")
+    if text.startswith("dry run of"):
+        text = text.rstrip("? ,")
+    return corrected(text, rows.vocabulary(), _NAMES)
 
 
 # ── questions ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _question(text: str, known: Known) -> Meaning | None:
-    if found := looked_up(text, known):
-        return found
-    text = INDIRECT.sub("", text)
+def _asked(text: str, known: Known) -> Meaning:
+    """Return what answers a question."""
+    text = INDIRECT.sub("", greetingless(text.strip(" .!?,;")))
     if match := EXIT_STATUS.match(text):
         return _exit_status(int(match["n"]))
-    if match := HOW.match(text):
-        return _how(text[match.end() :].strip(), known)
+    if (match := HOW.match(text)) and (found := _how(text[match.end() :].strip(), known)):
+        return found
+    return next(_answers(text, known), near.unknown(text, known, question=True))
+
+
+def _answers(text: str, known: Known) -> Iterator[Meaning]:
+    """Yield the answers to a question, the surest first."""
+    topic = answers.topic(text, known)
+    knowing = answers.is_of_knowledge(text)
+    for found in (
+        topic if knowing else None,
+        answers.look(text, known, strict=True),
+        looked_up(text, known),
+        about(text, known),
+        _question_in_parts(text, known),
+        topic,
+        answers.look(text, known, strict=False),
+    ):
+        if found is not None:
+            yield found
+
+
+def _question(text: str, known: Known) -> Meaning | None:
+    if found := looked_up(text, known) or answers.look(text, known, strict=True):
+        return found
     return None
 
 
@@ -110,7 +158,7 @@ def _question_in_parts(text: str, known: Known) -> Meaning | None:
     for part in re.split(r",? and (?=\w)|, |[?.;] ", text):
         if NEGATION.match(part):
             continue  # "..., don't do it": a question does nothing anyway
-        meaning = _question(POLITE.sub("", part).strip(), known)
+        meaning = _question(part.strip(), known)
         if not isinstance(meaning, Look):
             return None
         found += [argv for argv in meaning.commands if argv not in found]
@@ -144,17 +192,6 @@ def _exit_status(status: int) -> Meaning:
     except ValueError:
         return Tell(f"no command of cyxmake ends with status {status} by itself")
     return Tell(f"status {status} means: {name}")
-
-
-def _wish(rest: str, known: Known, *, please: bool) -> Meaning:
-    """Read what follows "could you": a request when it says please, else one to make sure of."""
-    if found := _question(rest, known):
-        return found
-    meaning = instructions(rest, known)
-    if isinstance(meaning, Plan) and not please:
-        how = Tell("that is done by", tuple(step.argv for step in meaning.steps))
-        return Unclear("is that to be done, or only asked about", (meaning, how))
-    return meaning
 
 
 # ── doubts ──────────────────────────────────────────────────────────────────────────────────────

@@ -73,7 +73,7 @@ def _m(field: str, value: Any, text: str) -> Modifier:
 
 MODIFIERS: Final[tuple[Modifier, ...]] = (
     _m("auto_fix", True, r"(?:and )?(?:please )?(?:fix|repair)(?:ing)?(?: (?:it|them|that|whatever|everything|anything|what|any|all|the|"
-       r"errors|problems|failures|issues|things|breaks|is|broken|fails|goes|wrong|comes|up|along|way|on|if|needed|you|can|as|go|necessary))+"
+       r"missing|errors|problems|failures|issues|things|breaks|is|broken|fails|goes|wrong|comes|up|along|way|on|if|needed|you|can|as|go|necessary))+"
        r"|(?:with |and )?(?:--)?auto-?fix(?:ing)?"),
     _m("keep_going", True, r"(?:and )?(?:keep going|carry on|continue|go on|do not stop)(?! until)(?! building)(?! trying)"
        r"(?: (?:even )?(?:if|when|on|after|at|past|despite|with) (?:the )?(?:\w+ )?(?:errors?|"
@@ -103,7 +103,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
     _m("strategy", None, r"(?:(?:with|using|by|via|use|in|as|follow(?:ing)?) )?(?:a |the )?(?:(?P<value>compile"
        r"[- ]units?|targets?|whole[- ]project|hybrid)[- ]strategy|strategy (?P<value2>compile[- ]units?|"
        r"targets|whole[- ]project|hybrid)|(?P<value3>hybrid|whole[- ]project|compile[- ]units?) (?:mode|"
-       r"build|way)|(?P<value4>as a whole|in one piece|as (?:one|a single) (?:job|action|piece)))"),
+       r"build|way)|(?:(?:cut|split|divided?) )?by (?P<value5>targets|compile[- ]units?)|(?P<value4>as a whole|in one piece|as (?:one|a single) (?:job|action|piece)))"),
     _m("jobs", 1, r"single[- ]threaded|one (?:thing|file|job) at a time|sequentially|serially|"
        r"without parallelism|(?:with|on|using) (?:just |only )?(?:a single|one) "
        r"(?:core|job|thread|cpu)|not in parallel"),
@@ -113,11 +113,11 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"|(?P<value3>{n})[- ]way parallel|(?:with )?(?P<value4>{n}) (?:at a time|at once|in parallel)"),
     _m("local", True, r"(?:and |but )?do not use (?:the |any |a )?(?:cluster|workers)|(?:only |just |purely )?locally(?: only)?|(?:an? |the )?(?:purely )?local(?= (?:\w+ )?(?:re)?(?:build|compile|compilation)\b)|(?:only |just )?(?:on|with|using) "
        r"(?:this|my|the local|my own) (?:own )?(?:machine|computer|laptop|host|pc|box|workstation)"
-       r"(?: only| alone| here)?|(?:without|with no|not (?:on|using|with)|avoiding|no) (?:(?:the|a|any) )?"
+       r"(?: only| alone| here)?|(?:without|with no|not(?: on| using| with| in| by)?|avoiding|no) (?:(?:the|a|any) )?"
        r"(?:cluster|workers?|remote(?: workers?)?|farm|grid)|(?:only here|here only|right here)"
-       r"|--local|not remotely|(?:with )?no cluster"),
-    _m("cluster", True, r"(?:(?:with the help of|on|over|with|using|via|to|in|across|through|by|use) )?(?:the |a |my |our )?"
-       r"(?:build |whole |entire |other |team'?s |remote )*(?:cluster|farm(?! out)|grid|workers|(?<=other )machines|"
+       r"|--local|not remotely|(?:and )?leave (?:the )?(?:cluster|workers) (?:out|alone)(?: of (?:it|this|that))?|keep (?:it|everything|this) (?:off the cluster|local)|stay(?:ing)? (?:local|off the cluster)|off the cluster|(?:(?<=build )|(?<=compile ))here|(?:with )?no cluster"),
+    _m("cluster", True, r"(?:(?:with the help of|on|over|with|using|via|to|in|across|through|by|use|have|let) )?(?:the |a |my |our |one |some |any )?"
+       r"(?:build |whole |entire |other |team'?s |remote )*(?:cluster|farm(?! out)|grid|workers|(?<=a )worker|(?<=one )worker|(?<=any )worker|(?<=other )machines|"
        r"(?<=remote )machines)|(?:as |in )?(?:an? |the )?distributed(?:ly| way| fashion| mode)?|remotely"
        r"|--cluster|distribut(?:e|ing)|farm(?:ing)? out|everywhere"),
     _m("verbose", True, r"(?:but |and )?(?:be |more |very )?verbos(?:e|ely|ity)(?: (?:mode|output))?|"
@@ -129,57 +129,20 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
     _m("prefix", None, r"(?<=install )(?:it |this |{the}(?:project|program|everything|binaries|result|build) )?(?:in|into|to|under|at|below) (?:the (?:folder|directory|prefix) )?(?P<value>(?:~|\.{0,2})/{name}|{name})|with (?:the )?prefix (?P<value2>/?{name})"),
     _m("build_dir", None, r"(?:(?:what is )?(?:in|into|to|under|using|with) )?(?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|"
        r"folder) (?:called |named |at )?(?P<value>{name})|(?:in|into|under|using) (?:the |a )?(?:directory|"
-       r"folder|dir) (?:called |named )?(?P<value2>{name})|into (?P<value3>{name})"),
+       r"folder|dir) (?:called |named )?(?P<value2>{name})|into (?P<value3>{name})|(?:of the build )?in (?P<value4>(?:build|out|cmake-build)[-_]?[\w/-]*[\w])(?<! build)(?<! out)"
+       r"|(?:the )?(?:outputs?|results?|binaries) (?:goes|go|should go|shall go|belongs?|is to go) (?:in)?to (?P<value5>{name})"),
     _m("directory", None, r"(?:{the}(?:project|repo(?:sitory)?|code|sources?) )?(?:(?:go|change|switch|cd)(?: to| into)?|in|at|under|from|of|below) (?:the )?"
        r"(?:project |folder |directory )?(?P<value>(?:\.{1,2}|~)?/{name}|\.{1,2}(?:/{name})?|{name}/(?:{name})?)"
-       r"|(?:(?<=build )|(?<=compile )|(?<=test ))(?P<value2>\.{1,2}/[\w/-]+|~/[\w/-]+)"),
-    _m("options", None, r"(?:with |and |using |passing |option )*(?P<value>-D[\w:]+(?:=[\w./+-]+)?)"),
+       r"|(?:(?<=build )|(?<=compile )|(?<=test ))(?P<value2>\.{1,2}/[\w/-]+|~/[\w/-]+)"
+       r"|(?:(?:in|at|under|from|of) )?(?P<value3>[A-Za-z]:[\\/][\w\\/.-]+)"),
+    _m("options", None, r"(?:with |and |using |passing |option |pass |hand |give |set |add |define |use )*(?P<value>-D[\w:]+(?:=[\w./+-]+)?)(?: to (?:cmake|meson|configure|it|the configuration))?"),
     _m("system", None, r"(?:with|using|use|through|via) (?P<value>cmake|meson|ninja|make|autotools|bazel|scons|cargo|go|"
        r"maven|gradle|npm|pnpm|yarn|python)"),
     _m("again", True, r"(?:once |one )?(?:more|again)(?: time)?|another time|once more|over again|anew"),
 )  # fmt: skip
 """Modifiers; the groups `value`, `value2`, ... hold what is set where the value is None."""
 
-_OBJECT: Final = (
-    r"(?: (?:up|out|off|it|this|that|them|everything|all|all of it|{the}(?:whole |entire |current )?"
-    r"(?:thing|project|code(?: ?base)?|program|repo(?:sitory)?|sources?|software|application|package|"
-    r"stuff|lot|tree|build|compilation)))*"
-)
 _TESTS: Final = r"{the}(?:unit |whole |entire |complete |full |project'?s |integration |existing |other )*(?:test ?suites?|tests?|checks)"
-
-VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
-    (verb, pattern(text))
-    for verb, text in (
-        ("auto", r"(?:fix|repair|heal|unbreak|sort out)(?: {the}(?:broken |failing |failed )?(?:build|"
-         r"compile|compilation|project|it|errors?|compile errors?|build errors?|problems?|everything))+"
-         r"|(?:(?:keep|go on) )?(?:building|build|compil(?:e|ing)|try(?:ing)?|make|get|work(?:ing)? on it)"
-         r"(?: (?:it|this|that|the project|everything|to build|building|the build))* "
-         r"(?:until (?:it|everything|that|the build) (?:works|builds|passes|compiles|succeeds|is green|is fine)"
-         r"|(?:to )?(?:work|working|compile|succeed|go green|pass))"
-         r"|(?:get|make) (?:it|this|the project|the thing) (?:to )?(?:build|building|compile|compiling)"
-         r"|(?:do )?whatever it takes(?: (?:to|so that|until) .*)?|(?:fix|repair) (?:whatever|everything(?: that)?|what|anything that)(?: (?:is|was|got|has|goes|currently))* (?:broken?|wrong|fails?|failing)|(?:and )?(?:do not stop|keep going|retry|try|go on|continue)(?: (?:trying|building|it|again))* until (?:it|everything|that) (?:works|builds|passes|compiles|succeeds)|automatically (?:build|fix)" + _OBJECT),
-        ("test", r"give (?:the |my )?(?:unit )?tests? (?:a|another) (?:run|try|go|spin)|(?:run|execute|start|do|perform|launch|try|re-?run|check) " + _TESTS + r"(?: (?:all |still )*(?:pass|work|succeed|run))?"
-         + r"|(?:re-?)?test(?:ing)?" + _OBJECT + r"|(?:see|check|verify|make sure|find out)(?: if| whether| that)* " + _TESTS
-         + r" (?:all |still )*(?:pass|work|run|succeed)(?:es)?|make sure (?:that )?" + _TESTS + r" pass"),
-        ("install", r"install(?:ing)?(?: (?:it|this|{the}(?:project|program|software|thing|build|result"
-         r"s?|binar(?:y|ies)|what was built|everything)))*|(?:make|do|run|perform) (?:an? |the )?install(?:ation)?"),
-        ("init", r"(?:analy[sz]e|inspect|scan|initiali[sz]e|init|examine|investigate|look at|explore|(?:take|have) a (?:quick |close |closer |good )?look at|set up "
-         r"cyxmake (?:in|for)|find out (?:about|what))(?: {the}(?:whole |entire |current )?(?:repo(?:sitory)?|"
-         r"project|code(?: ?base)?|directory|folder|tree|it|here|in|of|is|sources?))*"),
-        ("clean", r"throw (?:everything|it all|all of it) away|(?:remove|delete|wipe|erase|throw away|get rid of|nuke|trash|clean(?: up| out| away)?|clear(?: out| away)?|"
-         r"purge|discard|drop) {the}(?:old |previous |stale |earlier )*(?:(?:generated|built|compiled|produced|build) (?:outputs?|files?|artifacts?|"
-         r"artefacts?|results?|products?|leftovers|director(?:y|ies)|folders?|tree|dir)|(?:build )?(?:outputs|"
-         r"artifacts|artefacts|objects?(?: files)?|binaries)|(?<=old )builds?|(?<=last )build|(?:everything|anything|what|whatever|all|files|stuff)"
-         r"(?: that)?(?: (?:was|has been|were|is|the|builds?|earlier|made|built|produced|created|generated|left|"
-         r"behind|by|have|of|it|cyxmake|last))+)"
-         r"|clean(?:ing)? up after (?:the )?(?:last |previous |earlier )?(?:build|it|that|me|you|yourself|builds)|clean(?:ing)?(?: (?:up|out))?" + _OBJECT + r"|tidy(?:ing)?(?: up)?" + _OBJECT),
-("dbuild", r"dbuild(?:ing)?" + _OBJECT),
-        ("build", r"(?:do |make |run |start |perform |kick off |trigger |send |move |ship |push |hand |get |fetch |put |place |limit |restrict |cap |give me |produce |want |need )?(?:me )?"
-         r"(?:an? |the |another )?(?:re-?)?(?:build|compil)(?:e|ing|ation|s)?(?: (?:of|for))?" + _OBJECT
-         + r"|(?:get |have |see )?(?:it|this|that|{the}(?:whole )?(?:project|code|thing|program)) (?:built|compiled)|make" + _OBJECT + r"|^(?:me )?(?:an? |the )?(?:new )?(?:binary|executable|version|binaries)$"),
-    )
-)  # fmt: skip
-"""Verbs that take modifiers, in the order they are looked for."""
 
 NOUNS: Final = (("test", pattern(_TESTS)), ("install", pattern("{the}install(?:ation)?(?: step)?")))
 """What a verb is also called where something is left out: "skip the tests"."""
@@ -199,7 +162,10 @@ FILLER: Final = frozenset(_FILLER.split())
 """Words that say nothing by themselves."""
 
 _NO_TARGET: Final = """
-about after again against always another anything back bad badly beautiful because before better
+about after again against always although any anybody anyone because beside besides beyond but daily despite during each early earlier either else except few first hourly how however if
+instead last least less maybe monday month more most much neither next nightly nor not none off often on once only or others perhaps possibly probably rather saturday several since so
+sometimes still sunday than then though till tonight twice unless unlike unlikely until usually very weekly whatever whenever wherever whereas yet year
+afternoon morning evening night noon midnight hour hours minute minutes o'clock another anything back bad badly beautiful because before better
 breaks broke broken carefully coffee correctly crashed dinner done else ended everyone
 everything failed failing fails fast faster fine finished food good great green hangs happily
 happiness her him history home if just later less love me more music my never nice nobody not

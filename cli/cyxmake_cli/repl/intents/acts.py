@@ -1,0 +1,385 @@
+"""Lines to their parts, each with what is done by saying it: asking, ordering, forbidding, stating.
+
+Knows no command. Whatever might be a question is one; what states something orders nothing; and a
+condition or a time that nobody can wait for is kept, so that it stands in the way of an order.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cache
+from typing import Final
+
+from cyxmake_cli.repl.intents.text import data, stem, words
+
+
+class Speech(Enum):
+    """What is done by saying something."""
+
+    ORDER = "order"
+    """Something is to be done, or shown; also a noun alone, as in "release build"."""
+    QUESTION = "question"
+    FORBID = "forbid"
+    STATE = "state"
+    GREET = "greet"
+    CONDITION = "condition"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a line; `asked` tells that the order in it was put as "could you ...?"."""
+
+    speech: Speech
+    text: str
+    asked: bool = False
+    starts: bool = True
+    """Whether an order begins here; if not, it says more about the one before, or after."""
+    wished: bool = False
+
+
+_ENDS: Final = re.compile(r"\s*(?:[.!;]+(?=\s|$)|(?<=\?)\s+|\?+(?=\s|$)|\s[-–—]+\s|:\s|[()])\s*")
+_JOINTS: Final = re.compile(
+    r",? and then |,? (?:and )?(?:then|afterwards|after that|finally|next|subsequently|followed by)(?:,| )\s*|, (?:and |but )?|,? but (?!not )|,? and (?={verb})"
+    r"| (?=(?:because|since (?:i|we|it|my|the|our|this)|although|even though|though|whereas|otherwise|so that|as (?:i|we|it is|my|our)|in order to|in case|before (?:i|we|you) |while (?:i|we|you)|so (?:i|we) (?!can (?:debug|see)\b))\b)"
+    r"|(?<!check)(?<!see)(?<!verify)(?<!know)(?<!out)(?<!sure)(?<!tell)(?<!ask)(?<!test) (?=(?:only )?(?:if|unless|when|once(?! more| again)|until|till|as soon as|whenever|provided|after (?:it|that|this|the \w+) (?:is|has|was|are))\b)"
+)
+_WH: Final = re.compile(
+    r"(?:and |so |but |or |ok |hey |hi |well |then |now |also |hello |cyxmake |by the way )*(?:(?:in |on |at |to |from |for |with |by |since )?(?:what|why|how|when|where|which|who|whose|whom)\b"
+    r"|(?:is|are|was|were|does|did|has|had|am|isn't|do(?= (?:i|we|you|they|workers|agents|people|builds|tests|targets|not (?:i|we|you)|(?:the|all|my|these|those) (?!tests?$|build$|whole|same|rest|dry|clean)\w+ (?!in|on|with|for|using|and|to|now|again|please)\w+)\b)|have (?:i|we|you|they)|have (?:the|all|any|my) \w+ (?:\w+ed|been|gone|passed|run|built)\b|will (?!you\b|u\b)\w+|would (?!you\b|u\b|like|love|be\b)\w+|should|shall|may|might|must (?:i|we)|can (?!you\b|u\b)\w+|could (?!you\b|u\b)\w+) "
+    r"|any (?:idea|chance|reason|way|news|workers?|coordinators?|cycles|problems?)\b|is it|(?:do|would) you (?:know|think|recommend|suggest|ever|also|have|remember|keep|need|store|send|ask|support|use|delete|touch|change)\b"
+    r"|(?:please )?(?:tell|show|explain|let)(?: to)? ?(?:me|us) ?(?:know )?(?:please )?(?:,? )?(?:why|how (?!many of)|when|where|whether|if)\b|i (?:wonder|would like to know|want to know|need to know|do not (?:know|understand|get))(?! that| it| if the tests)|explain (?:to me )?(?:how|why|what|when)|what about|how about)",
+    re.IGNORECASE,
+)  # fmt: skip
+_ABLE: Final = re.compile(
+    r"(?:can|could|will|would) (?:you|u) (?:also |even |really |actually |at all )*(?:(?!please)\w+ )?(?:also |really )?(?:(?:build|compile|handle|support|use|work with|do|run|make|test|understand|speak|create)"
+    r" (?:(?:[\w+#-]+ )?(?:projects?|programs?|code|languages?|builds|things|games|apps|libraries)|rust|java|go|python|c\+\+|c|windows|mac|macos|arm)\b|work |deal |cope |be used|be trusted|undo (?:that|this|it|everything) later|see|know|remember|tell (?:if|whether|which|that)|explain|recommend|help)",
+    re.IGNORECASE,
+)
+_GET: Final = re.compile(
+    r"(?:can|could|may) (?:i|we) (?:please |now |maybe )*(?:have|get)\b", re.IGNORECASE
+)
+_FINITE_BE: Final = re.compile(
+    r"\b(?:is|are|was|were|has|had|takes?|took|fails?|failed|works?|worked)\b", re.IGNORECASE
+)
+_WISHING: Final = re.compile(
+    r"\b(?:want|need|like|love|prefer|appreciate|please|kindly|can|could|would|mind|wish|sure|require|request|ask|let|must|should)\b",
+    re.IGNORECASE,
+)
+_MODAL: Final = re.compile(
+    r"^(?P<what>.+?) (?:needs? to|has to|have to|must|should|ought to|shall|is to|are to|will need to|wants to|want to) (?P<be>be |get )?(?P<rest>.+)$",
+    re.IGNORECASE,
+)
+_WISHED: Final = re.compile(
+    r"\b(?:can|could|would|will|may|might) (?:you|u|we|i|someone|somebody|anyone|cyxmake)\b", re.I
+)
+_HAVE: Final = re.compile(
+    r"\bhave (?P<who>it|this|that|them|the \S+|my \S+|all \S+) (?P<what>\w+)", re.I
+)
+
+
+@cache
+def _verbs() -> frozenset[str]:
+    return frozenset(data("language")["words"]["verbs"].split())
+
+
+@cache
+def _finite() -> frozenset[str]:
+    return frozenset(data("language")["words"]["finite"].split())
+
+
+@cache
+def _subjects() -> frozenset[str]:
+    return frozenset(data("language")["words"]["subjects"].split())
+
+
+@cache
+def _greeting() -> frozenset[str]:
+    return frozenset(data("language")["acts"]["greeting"].split())
+
+
+@cache
+def _wish() -> re.Pattern[str]:
+    rows = "|".join(data("language")["acts"]["wish"])
+    return re.compile(rf"^(?:(?:{rows})(?:[ ,]+|$))", re.IGNORECASE)
+
+
+@cache
+def _reason() -> re.Pattern[str]:
+    return re.compile(rf"^(?:{'|'.join(data('language')['acts']['reason'])})", re.IGNORECASE)
+
+
+@cache
+def _polite() -> re.Pattern[str]:
+    return re.compile(
+        rf"^(?:and )?(?:{'|'.join(data('language')['acts']['polite_ifs'])})$", re.IGNORECASE
+    )
+
+
+@cache
+def _met() -> re.Pattern[str]:
+    """Return what begins with a condition that is met when what was said before has been done."""
+    ifs = "|".join(data("language")["acts"]["after_ifs"])
+    return re.compile(rf"^(?:and |but )?(?:{ifs})(?=[\s,.]|$)[ ,]*", re.IGNORECASE)
+
+
+@cache
+def _joints() -> re.Pattern[str]:
+    verbs = "|".join(sorted(_verbs(), key=len, reverse=True))
+    some = (
+        rf"(?:please |also |now |just |do not |finally |not |re-?)*(?:{verbs})(?:ing|ning|ping)?\b"
+    )
+    return re.compile(_JOINTS.pattern.replace("{verb}", some), re.IGNORECASE)
+
+
+@cache
+def _purpose() -> re.Pattern[str]:
+    nouns = "|".join(word.replace("+", " ") for word in data("language")["acts"]["purpose"].split())
+    when = r"(?: (?:tomorrow|today|tonight|next \\w+|on \\w+day|this \\w+|later))?"
+    return re.compile(
+        rf" for (?:(?:my|our|the|a|an|this|that|his|her|their|some) )?(?:\\w+ )?(?:{nouns}){when}$",
+        re.IGNORECASE,
+    )
+
+
+def unwished(text: str, *, tail: bool = True) -> tuple[str, bool]:
+    """Return an order without the wish, or the politeness, that it is put in, and whether it was asked."""
+    asked = False
+    while match := _wish().match(text):
+        rest = text[match.end() :]
+        if not rest.strip(" ,") or re.match(r"(?:not|never)\b", rest):
+            break
+        asked = asked or bool(_WISHED.search(match[0]))
+        text = rest.strip(" ,")
+    if not tail:
+        return text, asked
+    text = _purpose().sub("", text)
+    text = re.sub(
+        r"(?:[ ,]+(?:please|thanks?|thank you|thx|ok|now|for (?:me|us|my \w+)|if (?:you )?(?:can|could|may|please|possible)|right now|immediately|cheers|would you|will you|could you|can you|today))+$",
+        "",
+        text,
+        flags=re.I,
+    )
+    return _HAVE.sub(r"\g<what> \g<who>", text, count=1), asked
+
+
+def parts(line: str) -> list[Part]:
+    """Return the parts of a line."""
+    found: list[Part] = []
+    for sentence, mark in _sentences(line):
+        found += _of_sentence(sentence, question=mark == "?")
+    return found
+
+
+def _sentences(line: str) -> list[tuple[str, str]]:
+    found = []
+    start = 0
+    for match in re.finditer(r"[.!;?]+(?=\s|$)|\s[-–—]+\s|:\s|[()]", line):
+        found.append((line[start : match.start()].strip(" ,"), match[0].strip()[:1]))
+        start = match.end()
+    found.append((line[start:].strip(" ,"), ""))
+    return [(text, mark) for text, mark in found if re.search(r"\w", text)]
+
+
+def _of_sentence(sentence: str, *, question: bool) -> list[Part]:
+    sentence = sentence.strip(" ,")
+    if is_greeting(sentence):
+        return [Part(Speech.GREET, sentence)]
+    if asks(sentence) or (question and not _requests(sentence)):
+        pieces = [p for p in re.split(r", ", sentence) if p]
+        # "we have three machines, can all of them be workers": what stands before is context.
+        while len(pieces) > 1 and not asks(pieces[0]) and not _requests(pieces[0]):
+            pieces.pop(0)
+        if _requests(pieces[0]) and not asks(pieces[0]) and not asks(", ".join(pieces[1:])):
+            pass
+        else:
+            return [Part(Speech.QUESTION, ", ".join(pieces))]
+    found: list[Part] = []
+    joint = _joints()
+    stretches: list[tuple[str, str]] = []
+    whole = sentence
+    sentence, was_asked = unwished(sentence, tail=False)
+    was_wished = bool(_WISHING.search(whole[: len(whole) - len(sentence)]))
+    start = 0
+    for match in joint.finditer(sentence):
+        stretches.append((sentence[start : match.start()], match[0].strip(" ,").lower()))
+        start = match.end()
+    stretches.append((sentence[start:], ""))
+    before = ""
+    for text, after in stretches:
+        if text.strip(" ,"):
+            ordered = any(part.speech is Speech.ORDER for part in found)
+            first = was_wished and not found
+            part = _part(text.strip(" ,"), before, ordered=ordered, wished=first)
+            # "a release build and then ...": what stands before is something of its own.
+            apart = part.speech is Speech.ORDER and re.match(r"and|then|after|next|follow", after)
+            found.append(replace(part, starts=True) if apart else part)
+        before = after
+    if was_asked and found:
+        found[0] = replace(found[0], asked=True)
+    return found
+
+
+def _requests(text: str) -> bool:
+    """Tell whether what ends with a question mark is a request all the same: "could you ...?"."""
+    if _ABLE.match(greetingless(text)):
+        return False
+    return any(
+        re.match(
+            r"(?:can|could|would|will) (?:you|u|someone|somebody|anyone|anybody)\b|(?:can|could|may) (?:i|we) (?:please |now |maybe )?(?:have|get)\b|please\b|would you mind|i (?:was|am) wondering if you",
+            greetingless(p),
+            re.I,
+        )
+        for p in re.split(r", ", text)
+    )
+
+
+def greetingless(text: str) -> str:
+    """Return a text without greetings and joints at its beginning."""
+    while match := re.match(
+        r"(?:hello there|hi there|hey there|hello|hi|hey|ok|good (?:morning|evening|day|afternoon)|and|so|but|then|now|also|well|cyxmake|please|alright|great|cool|nice|thanks|yes)[ ,]+",
+        text,
+        re.I,
+    ):
+        text = text[match.end() :]
+    return text
+
+
+def asks(text: str) -> bool:
+    """Tell whether a text is put as a question."""
+    text = greetingless(text)
+    if _ABLE.match(text):
+        return True
+    return bool(_WH.match(text)) and not _GET.match(text)
+
+
+def is_greeting(text: str) -> bool:
+    """Tell whether a text holds nothing but a greeting, thanks or applause."""
+    found = [word.low for word in words(text)]
+    if "help" in found and not {"thanks", "thank", "great", "appreciate", "you"} & set(found):
+        return False
+    return bool(found) and all(word in _greeting() for word in found)
+
+
+def _part(text: str, before: str, *, ordered: bool, wished: bool) -> Part:
+    if is_greeting(text) or re.match(r"(?:many )?thank(?:s| you)\b", text, re.I):
+        return Part(Speech.GREET, text)
+    if _polite().match(text):
+        return Part(Speech.STATE, text)
+    if ordered and (met := _met().match(text)):
+        text, before = text[met.end() :], "then"
+        if not text:
+            return Part(Speech.STATE, met[0])
+    if re.match(
+        r"(?:only )?(?:if|unless|when|once(?! more| again)|until|till|as soon as|whenever|provided|after it|after that|after this)\b",
+        text,
+        re.I,
+    ) and not re.match(r"until (?:it|everything|that|the build|all)\b", text, re.I):
+        return Part(Speech.CONDITION, text)
+    if _reason().match(text) and not re.match(
+        r"for (?:the|this|my) project\b|for (?:arm|aarch|x86)", text, re.I
+    ):
+        return Part(Speech.STATE, text)
+    if re.match(r"until\b", text, re.I):
+        return Part(Speech.ORDER, text, starts=False)
+    bare, asked = unwished(text)
+    if asks(bare) and not asked:
+        return Part(Speech.QUESTION, bare)
+    if _forbids(bare):
+        return Part(Speech.FORBID, bare)
+    if re.match(
+        r"(?:the )?(?:outputs?|results?|binaries) (?:goes?|should go|shall go|belongs?) (?:in)?to\b",
+        bare,
+        re.I,
+    ):
+        return Part(Speech.ORDER, bare, asked, starts=False)
+    wished = wished or bool(_WISHING.search(text[: len(text) - len(bare)]))
+    if states(bare) and not (wished and not _FINITE_BE.search(bare)):
+        if (match := _MODAL.match(bare)) and not re.search(
+            r"\b(?:not|never|nobody|nothing|no one|if|i|we|you|he|she|they)\b",
+            match["what"] + " " + match["rest"][:6],
+            re.I,
+        ):
+            about = re.sub(r"^(?:it|this|that|which)$", "", match["what"], flags=re.I)
+            return Part(
+                Speech.ORDER, f"{about} {match['rest']}".strip(), asked, bool(match["be"] and about)
+            )
+        return Part(Speech.STATE, bare)
+    follows = bool(re.search(r"then|after|next|finally|subsequently|followed", before))
+    return Part(Speech.ORDER, bare, asked, begins(bare) or follows, wished)
+
+
+def is_verb(word: str) -> bool:
+    """Tell whether an order may begin with this very word."""
+    return word.lower() in _verbs()
+
+
+def begins(text: str) -> bool:
+    """Tell whether an order begins with this text: a verb stands first."""
+    first = next(
+        (
+            word
+            for word in words(text)
+            if word.low not in ("also", "please", "just", "re", "and", "now", "only", "me", "us")
+        ),
+        None,
+    )
+    return first is not None and (
+        first.low in _verbs()
+        or first.low.removesuffix("ing") in _verbs()
+        or stem(first.low) in _verbs()
+        or first.low in ("compiling", "making", "removing")
+    )
+
+
+def states(text: str) -> bool:
+    """Tell whether a text states something: a subject, and a verb that goes with it."""
+    every = [word.low for word in words(text)]
+    if len(every) < 2:
+        return False
+    if begins(text) and every[0] not in _subjects():
+        # "build takes ages", "cleaning is dangerous": but "show what is in the cache".
+        return (
+            every[1] in _finite() and every[1] not in ("only", "just", "always", "still", "up")
+        ) or (
+            every[0].endswith("ing")
+            and bool(set(every[1:5]) & {"is", "takes", "was", "would", "will", "costs", "seems"})
+        )
+    if every[0] in (
+        "i",
+        "we",
+        "he",
+        "she",
+        "they",
+        "nobody",
+        "everybody",
+        "somebody",
+        "someone",
+        "everyone",
+    ):
+        return True
+    if every[0] in _subjects():
+        return bool(
+            set(every[1:6])
+            & (
+                _finite()
+                | {"should", "must", "would", "will", "needs", "has", "can", "could", "may", "do"}
+            )
+        )
+    return any(
+        word
+        in _finite() - {"always", "still", "just", "only", "never", "work", "built", "does", "has"}
+        for word in every[1:4]
+    )
+
+
+def _forbids(text: str) -> bool:
+    return bool(
+        re.match(
+            r"(?:(?:and|but|so|then|just|whatever you do|under no circumstances|for now) ?)*(?:do not|does not|never|not (?:now|yet|\w+ing)|no (?:need|more|building|tests?|clean\w*|install\w*|build)\b|without|avoid|skip|omit|refrain|you (?:must|should|need|may|can|are) not|no,? do not"
+            r"|leave (?:.* (?:alone|out|as (?:it|they) (?:is|are)|untouched|intact|in peace|off)|out|off)|keep (?:your|the|my|all) .*|(?:stop|cancel|abort|quit)(?: (?:that|it|this|everything|the (?:build|tests?|clean\w*)|\w+ing.*))?$|forget (?:it|that|about it)|never ?mind|hands off|wait|not yet|nothing|no$|no thanks|nope$|hold on|i (?:do|would|did) not (?:want|need|wish)|i (?:said|meant|told you) (?:not|do not))",
+            text,
+            re.I,
+        )
+    )

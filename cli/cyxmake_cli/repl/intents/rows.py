@@ -1,0 +1,355 @@
+"""Clauses to commands, by evidence: which row of the table has a word in the clause for each of its groups.
+
+Knows no grammar and no frames' options. Each word of the clause has to be accounted for: by the row,
+by an option, by a slot, or as one that says nothing (`left` are the others).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final
+
+from cyxmake_cli.repl.intents.model import Argv, reads_only
+from cyxmake_cli.repl.intents.slots import LISTS, SLOTS, free, listed, named, read_slot
+from cyxmake_cli.repl.intents.text import Word, data, english, stem, words
+
+_SLOT: Final = re.compile(r"\{(\w+)(\?)?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Words of which a clause has to have one: stems, several stems together, or a slot."""
+
+    stems: frozenset[str]
+    pairs: tuple[tuple[str, ...], ...]
+    slot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A command or a frame, and what speaks for it."""
+
+    argv: str
+    frame: str
+    groups: tuple[Group, ...]
+    also: frozenset[str]
+    none: Group
+    undo: str
+    look: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A row that fits a clause: its command, how many words speak for it, and those that do not."""
+
+    row: Row
+    argv: Argv
+    undo: Argv
+    score: float
+    left: tuple[Word, ...] = field(default=())
+    groups: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option that may be said anywhere in a clause."""
+
+    of: frozenset[str]
+    add: str
+    say: re.Pattern[str]
+
+
+def stems(text: str) -> frozenset[str]:
+    """Return the stems of words separated by blanks."""
+    return frozenset(stem(word) for word in text.split())
+
+
+@cache
+def table() -> tuple[Row, ...]:
+    """Return all rows."""
+    return tuple(_row(row) for row in data("commands")["row"])
+
+
+def _row(row: dict[str, object]) -> Row:
+    argv = str(row.get("do", row.get("look", "")))
+    return Row(
+        argv,
+        str(row.get("frame", "")),
+        tuple(group(text) for text in row["of"]),  # type: ignore[attr-defined]
+        stems(str(row.get("also", ""))),
+        group(str(row.get("none", ""))),
+        str(row.get("undo", "")),
+        "look" in row,
+    )
+
+
+def group(text: str) -> Group:
+    """Return a group of a table, as it is written there."""
+    if match := _SLOT.fullmatch(text):
+        return Group(frozenset(), (), match[1])
+    single = frozenset(stem(word) for word in text.split() if "+" not in word)
+    pairs = tuple(tuple(stem(w) for w in word.split("+")) for word in text.split() if "+" in word)
+    return Group(single, pairs)
+
+
+@cache
+def filler() -> frozenset[str]:
+    """Return the stems of words that say nothing by themselves."""
+    return stems(data("language")["words"]["filler"])
+
+
+@cache
+def asked() -> frozenset[str]:
+    """Return those that say nothing in a question, beside the others."""
+    return stems(data("language")["words"]["asked"])
+
+
+@cache
+def vocabulary() -> frozenset[str]:
+    """Return every word that speaks for something here: a misspelt word may be meant to be one."""
+    found: set[str] = set()
+    for row in data("commands")["row"]:
+        for text in (*row["of"], row.get("also", "")):
+            found |= {w for part in text.split() for w in part.split("+") if w.isalpha()}
+    table_ = data("language")["words"]
+    for name in ("filler", "asked", "verbs", "modifiers"):
+        found |= {word for word in table_[name].split() if word.isalpha()}
+    return frozenset(found)
+
+
+# ── options ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def options() -> tuple[Option, ...]:
+    """Return all options."""
+    return tuple(
+        Option(
+            frozenset(word.replace("+", " ") for word in row["of"].split()),
+            row["add"],
+            named(row["say"]),
+        )
+        for row in data("options")["option"]
+    )
+
+
+def with_options(
+    text: str, command: str, *, most: bool = False
+) -> tuple[tuple[str, ...], str, int]:
+    """Take the options of a command out of a text; returns them, the rest, and how many words."""
+    added: list[str] = []
+    taken = 0
+    for option in options():
+        if command not in option.of:
+            continue
+        for match in option.say.finditer(text):
+            if not match[0].strip():
+                continue
+            argv = _filled_option(option.add, match)
+            if argv is None or argv[0] in added:
+                continue
+            # The same strategy may be said by several options.
+            added += _new(argv, added)
+            taken += len(match[0].split())
+            text = " ".join(f"{text[: match.start()]} {text[match.end() :]}".split())
+            break
+    return tuple(added), text, taken
+
+
+@cache
+def takes(command: str, option: str) -> bool:
+    """Tell whether an option of the table is one of a command."""
+    return any(command in row.of and option in row.add.split() for row in options())
+
+
+def _new(argv: list[str], added: list[str]) -> list[str]:
+    if argv[:2] == ["--strategy", "whole-project"] and "--strategy" in added:
+        return argv[2:]
+    return argv
+
+
+def _filled_option(template: str, match: re.Match[str]) -> list[str] | None:
+    groups: dict[str, str] = {}
+    for name, value in match.groupdict().items():
+        if value:
+            groups.setdefault(name.rstrip("0123456789"), value)
+    found: list[str] = []
+    for word in template.split():
+        if slot := _SLOT.fullmatch(word):
+            value = read_slot(slot[1], groups.get(slot[1], ""))
+            if value is None:
+                return None
+            found.append(value)
+        else:
+            found.append(word)
+    return found
+
+
+# ── fits ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fits(text: str, *, question: bool = False, spare: frozenset[str] = frozenset()) -> list[Fit]:
+    """Return the rows (no frames) that fit a clause, best first; words in `spare` may be left."""
+    every = words(text)
+    found = []
+    for row in table():
+        if row.frame or (question and not row.look) or not _hit(row, every):
+            continue
+        if fit := _fit(row, text, question=question, spare=spare):
+            found.append(fit)
+    return sorted(found, key=lambda fit: (len(fit.left) * 1.5 - fit.score, -fit.groups))
+
+
+def frame_fits(text: str) -> list[Fit]:
+    """Return the frames' verbs that fit what is left of a clause without modifiers."""
+    every = words(text)
+    found = []
+    for row in table():
+        if row.frame and _hit(row, every):
+            used = _used(row, every)
+            left = tuple(w for n, w in enumerate(every) if n not in used and w.stem not in filler())
+            found.append(Fit(row, (), (), len(used), left, len(row.groups)))
+    return sorted(found, key=lambda fit: (len(fit.left), -fit.groups, -fit.score))
+
+
+def _hit(row: Row, every: list[Word]) -> bool:
+    there = {word.stem for word in every}
+    if row.none.stems & there or any(there.issuperset(pair) for pair in row.none.pairs):
+        return False
+    hits: set[str] = set()
+    plain = 0
+    for group in row.groups:
+        if group.slot:
+            continue
+        found = group.stems & there
+        for pair in group.pairs:
+            if there.issuperset(pair):
+                found |= set(pair)
+        if not found:
+            return False
+        hits |= found
+        plain += 1
+    # One word alone does not speak for two groups.
+    return len(hits) >= plain
+
+
+def _used(row: Row, every: list[Word]) -> set[int]:
+    there = {word.stem for word in every}
+    wanted = set(row.also)
+    for group in row.groups:
+        wanted |= group.stems
+        for pair in group.pairs:
+            if there.issuperset(pair):
+                wanted |= set(pair)
+    return {n for n, word in enumerate(every) if word.stem in wanted}
+
+
+def _fit(row: Row, text: str, *, question: bool, spare: frozenset[str]) -> Fit | None:
+    command = " ".join(w for w in row.argv.split() if not w.startswith(("{", "-")))
+    added, rest, taken = with_options(text, command)
+    every = words(rest)
+    used = _used(row, every)
+    empty = filler() | asked() if question or row.look else filler()
+    filled: dict[str, list[str]] = {}
+    needed = [g.slot for g in row.groups if g.slot]
+    optional = [m[1] for m in _SLOT.finditer(row.argv) if m[2] and m[1] not in needed]
+    for slot in (*needed, *optional):
+        taken_by = _typed(slot, every)
+        if taken_by is None:
+            continue
+        used |= set(taken_by)
+        filled[slot] = [every[n].text for n in taken_by]
+    for slot in (*needed, *optional):
+        if slot in filled:
+            continue
+        places = _free(slot, every, used, empty)
+        if not places:
+            if slot in needed:
+                return None
+            continue
+        used |= set(places)
+        filled[slot] = [every[n].text for n in places]
+    left = tuple(w for n, w in enumerate(every) if n not in used and w.stem not in empty | spare)
+    argv = _argv(row.argv, filled)
+    undo = _argv(row.undo, filled) if row.undo else ()
+    if argv is None or undo is None:
+        return None
+    content = sum(every[n].stem not in filler() for n in used)
+    # Evidence beyond the groups counts less than the groups.
+    score = (
+        len(row.groups) + 0.5 * max(0, content - len(row.groups)) + 0.5 * bool(added) + taken * 0.25
+    )
+    return Fit(row, (*argv, *added), undo, score, left, len(row.groups))
+
+
+def _typed(slot: str, every: list[Word]) -> list[int] | None:
+    """Return where words of a slot's type stand; None for slots of names, which have none."""
+    typed = SLOTS.get(slot)
+    if typed is None or slot in LISTS:
+        return None
+    found = [n for n, word in enumerate(every) if typed(word.text)]
+    return found[:1] if found else None
+
+
+def _free(slot: str, every: list[Word], used: set[int], empty: frozenset[str]) -> list[int]:
+    if slot in SLOTS and slot not in LISTS:
+        return []
+    return free(slot, every, used, empty) if slot not in SLOTS else listed(slot, every)
+
+
+def _argv(template: str, filled: dict[str, list[str]]) -> Argv | None:
+    found: list[str] = []
+    for word in template.split():
+        if slot := _SLOT.fullmatch(word):
+            values = filled.get(slot[1], [])
+            if not values and not slot[2]:
+                return None
+            for value in values:
+                read = read_slot(slot[1], value)
+                if read is None:
+                    return None
+                found.append(read)
+        else:
+            found.append(word)
+    return tuple(found)
+
+
+def acts(fit: Fit) -> bool:
+    """Tell whether a fit's command changes something."""
+    return not reads_only(fit.argv)
+
+
+def is_common(word: str) -> bool:
+    """Tell whether a word is one of English, or of ours."""
+    low = word.lower()
+    return low in english() or low in vocabulary() or stem(low) in filler() | asked()
+
+
+@cache
+def _known_stems() -> frozenset[str]:
+    return frozenset(stem(word) for word in vocabulary())
+
+
+def is_ours(word: Word) -> bool:
+    """Tell whether a word speaks for something here."""
+    typed = any(known(word.text) for slot, known in SLOTS.items() if slot not in ("n", "numbers"))
+    return typed or word.stem in _known_stems()
+
+
+@cache
+def _showing() -> frozenset[str]:
+    return stems(data("language")["words"]["show"])
+
+
+def shows(text: str) -> bool:
+    """Tell whether something is to be shown: the first word says so."""
+    return any(word.stem in _showing() for word in words(text)[:1])
+
+
+def negative(fit: Fit) -> bool:
+    """Tell whether a word that forbids is what speaks for a row: "never use the cluster"."""
+    said = {word for group in fit.row.groups for word in group.stems}
+    said |= {word for group in fit.row.groups for pair in group.pairs for word in pair}
+    return bool(said & {"never", "stop", "disabl"})
