@@ -16,6 +16,7 @@ _GROUPS = {
     "opened third": ["opened third"],
     "opened fourth": ["opened fourth"],
     "opened fifth": ["opened fifth"],
+    "opened sixth": ["opened sixth"],
 }
 
 

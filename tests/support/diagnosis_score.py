@@ -31,6 +31,7 @@ SETS: Final = {
     "opened third": _STRANGERS / "opened_third.toml",
     "opened fourth": _STRANGERS / "opened_fourth.toml",
     "opened fifth": _STRANGERS / "opened_fifth.toml",
+    "opened sixth": _STRANGERS / "opened_sixth.toml",
     "nothing told": _STRANGERS / "nothing_told.toml",
 }
 """The sets of strangers' failures."""

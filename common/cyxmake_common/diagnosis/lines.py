@@ -35,7 +35,7 @@ _WRAPPER: Final = re.compile(
     r"|[Ff]ailed to run custom build|Error installing|gem native extension"
     r"|failed to (?:get `|load source)|gyp ERR! (?:build|stack|System|cwd|node|command|not ok)"
     r"|npm (?:ERR!|error) (?:path|command|A complete|errno|Exit|Failed at|This is|There is)"
-    r"|Building wheel|Traceback"
+    r"|Building wheel|Traceback|oe_runmake failed|ExecutionError\(|Logfile of failure"
 )
 _AGAIN: Final = re.compile(r"(?i:\bretry(?:ing)?\b|will try again|tries remaining|attempt \d)")
 _PROBE: Final = re.compile(
