@@ -16,12 +16,14 @@ from typing import Any, Final
 from cyxmake_common.diagnosis.around import completed
 from cyxmake_common.diagnosis.fingerprint import fingerprint
 from cyxmake_common.diagnosis.lines import (
+    PROBE_MARKS,
     is_about_a_word,
     is_complaint,
-    is_probe,
+    is_idle,
     is_quoted_code,
     is_remark,
     is_tried_again,
+    probed,
 )
 from cyxmake_common.diagnosis.model import Category, Diagnosis, Facts, FixIt, LogInput
 from cyxmake_common.diagnosis.rules import (
@@ -134,6 +136,7 @@ class _Text:
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
         self.whole = "\n".join(lines)
+        self.probed = probed(lines) if any(mark in self.whole for mark in PROBE_MARKS) else ()
         self.starts = [0, *accumulate(len(line) + 1 for line in lines)]
         self._held: dict[str, bool] = {}
         self._with: dict[str, tuple[int, ...]] = {}
@@ -171,7 +174,7 @@ def _in_text(rule: Rule, text: _Text) -> Iterator[_Match]:
         if number == _MATCHES_A_RULE:
             return
         first = text.number(match.start())
-        strength = _strength(rule, text.lines[first])
+        strength = _strength(rule, text.lines[first], first in text.probed)
         if strength is None:
             continue
         last = text.number(max(match.start(), match.end() - 1))
@@ -182,15 +185,15 @@ def _in_text(rule: Rule, text: _Text) -> Iterator[_Match]:
         yield _Match(rule, first, last, _facts(facts), evidence, strength)
 
 
-def _strength(rule: Rule, line: str) -> Strength | None:
+def _strength(rule: Rule, line: str, probe: bool) -> Strength | None:
     """Say what a match that begins on this line is worth; None for nothing at all."""
     if is_quoted_code(line) or (rule.strength is Strength.RESOURCE and is_about_a_word(line)):
         return None
     if rule.reads_remarks:
         return rule.strength
-    if is_probe(line):
+    if probe or is_idle(line):
         return Strength.WEAK
-    if is_remark(line) and rule.strength <= Strength.GENERAL:
+    if is_remark(line) and rule.strength <= Strength.CAUSE:
         return None
     if rule.category is Category.NETWORK_FAILURE and is_tried_again(line):
         return Strength.WEAK
@@ -237,28 +240,45 @@ def _best_by_place(matches: list[_Match]) -> list[_Match]:
     return kept
 
 
-def _complaints(lines: list[str], matches: list[_Match]) -> tuple[int, int]:
-    """Return the first line with a complaint, and the first one that no match is near to."""
-    explained = {
-        number
-        for match in matches
-        for number in range(match.first - _APART, match.last + _APART + 1)
-    }
-    if not any(match.rule.follows or match.unplaced for match in matches):
-        return len(lines), len(lines)
+@dataclass(frozen=True, slots=True)
+class _Complaints:
+    """Lines on which tools say why they fail: all of them, and those that no match is near to."""
+
+    said: list[int]
+    not_understood: list[int]
+
+    def before(self, match: _Match) -> bool:
+        """Tell whether something complained before."""
+        return bool(self.said) and self.said[0] < match.first
+
+    def elsewhere(self, match: _Match) -> bool:
+        """Tell whether anything else complains at all."""
+        return any(not match.first <= number <= match.last for number in self.said)
+
+    def hide(self, match: _Match) -> bool:
+        """Tell whether a match of any tool's words may follow from what nobody understands."""
+        return bool(self.not_understood) and (
+            match.strength is Strength.WEAK or self.not_understood[0] < match.first
+        )
+
+
+def _complaints(lines: list[str], matches: list[_Match]) -> _Complaints:
+    """Look for complaints, where anything depends on them."""
+    if not any(m.rule.follows or m.rule.alone or m.unplaced for m in matches):
+        return _Complaints([], [])
+    near = {n for m in matches for n in range(m.first - _APART, m.last + _APART + 1)}
     said = [number for number, line in enumerate(lines) if is_complaint(line)]
-    unexplained = [number for number in said if number not in explained]
-    return min(said, default=len(lines)), min(unexplained, default=len(lines))
+    return _Complaints(said, [number for number in said if number not in near])
 
 
-def _without_consequences(matches: list[_Match], complaints: tuple[int, int]) -> list[_Match]:
+def _without_consequences(matches: list[_Match], complaints: _Complaints) -> list[_Match]:
     """Drop what the other matches, or complaints that nobody understands, explain."""
-    first_said, not_understood = complaints
     matches = [
         match
         for match in matches
-        if not (match.rule.follows and first_said < match.first)
-        and not (match.evidence and match.unplaced and not_understood < match.first)
+        if not (match.rule.follows and complaints.before(match))
+        and not (match.rule.alone and complaints.elsewhere(match))
+        and not (match.evidence and match.unplaced and complaints.hide(match))
     ]
     strongest = max((m.strength for m in matches), default=Strength.WEAK)
     categories: set[Category] = {m.rule.category for m in matches}

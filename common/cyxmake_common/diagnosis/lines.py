@@ -9,13 +9,15 @@ import re
 from typing import Final
 
 _REMARK: Final = re.compile(
-    r"\s*(?:-- |[Cc]hecking |\+ |\$ |#\d+ |=> |Step \d+/\d+ :|---> |> \[|DEPRECATION: |cargo::?\w"
+    r"\s*(?:-- |[Cc]hecking (?!.*\berror: )|\+ |\$ |#\d+ |=> |Step \d+/\d+ :|---> |> \["
+    r"|DEPRECATION: |cargo::?(?!warning=)\w"
+    r"|debconf: |dpkg-preconfigure: |invoke-rc\.d: |ERROR: ld\.so: object "
     r"|\[ ?\d+%\] |\[(?:INFO|WARNING|WARN|DEBUG|info|warn|debug)\]|npm (?:WARN|warn|notice|info) "
-    r"|gyp (?:info|WARN|verb) |= (?:help|note): "
+    r"|gyp (?:info|WARN|verb) |= help: "
     r"|(?:Run-time|Build-time|Native|Found|Dependency|Program|Library|Header|Compiler for|Has "
     r"|Checking |Fetching value|Looking for)\b[^\n]*: (?:YES|NO)\b"
     r"|(?:\S+: ){0,3}(?:[Ww]arning|WARNING|[Nn]ote|NOTE|NOTICE|INFO|DEBUG|hint|help|W)\b[: ]"
-    r"|(?:\S*/)?(?:[\w-]+-)?(?:gcc|g\+\+|clang(?:\+\+)?|cc|c\+\+|ld|ar|libtool)(?:-\d+)? [^:\n]* -)"
+    r"|(?:\S*/)?(?:[\w-]+-)?(?:gcc|g\+\+|clang(?:\+\+)?|cc|c\+\+|ld|ar|libtool)(?:-\d+)?(?: [^:\n]*)? -\w)"
 )
 _COMPLAINT: Final = re.compile(
     r"\s*(?:\[(?:ERROR|FATAL|error)\] (?=\S)|(?:ERROR|FATAL|FAILURE|CMake Error)\b"
@@ -39,10 +41,32 @@ _WRAPPER: Final = re.compile(
 )
 _AGAIN: Final = re.compile(r"(?i:\bretry(?:ing)?\b|will try again|tries remaining|attempt \d)")
 _PROBE: Final = re.compile(
-    r"\s*(?:configure:\d+: |(?:\S*/)?(?:conftest\d*|CheckSymbolExists|CheckFunctionExists"
+    r"\s*(?:configure:\d+: (?!error)|(?:\S*/)?(?:conftest\d*|CheckSymbolExists|CheckFunctionExists"
     r"|CheckIncludeFiles?|CheckTypeSize|CheckPrototypeExists)\.(?:c|cc|cpp|cxx|o)\b"
     r"|(?:\S*/)?meson-private/tmp\w+/testfile\.\w+|(?:\S*/)?CMakeScratch/\S+/src\.c\w*:)"
     r"|.*/(?:conftest|ccT\w+): "
+)
+PROBE_MARKS: Final = (
+    "configure:",
+    "conftest",
+    "failed with the following output",
+    "testfile.",
+    "src.c",
+)
+"""One of these stands wherever checks tell what they tried."""
+_PROBE_BEGINS: Final = re.compile(
+    r"\s*(?:(?:Performing|Determining|Checking|Detecting|Compiling)\b.*"
+    r" (?:failed with the following output|file .* failed\.)"
+    r"|configure:\d+: (?:checking |(?:\S*/)?[\w-]*(?:cc|\+\+|clang|gcc)\b))"
+)
+_PROBE_ENDS: Final = re.compile(r"\s*(?:Source file was:|configure:\d+: (?:result|error|\$\? = 0))")
+_COMPILER_FAILED: Final = re.compile(
+    r"compiler cannot create executables|is not able to compile a simple test|cannot run C compiled"
+    r"|can not compile programs|compiler identification is unknown"
+)
+_IDLE_TOOL: Final = re.compile(
+    r"(?:\b(?:sh|bash|dash|make(?:\[\d+\])?)|line \d+|: \d+): (?:git|svn|hg|lsb_release|tput|clear"
+    r"|stty|hostname|ldconfig|ccache|dot|doxygen|sudo|tty|locale|which|lscpu|nvidia-smi|nproc): "
 )
 _QUOTED: Final = re.compile(r"\s*\d+ \|(?: |$)")
 _UNKNOWN_WORD: Final = re.compile(
@@ -71,9 +95,28 @@ def is_tried_again(line: str) -> bool:
     return _AGAIN.search(line) is not None
 
 
-def is_probe(line: str) -> bool:
-    """Tell whether this is about a source that a check wrote, where failing is an answer."""
-    return _PROBE.match(line) is not None
+def probed(lines: list[str]) -> frozenset[int]:
+    """Return the indices of what checks printed while they failed, as logs of checks keep it.
+
+    Where the compiler itself does not work, a check's failure is the cause.
+    """
+    if any(_COMPILER_FAILED.search(line) for line in lines):
+        return frozenset()
+    found: set[int] = set()
+    inside = False
+    for number, line in enumerate(lines):
+        if _PROBE_BEGINS.match(line):
+            inside = True
+        elif _PROBE_ENDS.match(line):
+            inside = False
+        if inside or _PROBE.match(line):
+            found.add(number)
+    return frozenset(found)
+
+
+def is_idle(line: str) -> bool:
+    """Tell whether a tool is missing that builds ask for and then do without."""
+    return _IDLE_TOOL.search(line) is not None
 
 
 def is_quoted_code(line: str) -> bool:

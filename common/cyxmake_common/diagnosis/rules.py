@@ -76,6 +76,8 @@ class Rule:
     """Follows from these when they are there, too."""
     follows: bool
     """Is said because something failed before: a cause only when nothing complained earlier."""
+    alone: bool
+    """Is said by builds that then go on, too: a cause only when nothing complains anywhere."""
     reads_remarks: bool
     """Believes warnings and what checks report on their way, too, although it is not strong."""
 
@@ -145,7 +147,8 @@ def prove(rule: Rule, examples: Examples) -> None:
 
 _KNOWN_KEYS: Final = {
     "id", "category", "pattern", "hint", "strength", "confidence", "phase", "set", "exits",
-    "tools", "yields_to", "wrapped", "remarks", "follows", "positive", "negative", "expect",
+    "tools", "yields_to", "wrapped", "remarks", "follows", "alone", "positive", "negative",
+    "expect",
 }  # fmt: skip
 
 
@@ -174,6 +177,7 @@ def _parse(file: str, raw: dict[str, object]) -> tuple[Rule, Examples]:
         tools=frozenset(cast("list[str]", raw.get("tools", []))),
         yields_to=frozenset(Category(c) for c in cast("list[str]", raw.get("yields_to", []))),
         follows=bool(raw.get("follows")),
+        alone=bool(raw.get("alone")),
         reads_remarks=bool(raw.get("remarks")),
     )
     if rule.pattern is None and not rule.exit_statuses:

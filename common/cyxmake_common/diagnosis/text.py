@@ -29,6 +29,7 @@ _RUNNER: Final = re.compile(
 )
 _RUNNER_BEGINS: Final = frozenset("0123456789#=[")
 _QUOTES: Final = str.maketrans("‘’´“”\u00a0", "'''\"\" ")
+_LOGGED: Final = re.compile(r"^configure:\d+: error:")
 _ECHOED: Final = re.compile(r"The command '.*' returned a non-zero code")
 _GUILLEMETS: Final = re.compile(r"[«»]\s?([^«»]*?)\s?[«»]")
 _LONGEST_LINE: Final = 2000
@@ -135,6 +136,8 @@ def _comparable(line: str) -> str:
         line = _GUILLEMETS.sub(r"'\1'", line)
     if "returned a non-zero code" in line:  # the words are the command's, not a tool's
         line = _ECHOED.sub("The command returned a non-zero code", line)
+    if line.startswith("configure:"):  # as its own log has it
+        line = _LOGGED.sub("configure: error:", line)
     if line[:1] in _RUNNER_BEGINS or "| " in line:
         return _RUNNER.sub("", line)
     return line

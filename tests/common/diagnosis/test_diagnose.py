@@ -117,3 +117,68 @@ def test_ten_megabytes_are_read_within_a_second(at: int) -> None:
     (found,) = diagnose(LogInput(text, 1))
     assert time.process_time() - begun < 1.0
     assert (found.facts.header, found.lines[0]) == ("zlib.h", at + 1)
+
+
+_NOISE = {
+    "what follows": (
+        "CMake Error: frob is not good\n"
+        "make: *** No targets specified and no makefile found.  Stop.\n"
+    ),
+    "said on the way": (
+        "fatal: not a git repository (or any of the parent directories): .git\n"
+        "ERROR: frobnication of the gizmo failed\n"
+    ),
+    "a warning": "npm WARN EBADENGINE Unsupported engine {\nnpm ERR! code 1\n",
+    "what a check asked": "-- Could NOT find Doxygen (missing: DOXYGEN_EXECUTABLE)\n",
+    "quoted code": '   12 |   return "Connection refused";\n',
+    "an echoed command": 'gcc -DTEXT="fatal error: x.h: No such file or directory" -o a.o -c a.c\n',
+    "the installer's": "debconf: (Can't locate Term/ReadLine.pm in @INC (you may need it))\n",
+    "only that it failed": "ERROR: Failed building wheel for foo\nninja: build stopped.\n",
+    "after what nobody understands": (
+        "error: the gizmo is not frobnicated\n\n\n\n\n\n\n\n"
+        "error: could not open file 'data/words.txt'\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", list(_NOISE))
+def test_noise_is_no_cause(kind: str) -> None:
+    """What builds say that go on, or that failed before, names nothing."""
+    text = _NOISE[kind]
+    if kind == "what a check asked":
+        text += "CMake Error at cmake/foo.cmake:3 (message):\n  Frobnication is needed\n"
+    assert _causes(text) == []
+
+
+@pytest.mark.parametrize(
+    ("noise", "category"),
+    [
+        ("WARNING: Retrying (Retry(total=4)) after connection broken by 'Read timed out.'\n", None),
+        ("/bin/sh: 1: git: not found\n", None),
+        (
+            "Performing C SOURCE FILE Test HAVE_PTHREAD failed with the following output:\n"
+            "src.c:(.text+0x2d): undefined reference to `pthread_create'\n"
+            "Source file was:\n#include <pthread.h>\n",
+            None,
+        ),
+        ("conftest.c:20:10: fatal error: foo.h: No such file or directory\n", None),
+        ("a.c:5:3: error: 'ENOMEM' undeclared (first use in this function)\n", "code_error"),
+    ],
+)
+def test_the_cause_is_found_behind_noise(noise: str, category: str | None) -> None:
+    """What is tried again, asked by a check or only named in code hides no error of a compiler."""
+    text = noise + "src/b.c:7:3: error: expected ';' before 'return'\n"
+    (found, *more) = diagnose(LogInput(text, 1))
+    assert found.category is Category.CODE_ERROR
+    assert (found.facts.file == "a.c") is (category is not None)
+    assert not {d.category for d in more} - {Category.CODE_ERROR}
+
+
+def test_facts_that_stand_around_an_error_are_read() -> None:
+    """The place of an error whose rule names none, and the host that was asked."""
+    crash = "src/glew.c:16159:21: internal compiler error: Segmentation fault\n"
+    (found,) = diagnose(LogInput(crash, 1))
+    assert (found.facts.file, found.facts.line) == ("src/glew.c", 16159)
+    away = "Cloning https://git.example.org/a/b.git\nfatal: early EOF\n"
+    (found,) = diagnose(LogInput(away, 1))
+    assert found.facts.host == "git.example.org"
