@@ -173,7 +173,8 @@ def _in_text(rule: Rule, text: _Text) -> Iterator[_Match]:
     for number, match in enumerate(_candidates(rule, text)):
         if number == _MATCHES_A_RULE:
             return
-        first = text.number(match.start())
+        blank = len(match[0]) - len(match[0].lstrip())  # perhaps the end of the line before
+        first = text.number(match.start() + blank)
         strength = _strength(rule, text.lines[first], first in text.probed)
         if strength is None:
             continue
