@@ -17,7 +17,8 @@ _REMARK: Final = re.compile(
     r"|(?:Run-time|Build-time|Native|Found|Dependency|Program|Library|Header|Compiler for|Has "
     r"|Checking |Fetching value|Looking for)\b[^\n]*: (?:YES|NO)\b"
     r"|(?:\S+: ){0,3}(?:[Ww]arning|WARNING|[Nn]ote|NOTE|NOTICE|INFO|DEBUG|hint|help|W)\b[: ]"
-    r"|(?:\S*/)?(?:[\w-]+-)?(?:gcc|g\+\+|clang(?:\+\+)?|cc|c\+\+|ld|ar|libtool)(?:-\d+)?(?: [^:\n]*)? -\w)"
+    r"|(?:\S*/)?(?:[\w-]+-)?(?:gcc|g\+\+|clang(?:\+\+)?|cc|c\+\+|ld|ar|libtool)"
+    r"(?:-\d+)?(?: [^:\n]*)? -\w)"
 )
 _COMPLAINT: Final = re.compile(
     r"\s*(?:\[(?:ERROR|FATAL|error)\] (?=\S)|(?:ERROR|FATAL|FAILURE|CMake Error)\b"
