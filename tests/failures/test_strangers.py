@@ -17,6 +17,7 @@ _GROUPS = {
     "opened fourth": ["opened fourth"],
     "opened fifth": ["opened fifth"],
     "opened sixth": ["opened sixth"],
+    "opened seventh": ["opened seventh"],
 }
 
 

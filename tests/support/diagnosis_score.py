@@ -32,6 +32,7 @@ SETS: Final = {
     "opened fourth": _STRANGERS / "opened_fourth.toml",
     "opened fifth": _STRANGERS / "opened_fifth.toml",
     "opened sixth": _STRANGERS / "opened_sixth.toml",
+    "opened seventh": _STRANGERS / "opened_seventh.toml",
     "nothing told": _STRANGERS / "nothing_told.toml",
 }
 """The sets of strangers' failures."""

@@ -58,7 +58,7 @@ PROBE_MARKS: Final = (
 _PROBE_BEGINS: Final = re.compile(
     r"\s*(?:(?:Performing|Determining|Checking|Detecting|Compiling)\b.*"
     r" (?:failed with the following output|file .* failed\.)"
-    r"|configure:\d+: (?:checking |(?:\S*/)?[\w-]*(?:cc|\+\+|clang|gcc)\b))"
+    r"|configure:\d+: (?:checking |(?:\S*/)?[\w-]*(?:cc|\+\+|clang)\s))"
 )
 _PROBE_ENDS: Final = re.compile(r"\s*(?:Source file was:|configure:\d+: (?:result|error|\$\? = 0))")
 _COMPILER_FAILED: Final = re.compile(

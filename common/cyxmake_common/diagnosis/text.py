@@ -30,6 +30,7 @@ _RUNNER: Final = re.compile(
 _RUNNER_BEGINS: Final = frozenset("0123456789#=[")
 _QUOTES: Final = str.maketrans("‘’´“”\u00a0", "'''\"\" ")
 _LOGGED: Final = re.compile(r"^configure:\d+: error:")
+_LISTED: Final = re.compile(r"^Error\s*:?\s+((?:LNK|MSB|RC|C|CS)\d{4})[:\s]+")
 _ECHOED: Final = re.compile(r"The command '.*' returned a non-zero code")
 _GUILLEMETS: Final = re.compile(r"[«»]\s?([^«»]*?)\s?[«»]")
 _LONGEST_LINE: Final = 2000
@@ -138,6 +139,10 @@ def _comparable(line: str) -> str:
         line = _ECHOED.sub("The command returned a non-zero code", line)
     if line.startswith("configure:"):  # as its own log has it
         line = _LOGGED.sub("configure: error:", line)
+    if line.startswith("Error"):  # as an IDE lists it
+        line = _LISTED.sub(r"error \1: ", line)
+    elif "ERROR:  " in line:
+        line = line.replace("ERROR:  ", "ERROR: ")
     if line[:1] in _RUNNER_BEGINS or "| " in line:
         return _RUNNER.sub("", line)
     return line
