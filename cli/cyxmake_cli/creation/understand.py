@@ -26,7 +26,7 @@ _NEGATED: Final = re.compile(
 )
 _OPENING: Final = re.compile(
     r"^(?:(?:please|create|make|write|build|generate|start|give|me|us|i'd|i|we|would|want|need|like"
-    r"|can|could|you|to|have|an?|the|new|in [\w+#]+,?)\s+)+",
+    r"|can|could|you|to|have|an?|the|new|in [\w+#]+,?|[\w+#]+:)\s+)+",
     re.IGNORECASE,
 )
 _HEAD_ENDS: Final = re.compile(

@@ -67,8 +67,9 @@ _WISHING: Final = re.compile(
     r"\b(?:want|need|like|love|prefer|appreciate|please|kindly|can|could|would|mind|wish|sure|require|request|ask|let|must|should)\b",
     re.IGNORECASE,
 )
+_FEW: Final = 2
 _MODAL: Final = re.compile(
-    r"^(?P<what>.+?) (?:needs? to|has to|have to|must|should|ought to|shall|is to|are to|will need to|wants to|want to) (?P<be>be |get )?(?P<rest>.+)$",
+    r"^(?P<what>.+?) (?:needs? to|has to|have to|must|should|ought to|shall|can(?=.* now$)|is to|are to|will need to|wants to|want to) (?P<be>be |get )?(?P<rest>.+)$",
     re.IGNORECASE,
 )
 _WISHED: Final = re.compile(
@@ -189,7 +190,7 @@ def _of_sentence(sentence: str, *, question: bool) -> list[Part]:
     if asks(sentence) or (question and not _requests(sentence)):
         pieces = [p for p in re.split(r", ", sentence) if p]
         # "we have three machines, can all of them be workers": what stands before is context.
-        while len(pieces) > 1 and not asks(pieces[0]) and not _requests(pieces[0]):
+        while len(pieces) > 1 and len(pieces[-1].split()) > _FEW and not asks(pieces[0]) and not _requests(pieces[0]):
             pieces.pop(0)
         if _requests(pieces[0]) and not asks(pieces[0]) and not asks(", ".join(pieces[1:])):
             pass
@@ -296,7 +297,7 @@ def _part(text: str, before: str, *, ordered: bool, wished: bool) -> Part:
         return Part(Speech.ORDER, bare, asked, starts=False)
     wished = wished or bool(_WISHING.search(text[: len(text) - len(bare)]))
     if states(bare) and not (wished and not _FINITE_BE.search(bare)):
-        if (match := _MODAL.match(bare)) and not re.search(
+        if (match := _MODAL.match(text)) and not re.search(
             r"\b(?:not|never|nobody|nothing|no one|if|i|we|you|he|she|they)\b",
             match["what"] + " " + match["rest"][:6],
             re.I,
@@ -378,7 +379,7 @@ def _forbids(text: str) -> bool:
     return bool(
         re.match(
             r"(?:(?:and|but|so|then|just|whatever you do|under no circumstances|for now) ?)*(?:do not|does not|never|not (?:now|yet|\w+ing)|no (?:need|more|building|tests?|clean\w*|install\w*|build)\b|without|avoid|skip|omit|refrain|you (?:must|should|need|may|can|are) not|no,? do not"
-            r"|leave (?:.* (?:alone|out|as (?:it|they) (?:is|are)|untouched|intact|in peace|off)|out|off)|keep (?:your|the|my|all) .*|(?:stop|cancel|abort|quit)(?: (?:that|it|this|everything|the (?:build|tests?|clean\w*)|\w+ing.*))?$|forget (?:it|that|about it)|never ?mind|hands off|wait|not yet|nothing|no$|no thanks|nope$|hold on|i (?:do|would|did) not (?:want|need|wish)|i (?:said|meant|told you) (?:not|do not))",
+            r"|leave (?:.* (?:alone|out|as (?:it|they) (?:is|are)|untouched|intact|in peace|off)|out|off|(?:it|that|this|everything)(?: be)?$)|keep (?:your|the|my|all) .*|(?:stop|cancel|abort|quit)(?: (?:that|it|this|everything|the (?:build|tests?|clean\w*)|\w+ing.*))?$|forget (?:it|that|about it)|never ?mind|hands off|wait|not yet|nothing|no$|no thanks|nope$|hold on|i (?:do|would|did) not (?:want|need|wish)|i (?:said|meant|told you) (?:not|do not))",
             text,
             re.I,
         )

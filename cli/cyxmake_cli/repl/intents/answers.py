@@ -17,7 +17,7 @@ from cyxmake_cli.repl.intents.slots import SLOTS
 from cyxmake_cli.repl.intents.text import data, words
 
 _KNOWLEDGE: Final = re.compile(
-    r"what (?:is|are) (?:an? |meant by|\w+(?: \w+)? (?:for|good for)$)|.*\bdifference|.*\bversus\b|what (?:is )?the (?:difference|point|purpose|use|benefit|advantage|best)"
+    r"what (?:is|are) (?:an? |meant by|\w+(?: \w+)? (?:for|good for)$)|.*\bdifference|.*\bversus\b|(?:explain (?:to me )?)?what (?:an? |the )[\w -]+ (?:is|are|means?)$|what do (?:i|we) (?:need|have to)|what (?:is )?the (?:difference|point|purpose|use|benefit|advantage|best)"
     r"|what (?:exactly )?(?:does|do|is) .*\b(?:do|mean|means|delete|remove|for|good for|about)$|what (?:exactly )?(?:does|do|did) .* do to\b"
     r"|(?:can|could|may|might|should|shall|must|would)\b|(?:do|does) (?:i|we|one|you) (?:really |also |always |even |ever )*(?:have to|need)\b|(?:do|does) (?:my|our) "
     r"|is (?:it|this|that) (?:safe|ok|possible|allowed|necessary|required|dangerous|bad|wise|worth|free|a problem|better|enough|recommended|normal|faster|secure|needed)"
@@ -51,8 +51,12 @@ def _topics() -> tuple[_Topic, ...]:
 
 def is_of_knowledge(text: str) -> bool:
     """Tell whether a question asks how things are in general, not how they are here and now."""
-    about_a_file = any(SLOTS["file"](word.text) for word in words(text))
-    return bool(_KNOWLEDGE.match(text)) and not about_a_file
+    return bool(_KNOWLEDGE.match(text)) and not is_about_a_file(text)
+
+
+def is_about_a_file(text: str) -> bool:
+    """Tell whether a question names a file."""
+    return any(SLOTS["file"](word.text) for word in words(text))
 
 
 def topic(text: str, known: Known) -> Tell | None:
@@ -74,7 +78,7 @@ def topic(text: str, known: Known) -> Tell | None:
             covered = hits | (row.also & there)
             unknown = [w for w in every if w.stem not in covered and not rows.is_ours(w)]
             left = [w for w in every if w.stem not in covered]
-            if len(unknown) > max(1, len(covered) - 2):
+            if len(unknown) > max(2, len(covered) - 1):
                 continue
             score = (
                 2.0 * len(row.groups)
@@ -88,11 +92,11 @@ def topic(text: str, known: Known) -> Tell | None:
     return best[1] if best and best[0] > 1 else None
 
 
-def look(text: str, known: Known, *, strict: bool) -> Look | None:
-    """Return the command that answers a question."""
+def look(text: str, known: Known, *, left: int = 0) -> Look | None:
+    """Return the command that answers a question, of which so many words may not count."""
     for fit in rows.fits(text, question=True):
         if not offered(fit.argv, known):
             continue
-        if not fit.left or (not strict and len(fit.left) < fit.score):
+        if not fit.left or (len(fit.left) <= left and len(fit.left) < fit.score):
             return Look((fit.argv,))
     return None

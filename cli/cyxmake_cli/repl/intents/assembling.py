@@ -126,6 +126,8 @@ def _add(
             done.append((Step(known.last),))
         elif frame.verb:
             done.append(frame)
+        elif frame.strategy or frame.extra:
+            done.append(replace(frame, verb="build"))
         elif done and clause.again and frame.bare:
             raise Puzzled(near.unknown(text, known))
         else:

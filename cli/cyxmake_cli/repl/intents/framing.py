@@ -14,7 +14,7 @@ from cyxmake_cli.repl.intents import near, rows
 from cyxmake_cli.repl.intents.acts import is_verb
 from cyxmake_cli.repl.intents.frame import Frame
 from cyxmake_cli.repl.intents.model import Known, Step, Unclear, Unknown
-from cyxmake_cli.repl.intents.text import stem, words
+from cyxmake_cli.repl.intents.text import is_english, stem, words
 from cyxmake_cli.repl.intents.words import (
     AGAIN,
     FILLER,
@@ -92,8 +92,8 @@ def framed(text: str, known: Known, *, alone: bool) -> Clause:
         loose = bool(targets)
     if left or not (verb or said or again or targets or extra):
         raise Puzzled(near.unknown(text, known))
-    if not verb and ("strategy" in said or extra) and alone and not again:
-        verb = "build"
+    if not verb and ("strategy" in said or extra or {"jobs", "cluster"} <= set(said)) and not again:
+        verb = "build" if alone else verb
     if verb == "dbuild":
         verb, said = "build", {**said, "cluster": True}
     frame = Frame(verb=verb, targets=targets, extra=extra, **said)
@@ -195,9 +195,11 @@ def _loose_targets(text: str, left: list[str], known: Known) -> tuple[tuple[str,
         return tuple(left), []
     if any(_no_target(word) for word in left):
         return (), left
+    if re.search(r"\btest", text) and not all(_marked(w) or not is_english(w) for w in left):
+        return (), left  # "test the waters"
     if any(near.like_a_word(word) for word in left) or not all(re.fullmatch(NAME, w) for w in left):
         return (), left
-    marked = [word for word in left if re.search(r"[\d_./+-]|[a-z][A-Z]", word)]
+    marked = [word for word in left if _marked(word)]
     after_verb = re.search(
         r"\b(?:build|rebuild|compile|recompile|test|fix) (?:of |for |the )*"
         + r"(?:,? (?:and )?(?:the )?)".join(map(re.escape, left)) + r"(?![\w-])", text, re.IGNORECASE
@@ -205,6 +207,10 @@ def _loose_targets(text: str, left: list[str], known: Known) -> tuple[tuple[str,
     if len(marked) == len(left) or (after_verb and (len(left) == 1 or " and " in text)):
         return tuple(left), []
     return (), left
+
+
+def _marked(word: str) -> bool:
+    return re.search(r"[\d_./+-]|[a-z][A-Z]", word) is not None
 
 
 def _no_target(word: str) -> bool:

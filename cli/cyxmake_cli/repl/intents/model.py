@@ -32,7 +32,9 @@ _READING: Final[dict[str, frozenset[str] | None]] = {
 """Commands that only read: all their forms (None), or those subcommands."""
 
 _SHOWING: Final = frozenset(("--dry-run", "-n", "--help", "-h", "--version"))
-_SHOWN_DRY: Final = frozenset(("auto", "build", "clean", "dbuild", "init", "install", "test"))
+_SHOWN_DRY: Final = frozenset(
+    ("auto", "build", "clean", "create", "dbuild", "init", "install", "layer", "packages", "test", "undo")
+)
 _WRITING: Final = frozenset(("-o", "--output"))
 
 
@@ -41,8 +43,8 @@ def reads_only(argv: Argv) -> bool:
     if not argv or argv[0] in _SHOWING or argv[-1] in ("--help", "-h"):
         return True
     command, rest = argv[0], argv[1:]
-    if command in _SHOWN_DRY:
-        return bool({"--dry-run", "-n"} & set(rest))
+    if command in _SHOWN_DRY and {"--dry-run", "-n"} & set(rest):
+        return True
     forms = _READING.get(command, frozenset())
     if _WRITING & set(rest):
         return False

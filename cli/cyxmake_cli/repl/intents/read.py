@@ -39,7 +39,13 @@ LONGEST: Final = 500
 MOST_WORDS: Final = 80
 
 _SHELL: Final = re.compile(r"[$&|<>`{}]|\s;")
+_WOULD: Final = re.compile(
+    r"(?:what|which)(?: \w+)? (?:would|will) (?:an? |the |you )?(?P<what>(?!you\b|it\b|be\b|happen\b)[\w -]+?) "
+    r"(?:run|do|delete|remove|change|install|put back|build|execute|start|send|touch|clean)\b(?! (?:if|when)\b)", re.IGNORECASE
+)  # fmt: skip
 _SEQUENCE: Final = (
+    (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell)(?: (?:me|us))? what (?:you|it) would (?:do|try|change) (?:to|when you|for|if you|in order to) ", re.I), "dry run of "),
+    (re.compile(r",? when(?:ever)? (?:you|we|i) (build|compile|test|run the tests|install|clean)(?: (?:it|this))?(?=[.!]*$)", re.I), r" \1"),
     (re.compile(r"\b(?:make|get|bring) (it|this|that|(?:the|my|our) (?:whole )?(?:project|build|code|thing|program|target \S+|\S+ target)) (?:to )?(?:build|compil(?:e|ing)|work|pass|succeed|go)(?:ing)?(?: again)?\b(?! (?:in|with|on|for|as|using|locally|remotely|\d)\b)", re.I), r"repair \1 until it works"),
     (re.compile(r"^(.+?),? after (?:you have |having |the )?(building|compiling|cleaning up|cleaning|testing)(?: it| everything)?[.!]*$", re.I), r"\2, then \1"),
     (re.compile(r"^((?:clean|remove|delete|wipe|tidy|clear|empty|run the tests|test)\b[^?]*?),? before (?:you )?(?:build|compil)(?:e|ing)?(?: it)?[.!]*$", re.I), r"\1, then build"),
@@ -134,20 +140,29 @@ def _answers(text: str, known: Known) -> Iterator[Meaning]:
     topic = answers.topic(text, known)
     knowing = answers.is_of_knowledge(text)
     for found in (
+        _would(text, known),
         topic if knowing else None,
-        answers.look(text, known, strict=True),
+        answers.look(text, known),
         looked_up(text, known),
         about(text, known),
         _question_in_parts(text, known),
+        answers.look(text, known, left=3 if answers.is_about_a_file(text) else 1),
         topic,
-        answers.look(text, known, strict=False),
+        answers.look(text, known, left=3),
     ):
         if found is not None:
             yield found
 
 
+def _would(text: str, known: Known) -> Look | None:
+    """Return the dry run that answers "what would X do?"."""
+    match = _WOULD.match(text)
+    found = instructions(f"dry run of {match['what']}", known) if match else None
+    return found if isinstance(found, Look) else None
+
+
 def _question(text: str, known: Known) -> Meaning | None:
-    if found := looked_up(text, known) or answers.look(text, known, strict=True):
+    if found := looked_up(text, known) or answers.look(text, known):
         return found
     return None
 

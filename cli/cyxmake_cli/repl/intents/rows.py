@@ -12,8 +12,8 @@ from functools import cache
 from typing import Final
 
 from cyxmake_cli.repl.intents.model import Argv, reads_only
-from cyxmake_cli.repl.intents.slots import LISTS, SLOTS, free, listed, named, read_slot
-from cyxmake_cli.repl.intents.text import Word, data, english, stem, words
+from cyxmake_cli.repl.intents.slots import LISTS, SLOTS, free, listed, named, of_packages, read_slot
+from cyxmake_cli.repl.intents.text import MANNER, Word, data, english, stem, words
 
 _SLOT: Final = re.compile(r"\{(\w+)(\?)?\}")
 
@@ -25,6 +25,8 @@ class Group:
     stems: frozenset[str]
     pairs: tuple[tuple[str, ...], ...]
     slot: str = ""
+    nominal: bool = False
+    """Whether a clause without a verb needs none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Option:
 
 def stems(text: str) -> frozenset[str]:
     """Return the stems of words separated by blanks."""
-    return frozenset(stem(word) for word in text.split())
+    return frozenset(stem(word) for word in text.split()) - {MANNER}
 
 
 @cache
@@ -89,15 +91,16 @@ def group(text: str) -> Group:
     """Return a group of a table, as it is written there."""
     if match := _SLOT.fullmatch(text):
         return Group(frozenset(), (), match[1])
-    single = frozenset(stem(word) for word in text.split() if "+" not in word)
+    nominal, text = text.startswith("?"), text.removeprefix("?")
+    single = frozenset(stem(word) for word in text.split() if "+" not in word) - {MANNER}
     pairs = tuple(tuple(stem(w) for w in word.split("+")) for word in text.split() if "+" in word)
-    return Group(single, pairs)
+    return Group(single, pairs, nominal=nominal)
 
 
 @cache
 def filler() -> frozenset[str]:
     """Return the stems of words that say nothing by themselves."""
-    return stems(data("language")["words"]["filler"])
+    return stems(data("language")["words"]["filler"]) | {MANNER}
 
 
 @cache
@@ -148,10 +151,11 @@ def with_options(
             if not match[0].strip():
                 continue
             argv = _filled_option(option.add, match)
-            if argv is None or argv[0] in added:
+            if argv is not None:
+                argv = _new(argv, added)
+            if not argv or argv[0] in added:
                 continue
-            # The same strategy may be said by several options.
-            added += _new(argv, added)
+            added += argv
             taken += len(match[0].split())
             text = " ".join(f"{text[: match.start()]} {text[match.end() :]}".split())
             break
@@ -165,6 +169,7 @@ def takes(command: str, option: str) -> bool:
 
 
 def _new(argv: list[str], added: list[str]) -> list[str]:
+    # The same strategy may be said by several options.
     if argv[:2] == ["--strategy", "whole-project"] and "--strategy" in added:
         return argv[2:]
     return argv
@@ -195,7 +200,7 @@ def fits(text: str, *, question: bool = False, spare: frozenset[str] = frozenset
     every = words(text)
     found = []
     for row in table():
-        if row.frame or (question and not row.look) or not _hit(row, every):
+        if row.frame or (question and not row.look) or not _hit(row, every, question=question):
             continue
         if fit := _fit(row, text, question=question, spare=spare):
             found.append(fit)
@@ -214,7 +219,7 @@ def frame_fits(text: str) -> list[Fit]:
     return sorted(found, key=lambda fit: (len(fit.left), -fit.groups, -fit.score))
 
 
-def _hit(row: Row, every: list[Word]) -> bool:
+def _hit(row: Row, every: list[Word], *, question: bool = False) -> bool:
     there = {word.stem for word in every}
     if row.none.stems & there or any(there.issuperset(pair) for pair in row.none.pairs):
         return False
@@ -227,6 +232,8 @@ def _hit(row: Row, every: list[Word]) -> bool:
         for pair in group.pairs:
             if there.issuperset(pair):
                 found |= set(pair)
+        if not found and group.nominal and not question and not begins(every):
+            continue
         if not found:
             return False
         hits |= found
@@ -264,7 +271,7 @@ def _fit(row: Row, text: str, *, question: bool, spare: frozenset[str]) -> Fit |
     for slot in (*needed, *optional):
         if slot in filled:
             continue
-        places = _free(slot, every, used, empty)
+        places = _free(slot, every, used, empty, text)
         if not places:
             if slot in needed:
                 return None
@@ -293,10 +300,12 @@ def _typed(slot: str, every: list[Word]) -> list[int] | None:
     return found[:1] if found else None
 
 
-def _free(slot: str, every: list[Word], used: set[int], empty: frozenset[str]) -> list[int]:
+def _free(slot: str, every: list[Word], used: set[int], empty: frozenset[str], text: str) -> list[int]:
     if slot in SLOTS and slot not in LISTS:
         return []
-    return free(slot, every, used, empty) if slot not in SLOTS else listed(slot, every)
+    if slot in SLOTS:
+        return listed(slot, every)
+    return free(slot, every, used, empty, packaged=of_packages(text))
 
 
 def _argv(template: str, filled: dict[str, list[str]]) -> Argv | None:
@@ -336,6 +345,16 @@ def is_ours(word: Word) -> bool:
     """Tell whether a word speaks for something here."""
     typed = any(known(word.text) for slot, known in SLOTS.items() if slot not in ("n", "numbers"))
     return typed or word.stem in _known_stems()
+
+
+def begins(every: list[Word]) -> bool:
+    """Tell whether the first word is a verb of an order."""
+    return bool(every) and every[0].low in _verbs()
+
+
+@cache
+def _verbs() -> frozenset[str]:
+    return frozenset(data("language")["words"]["verbs"].split())
 
 
 @cache

@@ -127,11 +127,10 @@ _MARKERS: Final = {
 """Words that a name may follow at once."""
 
 
-def free(slot: str, every: list[Word], used: set[int], empty: frozenset[str]) -> list[int]:
+def free(slot: str, every: list[Word], used: set[int], empty: frozenset[str], *, packaged: bool) -> list[int]:
     """Return the words that a slot of names takes: marked, no words of English, or after a marker."""
     markers = _MARKERS.get(slot, ())
     several = slot in ("packages", "names")
-    spoken = any(word.low in _PACKAGED for word in every)
     found: list[int] = []
     for n, word in enumerate(every):
         if slot == "value":
@@ -146,13 +145,18 @@ def free(slot: str, every: list[Word], used: set[int], empty: frozenset[str]) ->
             continue
         after = n > 0 and every[n - 1].low in markers
         common = is_english(word.text) or word.stem in empty
-        if slot == "packages" and not (spoken or word.marked or word.low in _TOOLS):
+        if slot == "packages" and not (packaged or word.marked or word.low in _TOOLS):
             continue
         if word.marked or not common or (after and word.stem not in empty and slot != "names"):
             found.append(n)
     if len(found) > 1 and not several:
         found = [n for n in found if every[n].marked or (n and every[n - 1].low in markers)]
     return found if several else found[:1] if len(found) == 1 else []
+
+
+def of_packages(text: str) -> bool:
+    """Tell whether a text speaks of packages: then any word may be the name of one."""
+    return any(word in _PACKAGED for word in text.lower().split())
 
 
 def listed(slot: str, every: list[Word]) -> list[int]:

@@ -33,6 +33,14 @@ _IRREGULAR: Final = {
     }.items()
     for form in forms.split()
 }  # fmt: skip
+MANNER: Final = "~ly"
+"""The stem of all adverbs of manner: none says what is to be done."""
+_NO_MANNER: Final = frozenset(
+    "daily weekly nightly hourly monthly yearly early family supply remotely locally hardly nearly rarely unlikely friendly"
+    " lonely lovely partly mostly directly quietly silently verbosely distributedly temporarily assembly anomaly"
+    " multiply conditionally partially sequentially serially".split()
+)
+_LY: Final = 5
 _VOWEL: Final = re.compile(r"[aeiouy]")
 _SHORT, _LONG = 4, 8
 
@@ -54,6 +62,8 @@ def english() -> frozenset[str]:
 def stem(word: str) -> str:
     """Return what the forms of a word have in common."""
     word = word.lower()
+    if word.endswith("ly") and len(word) > _LY and word not in _NO_MANNER:
+        return MANNER
     if word in ("setting", "settings"):
         return "setting"
     if word in _IRREGULAR:

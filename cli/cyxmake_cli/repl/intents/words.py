@@ -102,12 +102,12 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"symbols))?" + _MODE + r"|with(?:out| no) optimi[sz]ations?|so (?:that )?i can debug(?: it)?"),
     _m("strategy", None, r"(?:(?:with|using|by|via|use|in|as|follow(?:ing)?) )?(?:a |the )?(?:(?P<value>compile"
        r"[- ]units?|targets?|whole[- ]project|hybrid)[- ]strategy|strategy (?P<value2>compile[- ]units?|"
-       r"targets|whole[- ]project|hybrid)|(?P<value3>hybrid|whole[- ]project|compile[- ]units?) (?:mode|"
+       r"targets|whole[- ]project|hybrid)|(?<=with )(?P<value6>hybrid|whole-project|compile-units)|(?P<value3>hybrid|whole[- ]project|compile[- ]units?) (?:mode|"
        r"build|way)|(?:(?:cut|split|divided?) )?by (?P<value5>targets|compile[- ]units?)|(?P<value4>as a whole|in one piece|as (?:one|a single) (?:job|action|piece)))"),
     _m("jobs", 1, r"single[- ]threaded|one (?:thing|file|job) at a time|sequentially|serially|"
        r"without parallelism|(?:with|on|using) (?:just |only )?(?:a single|one) "
        r"(?:core|job|thread|cpu)|not in parallel"),
-    _m("jobs", None, r"(?:(?:with|using|on|at|in|over|across|use|by) )?(?:only |just |up to |at most |"
+    _m("jobs", None, r"(?:(?:with|using|on|at|in|over|across|use|by) )?(?:only |just |up to |at most |not more than |(?:do not|never) use more than |no more than |"
        r"no more than |a maximum of |all )?(?P<value>{n}) " + _UNITS
        + r"(?: (?:at (?:a time|once)|in parallel))?|(?:with )?(?:-j|jobs?|--jobs)[ =]?(?P<value2>\d{1,5})"
        r"|(?P<value3>{n})[- ]way parallel|(?:with )?(?P<value4>{n}) (?:at a time|at once|in parallel)"),
@@ -126,16 +126,17 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
     _m("quiet", True, r"(?:be |but |and )?(?:quiet(?:ly)?|silent(?:ly)?)(?: mode)?|(?:only |just )?show(?:ing)? "
        r"(?:me )?(?:only )?(?:the )?(?:failures|errors)(?: only)?|with(?:out| no) (?:any )?(?:output|noise)"),
     _m("json", True, r"(?:(?:as|in|with|print(?:ing)?) )?json(?: output| format)?"),
-    _m("prefix", None, r"(?<=install )(?:it |this |{the}(?:project|program|everything|binaries|result|build) )?(?:in|into|to|under|at|below) (?:the (?:folder|directory|prefix) )?(?P<value>(?:~|\.{0,2})/{name}|{name})|with (?:the )?prefix (?P<value2>/?{name})"),
+    _m("prefix", None, r"(?<=install )(?:it |this |that |them |everything |{the}(?:project|program|everything|binaries|result|build) )?(?:in|into|to|under|at|below) (?:the (?:folder|directory|prefix) )?(?P<value>(?:~|\.{0,2})/{name}|{name})|with (?:the )?prefix (?P<value2>/?{name})"),
+    _m("directory", None, r"(?:go|change|switch|cd)(?: to| in(?:to)?)? (?:the )?(?:project |folder |directory )?(?P<value>(?:\.{1,2}|~)?/{name}|\.{1,2}(?:/{name})?|{name}/{name})"),
     _m("build_dir", None, r"(?:(?:what is )?(?:in|into|to|under|using|with) )?(?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|"
-       r"folder) (?:called |named |at )?(?P<value>{name})|(?:in|into|under|using) (?:the |a )?(?:directory|"
+       r"folder) (?:called |named |at )?(?P<value>(?!and\b|with\b|for\b|please\b){name})|(?:in|into|under|using) (?:the |a )?(?:directory|"
        r"folder|dir) (?:called |named )?(?P<value2>{name})|into (?P<value3>{name})|(?:of the build )?in (?P<value4>(?:build|out|cmake-build)[-_]?[\w/-]*[\w])(?<! build)(?<! out)"
-       r"|(?:the )?(?:outputs?|results?|binaries) (?:goes|go|should go|shall go|belongs?|is to go) (?:in)?to (?P<value5>{name})"),
+       r"|(?P<value6>{name}) as (?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|folder)|(?:the )?(?:outputs?|results?|binaries) (?:goes|go|should go|shall go|belongs?|is to go) (?:in)?to (?P<value5>{name})"),
     _m("directory", None, r"(?:{the}(?:project|repo(?:sitory)?|code|sources?) )?(?:(?:go|change|switch|cd)(?: to| into)?|in|at|under|from|of|below) (?:the )?"
        r"(?:project |folder |directory )?(?P<value>(?:\.{1,2}|~)?/{name}|\.{1,2}(?:/{name})?|{name}/(?:{name})?)"
        r"|(?:(?<=build )|(?<=compile )|(?<=test ))(?P<value2>\.{1,2}/[\w/-]+|~/[\w/-]+)"
        r"|(?:(?:in|at|under|from|of) )?(?P<value3>[A-Za-z]:[\\/][\w\\/.-]+)"),
-    _m("options", None, r"(?:with |and |using |passing |option |pass |hand |give |set |add |define |use )*(?P<value>-D[\w:]+(?:=[\w./+-]+)?)(?: to (?:cmake|meson|configure|it|the configuration))?"),
+    _m("options", None, r"(?:with |and |using |passing |the |cmake |meson |configure |options? |flags? |definition |option |pass |hand |give |set |add |define |use )*(?P<value>-D[\w:]+(?:=[\w./+-]+)?)(?: to (?:cmake|meson|configure|it|the configuration))?"),
     _m("system", None, r"(?:with|using|use|through|via) (?P<value>cmake|meson|ninja|make|autotools|bazel|scons|cargo|go|"
        r"maven|gradle|npm|pnpm|yarn|python)"),
     _m("again", True, r"(?:once |one )?(?:more|again)(?: time)?|another time|once more|over again|anew"),
@@ -165,6 +166,7 @@ _NO_TARGET: Final = """
 about after again against always although any anybody anyone because beside besides beyond but daily despite during each early earlier either else except few first hourly how however if
 instead last least less maybe monday month more most much neither next nightly nor not none off often on once only or others perhaps possibly probably rather saturday several since so
 sometimes still sunday than then though till tonight twice unless unlike unlikely until usually very weekly whatever whenever wherever whereas yet year
+agent agents worker workers token tokens cache layer layers package packages coordinator model models cluster plugin plugins settings permission permissions launcher history machine machines strategy job jobs stuff
 afternoon morning evening night noon midnight hour hours minute minutes o'clock another anything back bad badly beautiful because before better
 breaks broke broken carefully coffee correctly crashed dinner done else ended everyone
 everything failed failing fails fast faster fine finished food good great green hangs happily
