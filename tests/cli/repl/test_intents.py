@@ -186,7 +186,7 @@ def test_a_word_of_english_is_no_typing_error() -> None:
     """Near to a word of ours is not enough, where it is one itself."""
     for line in (
         "lean up",
-        "cleat the cache",
+        "sear the cache",
         "text it",
         "rest the project",
         "guild it",

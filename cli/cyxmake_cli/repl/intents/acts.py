@@ -41,7 +41,7 @@ class Part:
 
 _ENDS: Final = re.compile(r"\s*(?:[.!;]+(?=\s|$)|(?<=\?)\s+|\?+(?=\s|$)|\s[-–—]+\s|:\s|[()])\s*")
 _JOINTS: Final = re.compile(
-    r",? and then |,? (?:and )?(?:then|afterwards|after that|finally|next|subsequently|followed by)(?:,| )\s*|, (?:and |but )?|,? but (?!not )|,? and (?={verb})"
+    r",? and then |,? (?:and )?(?:then|afterwards|after that|finally|next|subsequently|followed by)(?:,| )\s*|, (?:and |but )?|,? but (?!not )|,? so (?={verb})|,? and (?={verb})"
     r"| (?=(?:because|since (?:i|we|it|my|the|our|this)|although|even though|though|whereas|otherwise|so that|as (?:i|we|it is|my|our)|in order to|in case|before (?:i|we|you) |while (?:i|we|you)|so (?:i|we) (?!can (?:debug|see)\b))\b)"
     r"|(?<!check)(?<!see)(?<!verify)(?<!know)(?<!out)(?<!sure)(?<!tell)(?<!ask)(?<!test) (?=(?:only )?(?:if|unless|when|once(?! more| again)|until|till|as soon as|whenever|provided|after (?:it|that|this|the \w+) (?:is|has|was|are))\b)"
 )
@@ -49,12 +49,12 @@ _WH: Final = re.compile(
     r"(?:and |so |but |or |ok |hey |hi |well |then |now |also |hello |cyxmake |by the way )*(?:(?:in |on |at |to |from |for |with |by |since )?(?:what|why|how|when|where|which|who|whose|whom)\b"
     r"|(?:is|are|was|were|does|did|has|had|am|isn't|do(?= (?:i|we|you|they|workers|agents|people|builds|tests|targets|not (?:i|we|you)|(?:the|all|my|these|those) (?!tests?$|build$|whole|same|rest|dry|clean)\w+ (?!in|on|with|for|using|and|to|now|again|please)\w+)\b)|have (?:i|we|you|they)|have (?:the|all|any|my) \w+ (?:\w+ed|been|gone|passed|run|built)\b|will (?!you\b|u\b)\w+|would (?!you\b|u\b|like|love|be\b)\w+|should|shall|may|might|must (?:i|we)|can (?!you\b|u\b)\w+|could (?!you\b|u\b)\w+) "
     r"|any (?:idea|chance|reason|way|news|workers?|coordinators?|cycles|problems?)\b|is it|(?:do|would) you (?:know|think|recommend|suggest|ever|also|have|remember|keep|need|store|send|ask|support|use|delete|touch|change)\b"
-    r"|(?:please )?(?:tell|show|explain|let)(?: to)? ?(?:me|us) ?(?:know )?(?:please )?(?:,? )?(?:why|how (?!many of)|when|where|whether|if)\b|i (?:wonder|would like to know|want to know|need to know|do not (?:know|understand|get))(?! that| it| if the tests)|explain (?:to me )?(?:how|why|what|when)|what about|how about)",
+    r"|(?:please )?(?:tell|show|explain|let)(?: to)? ?(?:me|us) ?(?:know )?(?:please )?(?:,? )?(?:why|how (?!many of)|when|where|whether|if)\b|find out (?:which|how many|why|where|who)\b|i (?:wonder|would like to know|want to know|need to know|do not (?:know|understand|get))(?! that| it| if the tests)|explain (?:to me )?(?:how|why|what|when)|what about|how about)",
     re.IGNORECASE,
 )  # fmt: skip
 _ABLE: Final = re.compile(
     r"(?:can|could|will|would) (?:you|u) (?:also |even |really |actually |at all )*(?:(?!please)\w+ )?(?:also |really )?(?:(?:build|compile|handle|support|use|work with|do|run|make|test|understand|speak|create)"
-    r" (?:(?:[\w+#-]+ )?(?:projects?|programs?|code|languages?|builds|things|games|apps|libraries)|rust|java|go|python|c\+\+|c|windows|mac|macos|arm)\b|work |deal |cope |be used|be trusted|undo (?:that|this|it|everything) later|see|know|remember|tell (?:if|whether|which|that)|explain|recommend|help)",
+    r" (?!(?:my|our|the|this|that|these|those|all|your|a|an|some|it) )(?:(?:[\w+#-]+ )?(?:projects?|programs?|code|languages?|builds|things|games|apps|libraries)|rust|java|go|python|c\+\+|c|windows|mac|macos|arm)\b|work |deal |cope |be used|be trusted|undo (?:that|this|it|everything) later|see|know|remember|tell (?:if|whether|which|that)|explain|recommend|help)",
     re.IGNORECASE,
 )
 _GET: Final = re.compile(
@@ -64,7 +64,7 @@ _FINITE_BE: Final = re.compile(
     r"\b(?:is|are|was|were|has|had|takes?|took|fails?|failed|works?|worked)\b", re.IGNORECASE
 )
 _WISHING: Final = re.compile(
-    r"\b(?:want|need|like|love|prefer|appreciate|please|kindly|can|could|would|mind|wish|sure|require|request|ask|let|must|should)\b",
+    r"\b(?:want|need|like|love|prefer|appreciate|please|kindly|can|could|would|(?<!never )mind|wish|sure|require|request|ask|let|must|should)\b",
     re.IGNORECASE,
 )
 _FEW: Final = 2
@@ -190,7 +190,12 @@ def _of_sentence(sentence: str, *, question: bool) -> list[Part]:
     if asks(sentence) or (question and not _requests(sentence)):
         pieces = [p for p in re.split(r", ", sentence) if p]
         # "we have three machines, can all of them be workers": what stands before is context.
-        while len(pieces) > 1 and len(pieces[-1].split()) > _FEW and not asks(pieces[0]) and not _requests(pieces[0]):
+        while (
+            len(pieces) > 1
+            and len(pieces[-1].split()) > _FEW
+            and not asks(pieces[0])
+            and not _requests(pieces[0])
+        ):
             pieces.pop(0)
         if _requests(pieces[0]) and not asks(pieces[0]) and not asks(", ".join(pieces[1:])):
             pass
@@ -360,7 +365,9 @@ def states(text: str) -> bool:
         "everyone",
     ):
         return True
+    relative = next((n for n, w in enumerate(every) if w in ("that", "which", "who") and n > 1), 6)
     if every[0] in _subjects():
+        every = every[: max(relative, 2)]
         return bool(
             set(every[1:6])
             & (

@@ -21,7 +21,7 @@ _KNOWLEDGE: Final = re.compile(
     r"|what (?:exactly )?(?:does|do|is) .*\b(?:do|mean|means|delete|remove|for|good for|about)$|what (?:exactly )?(?:does|do|did) .* do to\b"
     r"|(?:can|could|may|might|should|shall|must|would)\b|(?:do|does) (?:i|we|one|you) (?:really |also |always |even |ever )*(?:have to|need)\b|(?:do|does) (?:my|our) "
     r"|is (?:it|this|that) (?:safe|ok|possible|allowed|necessary|required|dangerous|bad|wise|worth|free|a problem|better|enough|recommended|normal|faster|secure|needed)"
-    r"|is there (?:a|an|any) (?:way|option|flag|possibility|risk|danger|difference|limit)|how (?:do|should|would|can|could|safe|secure)\b|how does .* work|how long (?:is|are) (?:a |the |my )?tokens?"
+    r"|is there (?:a|an|any) (?:way|option|flag|possibility|risk|danger|difference|limit)|how (?:do|should|would|can|could|safe|secure)\b|how \w+ (?:can|could|should|may|must)\b|how does .* work|how long (?:is|are) (?:a |the |my )?tokens?"
     r"|what (?:happens|will happen|would happen)|when (?:should|must)|why (?:should|would (?:i|we|one|you))|why (?:is|are) (?:the )?\w+ (?:so |not |always )*(?:slow|slower|fast|faster)"
     r"|which (?:\w+ )*(?:should|is (?:better|best)|do i)|where (?:do|does|is|are) .*\b(?:store[sd]?|kept|live|put|saved|written|keep)\b|is an? \w+(?: \w+)* (?:really |always )?(?:needed|required|necessary|safe|identical|the same|slower|faster)|are .* (?:safe|identical|encrypted|shared|the same|deterministic)",
     re.IGNORECASE,
@@ -59,8 +59,11 @@ def is_about_a_file(text: str) -> bool:
     return any(SLOTS["file"](word.text) for word in words(text))
 
 
-def topic(text: str, known: Known) -> Tell | None:
-    """Return what is said about the topic of a question; None where it is about none."""
+def topic(text: str, known: Known, *, near: bool = False) -> Tell | None:
+    """Return what is said about the topic of a question; None where it is about none.
+
+    With `near`, words that nobody here knows do not count.
+    """
     every = [w for w in words(text) if w.stem not in rows.filler() | rows.asked()]
     there = {word.stem for word in words(text)}
     best: tuple[float, Tell] | None = None
@@ -78,7 +81,7 @@ def topic(text: str, known: Known) -> Tell | None:
             covered = hits | (row.also & there)
             unknown = [w for w in every if w.stem not in covered and not rows.is_ours(w)]
             left = [w for w in every if w.stem not in covered]
-            if len(unknown) > max(2, len(covered) - 1):
+            if not near and len(unknown) > max(2, len(covered) - 1):
                 continue
             score = (
                 2.0 * len(row.groups)
@@ -89,7 +92,18 @@ def topic(text: str, known: Known) -> Tell | None:
             if best is None or score > best[0]:
                 see = tuple(argv for argv in row.see if offered(argv, known))
                 best = score, Tell(row.say, see)
-    return best[1] if best and best[0] > 1 else None
+    return best[1] if best and (near or best[0] > 1) else None
+
+
+def option(text: str) -> Tell | None:
+    """Return which commands have the option that is asked about."""
+    said = next((word.text for word in words(text) if word.text.startswith("--")), None)
+    of = sorted({name for row in rows.options() if said in row.add.split() for name in row.of})
+    if not of:
+        return None
+    return Tell(
+        f"what {said} does stands in the help of", tuple((*n.split(), "--help") for n in of)
+    )
 
 
 def look(text: str, known: Known, *, left: int = 0) -> Look | None:

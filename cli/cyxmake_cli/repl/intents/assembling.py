@@ -177,7 +177,7 @@ def _obeying(
         # What is forbidden is known, and no part of what is asked for.
         asked = {w for item in done for w in _said_by(item)}
         named = [w for w in words(rest) if w.stem not in rows.filler()]
-        if named and all(rows.is_ours(w) and w.stem not in asked for w in named):
+        if named and all(rows.is_typed(w) and w.stem not in asked for w in named):
             continue
         raise Puzzled(
             Unknown("one part of that forbids what another asks for, or is not understood")

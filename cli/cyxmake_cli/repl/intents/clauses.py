@@ -134,6 +134,15 @@ def _row_of_all(said: list[Part]) -> rows.Fit | None:
     return next((fit for fit in rows.fits(text, spare=spare) if not fit.left), None)
 
 
+def stated(said: list[Part], known: Known) -> Meaning | None:
+    """Return what a statement asks for: "w1 may work again"; None for nearly all of them."""
+    text = " ".join(part.text for part in said if part.speech is Speech.STATE)
+    fit = next((fit for fit in rows.fits(text) if fit.row.stated and not fit.left), None)
+    if fit is None:
+        return None
+    return Plan((Step(fit.argv, fit.undo),)) if offered(fit.argv, known) else not_offered(fit.argv)
+
+
 def _row_of(text: str) -> rows.Fit | None:
     """Return the row that accounts for every word of a clause; where it only reads, for nearly all."""
     found = rows.fits(text)

@@ -33,6 +33,10 @@ _NOT_TYPE: Final = re.compile(
     r"(?<=\w),? (?:and |but )?(?:not|instead of|rather than)(?: in| as| an?| the)* (?:debug|release|relwithdebinfo|minsizerel)"
     r"(?: (?:mode|build|type))?\b", re.IGNORECASE
 )  # fmt: skip
+_INSTEAD: Final = re.compile(
+    r"(?<=\w),? (?:instead of|rather than|as opposed to)(?: (?:in|on|with|using|by|into|to|the|an?|my|our|its|any|usual|default|normal|standard))*"
+    r" [\w/.-]+(?: (?:one|folder|directory|mode|build|machine|strategy|cluster))?(?=[ ,]|$)", re.IGNORECASE
+)  # fmt: skip
 _RUNS: Final = pattern(r"run|execute|launch")  # what has a name and is run is a test
 _ANAPHORA: Final = pattern(r"it|that|this|now|the same")
 _NO_TARGET: Final = frozenset(("and", "as", "for", "from", "in", "is", "of", "on", "to", "with"))
@@ -78,6 +82,12 @@ def framed(text: str, known: Known, *, alone: bool) -> Clause:
         again, rest = True, without(rest, match)
     targets, rest = _named_targets(rest)
     verb, left = verb_of(rest)
+    if not verb and (said or extra):
+        left = [word for word in left if stem(word) not in rows.around_builds()]
+    if not verb and not targets and left and said and all(_marked(word) for word in left):
+        targets, left = tuple(left), []
+    if not verb and targets and all("test" in target for target in targets):
+        verb = "test"
     if not verb and targets and _RUNS.search(text):
         verb, left = "test", [word for word in left if not _RUNS.search(word)]
     if not verb and targets and not again and not said:
@@ -140,8 +150,9 @@ def verb_of(text: str) -> tuple[str, list[str]]:
 
 def modifiers(text: str, *, alone: bool) -> tuple[dict[str, Any], str]:
     said: dict[str, Any] = {}
-    if match := _NOT_TYPE.search(text):
-        text = without(text, match)
+    for rather in (_NOT_TYPE, _INSTEAD):
+        if match := rather.search(text):
+            text = without(text, match)
     for modifier in MODIFIERS:
         while match := modifier.pattern.search(text):
             if modifier.field == "auto_fix" and alone and not match.start():
@@ -201,7 +212,7 @@ def _loose_targets(text: str, left: list[str], known: Known) -> tuple[tuple[str,
         return (), left
     marked = [word for word in left if _marked(word)]
     after_verb = re.search(
-        r"\b(?:build|rebuild|compile|recompile|test|fix) (?:of |for |the )*"
+        r"\b(?:d?build|rebuild|compile|recompile|test|fix) (?:of |for |the )*"
         + r"(?:,? (?:and )?(?:the )?)".join(map(re.escape, left)) + r"(?![\w-])", text, re.IGNORECASE
     )  # fmt: skip
     if len(marked) == len(left) or (after_verb and (len(left) == 1 or " and " in text)):

@@ -22,7 +22,8 @@ _MAKE: Final = re.compile(
     re.IGNORECASE,
 )
 _WANTED: Final = re.compile(
-    rf"^(?=an? (?:\S+ )*?{_LANGUAGE} |an? (?:\S+ )*?in {_LANGUAGE}\b){_HEAD}$", re.IGNORECASE
+    rf"^(?=(?:an?|new) (?:\S+ )*?{_LANGUAGE} |(?:an?|new) (?:\S+ )*?in {_LANGUAGE}\b){_HEAD}$",
+    re.IGNORECASE,
 )
 _OTHER: Final = re.compile(
     r"\b(?:builds?|compile|install|tests?|cluster|coordinator|targets?|agents?|tokens?|release|debug)\b",
@@ -55,7 +56,8 @@ def created(line: str, known: Known) -> Meaning | None:
     text, _ = unwished(line.rstrip(" .!?"))
     if asks(text) or asks(line):
         return None
-    match = _MAKE.match(text) or (_WANTED.match(text) if text != line.rstrip(" .!?") else None)
+    wanted = text != line.rstrip(" .!?") or text.lower().startswith("new ")
+    match = _MAKE.match(text) or (_WANTED.match(text) if wanted else None)
     if match is None:
         return None
     language = re.search(rf"(?<![\w+]){_LANGUAGE}(?![\w+])", match["rest"], re.I)

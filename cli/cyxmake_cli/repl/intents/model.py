@@ -33,7 +33,19 @@ _READING: Final[dict[str, frozenset[str] | None]] = {
 
 _SHOWING: Final = frozenset(("--dry-run", "-n", "--help", "-h", "--version"))
 _SHOWN_DRY: Final = frozenset(
-    ("auto", "build", "clean", "create", "dbuild", "init", "install", "layer", "packages", "test", "undo")
+    (
+        "auto",
+        "build",
+        "clean",
+        "create",
+        "dbuild",
+        "init",
+        "install",
+        "layer",
+        "packages",
+        "test",
+        "undo",
+    )
 )
 _WRITING: Final = frozenset(("-o", "--output"))
 

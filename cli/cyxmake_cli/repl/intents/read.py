@@ -13,7 +13,7 @@ from typing import Final
 
 from cyxmake_cli.repl.intents import answers, near, rows
 from cyxmake_cli.repl.intents.acts import Speech, greetingless, parts
-from cyxmake_cli.repl.intents.clauses import carried, instructions
+from cyxmake_cli.repl.intents.clauses import carried, instructions, stated
 from cyxmake_cli.repl.intents.lookup import about, looked_up
 from cyxmake_cli.repl.intents.made import created
 from cyxmake_cli.repl.intents.model import (
@@ -37,6 +37,8 @@ from cyxmake_common.errors import ExitStatus
 LONGEST: Final = 500
 """Characters of a line that is read at all: nobody means more with one."""
 MOST_WORDS: Final = 80
+FEW: Final = 2
+"""Words of a question that says nothing without what was said before it."""
 
 _SHELL: Final = re.compile(r"[$&|<>`{}]|\s;")
 _WOULD: Final = re.compile(
@@ -44,6 +46,14 @@ _WOULD: Final = re.compile(
     r"(?:run|do|delete|remove|change|install|put back|build|execute|start|send|touch|clean)\b(?! (?:if|when)\b)", re.IGNORECASE
 )  # fmt: skip
 _SEQUENCE: Final = (
+    (re.compile(r"(?:show|tell|list)(?: me)? what (?:would|will) (?:be|get) (?:built|compiled)\b", re.I), "dry run of build"),
+    (re.compile(r"(?:show|tell|list)(?: me)? what (?:would|will) (?:be|get) (?:removed|deleted|cleaned)\b", re.I), "dry run of clean"),
+    (re.compile(r"(?<=\w),? (?:and )?(?:please )?(?:fix|repair)(?:ing)?(?: it| them| things| errors)? (?:if|where|when|as) (?:needed|necessary|required|possible)", re.I), " with auto-fix"),
+    (re.compile(r"\b(?:let me|i (?:want|would like|would love|need) to|(?:can|may|could) i) (?:please |now )?(?:see|have a look at|look at)\b(?! (?:if|whether)\b)", re.I), "show me"),
+    (re.compile(r"(?:, (?:and )?| and )nothing (?:else|more)\b(?=[,.!]|$)", re.I), ""),
+    (re.compile(r"\brestart the coordinator\b", re.I), "stop the coordinator and start the coordinator"),
+    (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell|list)(?: (?:me|us))? (?:what|which (?:files|commands|steps|things)) (?:you|it) (?:would|will) (build|test|clean|install|do|remove|delete|run|compile)(?: now| here)?(?=[.,!]|$)", re.I), r"dry run of \1"),
+    (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell|list)(?: (?:me|us))? which (?:files|commands|steps|things) (?:an? |the )?(.+?) (?:would|will) (?:run|do|remove|delete|build|execute|install|change|send|start|throw)\b(?: (?:here|away|up|out))?", re.I), r"dry run of \1"),
     (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell)(?: (?:me|us))? what (?:you|it) would (?:do|try|change) (?:to|when you|for|if you|in order to) ", re.I), "dry run of "),
     (re.compile(r",? when(?:ever)? (?:you|we|i) (build|compile|test|run the tests|install|clean)(?: (?:it|this))?(?=[.!]*$)", re.I), r" \1"),
     (re.compile(r"\b(?:make|get|bring) (it|this|that|(?:the|my|our) (?:whole )?(?:project|build|code|thing|program|target \S+|\S+ target)) (?:to )?(?:build|compil(?:e|ing)|work|pass|succeed|go)(?:ing)?(?: again)?\b(?! (?:in|with|on|for|as|using|locally|remotely|\d)\b)", re.I), r"repair \1 until it works"),
@@ -87,6 +97,11 @@ def read(line: str, known: Known) -> Meaning:
         return made
     said = parts(text)
     if asked := next((part for part in said if part.speech is Speech.QUESTION), None):
+        why = INDIRECT.sub("", asked.text)
+        if len(why.split()) <= FEW and all(
+            p.speech in (Speech.STATE, Speech.QUESTION) for p in said
+        ):
+            return _asked(" ".join((why, *(p.text for p in said if p is not asked))), known)
         return _asked(asked.text, known)
     orders = [part for part in said if part.speech is Speech.ORDER]
     if _SHELL.search(text):
@@ -98,11 +113,17 @@ def read(line: str, known: Known) -> Meaning:
     if not orders:
         if any(part.speech is Speech.CONDITION for part in said):
             return near.unknown(text, known)
+        if found := stated(said, known):
+            return found
         greets = all(part.speech is Speech.GREET for part in said)
         return Nothing("at your service" if greets else "nothing is asked for, and nothing is done")
     if len(said) == 1 and (found := _ambiguous(orders[0].text, known)):
         return found
-    return carried(said, text, known)
+    meaning = carried(said, text, known)
+    unread = isinstance(meaning, Unknown) or (isinstance(meaning, Unclear) and not meaning.choices)
+    if unread and line.rstrip().endswith("?"):
+        return next(_answers(orders[0].text, known), meaning)
+    return meaning
 
 
 def asks(line: str) -> bool:
@@ -149,6 +170,8 @@ def _answers(text: str, known: Known) -> Iterator[Meaning]:
         answers.look(text, known, left=3 if answers.is_about_a_file(text) else 1),
         topic,
         answers.look(text, known, left=3),
+        answers.option(text),
+        answers.topic(text, known, near=True),
     ):
         if found is not None:
             yield found

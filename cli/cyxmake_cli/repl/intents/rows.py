@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from cyxmake_cli.repl.intents.model import Argv, reads_only
@@ -40,6 +40,8 @@ class Row:
     none: Group
     undo: str
     look: bool
+    stated: bool
+    """Whether a statement asks for it: "w1 is to get no new work"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def _row(row: dict[str, object]) -> Row:
         group(str(row.get("none", ""))),
         str(row.get("undo", "")),
         "look" in row,
+        bool(row.get("stated")),
     )
 
 
@@ -138,15 +141,17 @@ def options() -> tuple[Option, ...]:
     )
 
 
-def with_options(
-    text: str, command: str, *, most: bool = False
-) -> tuple[tuple[str, ...], str, int]:
+@cache
+def _options_of(command: str) -> tuple[Option, ...]:
+    return tuple(option for option in options() if command in option.of)
+
+
+@lru_cache(maxsize=256)
+def with_options(text: str, command: str) -> tuple[tuple[str, ...], str, int]:
     """Take the options of a command out of a text; returns them, the rest, and how many words."""
     added: list[str] = []
     taken = 0
-    for option in options():
-        if command not in option.of:
-            continue
+    for option in _options_of(command):
         for match in option.say.finditer(text):
             if not match[0].strip():
                 continue
@@ -221,6 +226,8 @@ def frame_fits(text: str) -> list[Fit]:
 
 def _hit(row: Row, every: list[Word], *, question: bool = False) -> bool:
     there = {word.stem for word in every}
+    if _literal(row, every):
+        return True
     if row.none.stems & there or any(there.issuperset(pair) for pair in row.none.pairs):
         return False
     hits: set[str] = set()
@@ -242,9 +249,17 @@ def _hit(row: Row, every: list[Word], *, question: bool = False) -> bool:
     return len(hits) >= plain
 
 
+def _literal(row: Row, every: list[Word]) -> bool:
+    """Tell whether a clause begins with the very words of a command."""
+    said = [word for word in row.argv.split() if word[0] != "{"]
+    return bool(said) and [word.low for word in every[: len(said)]] == said
+
+
 def _used(row: Row, every: list[Word]) -> set[int]:
     there = {word.stem for word in every}
     wanted = set(row.also)
+    if _literal(row, every):
+        wanted |= {stem(word) for word in row.argv.split()}
     for group in row.groups:
         wanted |= group.stems
         for pair in group.pairs:
@@ -258,7 +273,7 @@ def _fit(row: Row, text: str, *, question: bool, spare: frozenset[str]) -> Fit |
     added, rest, taken = with_options(text, command)
     every = words(rest)
     used = _used(row, every)
-    empty = filler() | asked() if question or row.look else filler()
+    empty = filler() | asked() | _showing() if question or row.look else filler()
     filled: dict[str, list[str]] = {}
     needed = [g.slot for g in row.groups if g.slot]
     optional = [m[1] for m in _SLOT.finditer(row.argv) if m[2] and m[1] not in needed]
@@ -300,7 +315,9 @@ def _typed(slot: str, every: list[Word]) -> list[int] | None:
     return found[:1] if found else None
 
 
-def _free(slot: str, every: list[Word], used: set[int], empty: frozenset[str], text: str) -> list[int]:
+def _free(
+    slot: str, every: list[Word], used: set[int], empty: frozenset[str], text: str
+) -> list[int]:
     if slot in SLOTS and slot not in LISTS:
         return []
     if slot in SLOTS:
@@ -343,8 +360,12 @@ def _known_stems() -> frozenset[str]:
 
 def is_ours(word: Word) -> bool:
     """Tell whether a word speaks for something here."""
-    typed = any(known(word.text) for slot, known in SLOTS.items() if slot not in ("n", "numbers"))
-    return typed or word.stem in _known_stems()
+    return is_typed(word) or word.stem in _known_stems()
+
+
+def is_typed(word: Word) -> bool:
+    """Tell whether a word is the value of something: a tool, a type, a strategy, a setting."""
+    return any(known(word.text) for slot, known in SLOTS.items() if slot not in ("n", "numbers"))
 
 
 def begins(every: list[Word]) -> bool:
@@ -372,3 +393,9 @@ def negative(fit: Fit) -> bool:
     said = {word for group in fit.row.groups for word in group.stems}
     said |= {word for group in fit.row.groups for pair in group.pairs for word in pair}
     return bool(said & {"never", "stop", "disabl"})
+
+
+@cache
+def around_builds() -> frozenset[str]:
+    """Return the stems of verbs that may stand with a build: "send it", "produce one"."""
+    return frozenset().union(*(row.also for row in table() if row.frame == "build"))

@@ -15,7 +15,7 @@ from cyxmake_cli.repl.intents.text import Word, is_english
 from cyxmake_cli.repl.intents.words import NUMBER, number
 
 _FILE: Final = r"[\w./~+:\\-]*[\w+]"
-_DURATION: Final = rf"(?:\d+|{NUMBER}|an?|one) ?(?:m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?|w(?:eeks?)?|months?|years?)"
+_DURATION: Final = rf"(?:\d+ ?|(?:{NUMBER}|an?) )(?:m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?|w(?:eeks?)?|months?|years?)"
 _TOOLS: Final = frozenset(
     [
         "cmake",
@@ -127,7 +127,9 @@ _MARKERS: Final = {
 """Words that a name may follow at once."""
 
 
-def free(slot: str, every: list[Word], used: set[int], empty: frozenset[str], *, packaged: bool) -> list[int]:
+def free(
+    slot: str, every: list[Word], used: set[int], empty: frozenset[str], *, packaged: bool
+) -> list[int]:
     """Return the words that a slot of names takes: marked, no words of English, or after a marker."""
     markers = _MARKERS.get(slot, ())
     several = slot in ("packages", "names")

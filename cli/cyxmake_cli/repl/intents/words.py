@@ -74,7 +74,7 @@ def _m(field: str, value: Any, text: str) -> Modifier:
 MODIFIERS: Final[tuple[Modifier, ...]] = (
     _m("auto_fix", True, r"(?:and )?(?:please )?(?:fix|repair)(?:ing)?(?: (?:it|them|that|whatever|everything|anything|what|any|all|the|"
        r"missing|errors|problems|failures|issues|things|breaks|is|broken|fails|goes|wrong|comes|up|along|way|on|if|needed|you|can|as|go|necessary))+"
-       r"|(?:with |and )?(?:--)?auto-?fix(?:ing)?"),
+       r"|(?:and )?(?:fix|repair)(?:ing)?(?: it| them)? (?:if|where|when|as) (?:needed|necessary|required|possible)|(?:with |and )?(?:--)?auto-?fix(?:ing)?"),
     _m("keep_going", True, r"(?:and )?(?:keep going|carry on|continue|go on|do not stop)(?! until)(?! building)(?! trying)"
        r"(?: (?:even )?(?:if|when|on|after|at|past|despite|with) (?:the )?(?:\w+ )?(?:errors?|"
        r"failures?|something fails|things fail|some fail|it fails|one fails|first error))?"
@@ -86,7 +86,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"deleting|removing|installing) (?:it|anything|something|a thing|any(?: of it)?)"
        r"|(?:just |only )?show(?: me)? what (?:would|it would|that would|you would)(?: be)? "
        r"(?:do|done|happen|run|build)"),
-    _m("clean_first", True, r"from scratch|from the ground up|from zero|from nothing|cleanly|start(?:ing)? (?:over|afresh|fresh|anew)|(?:completely|fully|totally|entirely)(?= re-?(?:build|compile))|(?<=rebuild )(?:everything|all of it|it all|completely|fully|all)|(?<=recompile )(?:everything|all of it|it all|completely|all)|freshly|with a clean slate|"
+    _m("clean_first", True, r"from scratch|(?:start(?:ing)? )?(?:from|with) a clean slate|from the beginning|from the ground up|from zero|from nothing|cleanly|start(?:ing)? (?:over|afresh|fresh|anew)|(?:completely|fully|totally|entirely)(?= re-?(?:build|compile))|(?<=rebuild )(?:everything|all of it|it all|completely|fully|all)|(?<=recompile )(?:everything|all of it|it all|completely|all)|freshly|with a clean slate|"
        r"(?:by |and )?clean(?:ing)?(?: up)?(?: it| everything)? (?:first|before(?:hand)?)|after (?:a )?clean(?:ing)?(?: up| first| it)?|"
        r"(?:do |make |run |perform |give me |start )?(?:a|an|another) (?:completely |totally |really )?(?:clean|fresh|full)"
        r"(?= (?:[\w-]+ )?(?:re-?)?(?:build|compile)\b)|^(?:clean|fresh|full)(?= (?:release |debug )?(?:re)?build(?: (?:in|with|on|of|for|as|using|please)\b|$))"),
@@ -115,7 +115,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"(?:this|my|the local|my own) (?:own )?(?:machine|computer|laptop|host|pc|box|workstation)"
        r"(?: only| alone| here)?|(?:without|with no|not(?: on| using| with| in| by)?|avoiding|no) (?:(?:the|a|any) )?"
        r"(?:cluster|workers?|remote(?: workers?)?|farm|grid)|(?:only here|here only|right here)"
-       r"|--local|not remotely|(?:and )?leave (?:the )?(?:cluster|workers) (?:out|alone)(?: of (?:it|this|that))?|keep (?:it|everything|this) (?:off the cluster|local)|stay(?:ing)? (?:local|off the cluster)|off the cluster|(?:(?<=build )|(?<=compile ))here|(?:with )?no cluster"),
+       r"|do not (?:send|ship|distribute) (?:anything|it|this|any of it)(?: to (?:the )?(?:cluster|workers))?|keep (?:it|everything|all) on this machine|nothing (?:goes )?to the cluster|--local|not remotely|(?:and )?leave (?:the )?(?:cluster|workers) (?:out|alone)(?: of (?:it|this|that))?|keep (?:it|everything|this) (?:off the cluster|local)|stay(?:ing)? (?:local|off the cluster)|off the cluster|(?:(?<=build )|(?<=compile ))here|(?:with )?no cluster"),
     _m("cluster", True, r"(?:(?:with the help of|on|over|with|using|via|to|in|across|through|by|use|have|let) )?(?:the |a |my |our |one |some |any )?"
        r"(?:build |whole |entire |other |team'?s |remote )*(?:cluster|farm(?! out)|grid|workers|(?<=a )worker|(?<=one )worker|(?<=any )worker|(?<=other )machines|"
        r"(?<=remote )machines)|(?:as |in )?(?:an? |the )?distributed(?:ly| way| fashion| mode)?|remotely"
@@ -125,8 +125,8 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"(?: lines?)?)|in verbose mode|with (?:verbose|full) output|loudly"),
     _m("quiet", True, r"(?:be |but |and )?(?:quiet(?:ly)?|silent(?:ly)?)(?: mode)?|(?:only |just )?show(?:ing)? "
        r"(?:me )?(?:only )?(?:the )?(?:failures|errors)(?: only)?|with(?:out| no) (?:any )?(?:output|noise)"),
-    _m("json", True, r"(?:(?:as|in|with|print(?:ing)?) )?json(?: output| format)?"),
-    _m("prefix", None, r"(?<=install )(?:it |this |that |them |everything |{the}(?:project|program|everything|binaries|result|build) )?(?:in|into|to|under|at|below) (?:the (?:folder|directory|prefix) )?(?P<value>(?:~|\.{0,2})/{name}|{name})|with (?:the )?prefix (?P<value2>/?{name})"),
+    _m("json", True, r"(?:with )?machine[- ]readable(?: output| results?)?(?: as json)?|(?:(?:as|in|with|print(?:ing)?) )?json(?: output| format)?"),
+    _m("prefix", None, r"(?:(?<=install )|(?<=installed ))(?:it |this |that |them |everything |{the}(?:project|program|everything|binaries|result|build) )?(?:in|into|to|under|at|below) (?:the (?:folder|directory|prefix) )?(?P<value>(?:~|\.{0,2})/{name}|{name})|with (?:the )?prefix (?P<value2>/?{name})"),
     _m("directory", None, r"(?:go|change|switch|cd)(?: to| in(?:to)?)? (?:the )?(?:project |folder |directory )?(?P<value>(?:\.{1,2}|~)?/{name}|\.{1,2}(?:/{name})?|{name}/{name})"),
     _m("build_dir", None, r"(?:(?:what is )?(?:in|into|to|under|using|with) )?(?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|"
        r"folder) (?:called |named |at )?(?P<value>(?!and\b|with\b|for\b|please\b){name})|(?:in|into|under|using) (?:the |a )?(?:directory|"
@@ -137,7 +137,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"|(?:(?<=build )|(?<=compile )|(?<=test ))(?P<value2>\.{1,2}/[\w/-]+|~/[\w/-]+)"
        r"|(?:(?:in|at|under|from|of) )?(?P<value3>[A-Za-z]:[\\/][\w\\/.-]+)"),
     _m("options", None, r"(?:with |and |using |passing |the |cmake |meson |configure |options? |flags? |definition |option |pass |hand |give |set |add |define |use )*(?P<value>-D[\w:]+(?:=[\w./+-]+)?)(?: to (?:cmake|meson|configure|it|the configuration))?"),
-    _m("system", None, r"(?:with|using|use|through|via) (?P<value>cmake|meson|ninja|make|autotools|bazel|scons|cargo|go|"
+    _m("system", None, r"(?:with|using|use|through|via) (?:(?:plain|gnu|good old|old|the|just|only) )*(?P<value>cmake|meson|ninja|make|autotools|bazel|scons|cargo|go|"
        r"maven|gradle|npm|pnpm|yarn|python)"),
     _m("again", True, r"(?:once |one )?(?:more|again)(?: time)?|another time|once more|over again|anew"),
 )  # fmt: skip
