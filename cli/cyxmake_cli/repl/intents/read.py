@@ -153,7 +153,8 @@ def _asked(text: str, known: Known) -> Meaning:
         return _exit_status(int(match["n"]))
     if (match := HOW.match(text)) and (found := _how(text[match.end() :].strip(), known)):
         return found
-    return next(_answers(text, known), near.unknown(text, known, question=True))
+    found = next(_answers(text, known), None)
+    return found or near.unknown(text, known, question=True)
 
 
 def _answers(text: str, known: Known) -> Iterator[Meaning]:
