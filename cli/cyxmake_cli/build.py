@@ -47,6 +47,8 @@ class BuildRequest:
     targets: tuple[str, ...] = ()
     directory: Path = Path()
     configure_options: tuple[str, ...] = ()
+    make_options: tuple[str, ...] = ()
+    """For make alone, where it does the build."""
     verbose: bool = False
     quiet: bool = False
     dry_run: bool = False
@@ -279,7 +281,7 @@ def _run_make(project: Project, request: BuildRequest, start: float) -> ExitStat
         MakeRun(
             directory=project.build,
             root=Path(shared_root(project)),
-            targets=request.targets,
+            targets=(*request.make_options, *request.targets),
             settings=request.settings,
             quiet=request.quiet,
             dry_run=request.dry_run,

@@ -28,8 +28,8 @@ _IN_A_BUILD: Final = (
     "meson-private/by-hand.txt", "meson-logs/by-hand.txt", "by hand/deep/er/file.bin", ".by-hand",
 )  # fmt: skip
 """In a directory that is built in."""
-_NOT_WITHIN: Final = (".git", ".cyxmake", "CMakeScratch", "CMakeTmp")
-"""The last two CMake itself empties whenever it configures."""
+_NOT_WITHIN: Final = (".git", ".cyxmake", "CMakeScratch", "CMakeTmp", "pkgRedirects")
+"""The last three CMake itself empties whenever it configures."""
 
 Planted = dict[str, str]
 """Content, kind and rights, by the path below the project."""
@@ -40,7 +40,12 @@ def plant(root: Path, built_in: Iterable[str]) -> Planted:
 
     What stands there stays, and what is no directory becomes none.
     """
-    folders = [Path(f).relative_to(root) for f, names, _ in os.walk(root) if _within(names)]
+    # An empty directory may wait for a submodule, which goes into no other.
+    folders = [
+        Path(folder).relative_to(root)
+        for folder, names, files in os.walk(root)
+        if _within(names) and (names or files)
+    ]
     wanted = [str(folder / name) for folder in folders for name in _BESIDE]
     wanted += _AT_THE_TOP
     wanted += [f"{folder}/{name}" for folder in built_in for name in _IN_A_BUILD]
@@ -85,9 +90,10 @@ def harmed(root: Path, planted: Planted, told: Collection[str] = ()) -> list[str
     """Return the files that are not as they were; not those that are `told` of, or lie below."""
     return [
         name for name, what in planted.items()
-        if _look(root / name) != what and not _below(name, told)
+        if _look(root / name) != what and not lies_below(name, told)
     ]  # fmt: skip
 
 
-def _below(name: str, places: Collection[str]) -> bool:
+def lies_below(name: str, places: Collection[str]) -> bool:
+    """Tell whether a path is one of some places, or below one."""
     return name in places or any(str(parent) in places for parent in Path(name).parents)

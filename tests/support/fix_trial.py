@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from support.by_hand import harmed, plant
+from support.by_hand import harmed, lies_below, plant
 from support.injected_bases import BASES
 from support.injected_cases import Injected, break_it
 from support.injection import Workplace
@@ -113,7 +113,9 @@ def try_to_fix(case: Injected, place: Path, cache: Path) -> Trial:
     trial.harmed += [f"build: {p}" for p in harmed(work.root, planted, in_force)]
     if base.scratch:  # what stood in the build directory is the build's own
         before = {p: what for p, what in before.items() if not p.startswith(f"{base.scratch}/")}
-    trial.collateral = [p for p in before if after.get(p) != before[p] and p not in journal]
+    trial.collateral = [
+        p for p in before if after.get(p) != before[p] and not lies_below(p, journal)
+    ]
     _cyxmake(work, cache, "undo", "--all", "--yes")
     trial.harmed += [f"undo: {p}" for p in harmed(work.root, planted)]
     undone = tree_of(work.root)

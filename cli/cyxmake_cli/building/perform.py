@@ -38,8 +38,11 @@ _KINDS: Final = {
 
 _OUT_OF_TREE: Final = (SystemName.CMAKE, SystemName.MESON)
 
-ClusterBuild = Callable[[], tuple[ExitStatus, dict[str, Any]]]
-"""Builds on the cluster what has been configured; returns the status and figures of it."""
+ClusterBuild = Callable[[tuple[str, ...]], tuple[ExitStatus, dict[str, Any]]]
+"""Builds on the cluster what has been configured, with words for the tool that builds.
+
+Returns the status and figures of it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +153,12 @@ def _run(
     for verb in _verbs(project, task, layers):
         if verb is Verb.BUILD and cluster is not None:
             report.where = "cluster"
-            report.status, report.cluster = cluster()
+            words = (*_options(project, task, verb, layers), *_anew(project))
+            report.status, report.cluster = cluster(words)
             if report.status is not ExitStatus.OK:
                 return
+            if _anew(project):
+                _remember_configuration(project, task)
             continue
         planned = plan_of(project, task, verb, layers)
         if verb is task.verb and not planned:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from cyxmake_cli.building.own_folder import FOLDER as OWN_FOLDER
+from cyxmake_cli.commands.options import Common
 from cyxmake_cli.commands.recorded import recorded
 from cyxmake_common.errors import ExitStatus, UsageError
 
@@ -160,19 +162,24 @@ def command(
             )
         )
     _refuse(whole_only)
-    return build(
-        BuildRequest(
-            settings,
-            targets=targets,
-            directory=directory,
-            configure_options=options,
-            verbose=verbose,
-            quiet=quiet,
-            dry_run=dry_run,
-            debug=frozenset(debug),
-            summary=summary,
-        )
+    request = BuildRequest(
+        settings,
+        targets=targets,
+        directory=directory,
+        configure_options=options,
+        verbose=verbose,
+        quiet=quiet,
+        dry_run=dry_run,
+        debug=frozenset(debug),
+        summary=summary,
     )
+    if not (directory / OWN_FOLDER / "recovery").is_dir():
+        return build(request)
+    from cyxmake_cli.recovery.on_cluster import build_with_fixes
+
+    common = Common(directory, verbose=verbose, quiet=quiet)
+    screen = common.screen()
+    return build_with_fixes(request, common.gate(screen, str(directory.absolute())), screen)
 
 
 def _refuse(whole_only: dict[str, Any]) -> None:

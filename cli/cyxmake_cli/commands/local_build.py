@@ -121,7 +121,7 @@ def _cluster(
         print(f"cyxmake: {project.build} is not for Ninja: it is built here", file=sys.stderr)  # noqa: T201
         return None
 
-    def run() -> tuple[ExitStatus, dict[str, Any]]:
+    def run(words: tuple[str, ...]) -> tuple[ExitStatus, dict[str, Any]]:
         from cyxmake_cli.build import BuildRequest, build
 
         here = load(
@@ -138,6 +138,7 @@ def _cluster(
                 BuildRequest(
                     here,
                     targets=task.targets,
+                    make_options=words if project.spec.name is SystemName.MAKE else (),
                     directory=project.source,
                     verbose=common.verbose,
                     quiet=common.quiet,

@@ -33,7 +33,7 @@ _OBJECTS: Final = (".o", ".lo")
 
 @dataclass(frozen=True, slots=True)
 class MakeRun:
-    """What to make: `targets` in `directory`, of the project at `root`."""
+    """What to make: `targets`, options among them, in `directory`, of the project at `root`."""
 
     directory: Path
     root: Path

@@ -99,6 +99,25 @@ def test_a_build_is_repaired_replayed_and_undone(broken: Broken, tmp_path: Path)
     assert {fix["state"] for fix in broken.undo_list()} == {"undone"}
 
 
+def test_the_cluster_builds_with_what_is_in_force(broken: Broken) -> None:
+    """`dbuild` hands make the flags that a fix has added; plain make fails without them."""
+    broken.at("Makefile").write_text("app: a.c\n\t$(CC) $(CFLAGS) -Werror -Wall a.c -o app\n")
+    broken.at("a.c").write_text("int main(void) { int unused; return 0; }\n")
+    before = broken.digest()
+    done = broken.run("build", "-y", "--local", "--json")
+    kept = [r["fix"] for r in json.loads(done.stdout)["repairs"] if r["state"] == "kept"]
+    assert [fix["compile"] for fix in kept] == [["-Wno-error=unused-variable"]]
+    broken.at("app").unlink()
+    assert subprocess.run(["make", "-C", broken.folder], check=False).returncode == 2
+    again = broken.run("dbuild", "--local")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert broken.at("app").exists()
+    assert broken.run("undo").returncode == 0
+    assert broken.digest() == before
+    broken.at("app").unlink()
+    assert broken.run("dbuild", "--local").returncode == 1
+
+
 def test_without_a_yes_nothing_is_changed(broken: Broken) -> None:
     """Neither a plain build nor --auto-fix without a terminal nor a dry run changes anything."""
     before = broken.digest()
