@@ -21,6 +21,7 @@ from cyxmake_cli import artifacts, config
 from cyxmake_cli.artifacts import Brought
 from cyxmake_cli.cluster.client import ClusterClient, JobAnswer
 from cyxmake_cli.cluster.joined import Joined
+from cyxmake_cli.cluster.sent_layers import SentLayers
 from cyxmake_cli.cluster.session import client_token
 from cyxmake_cli.cluster.snapshot import Rules, Snapshot, take
 from cyxmake_cli.cluster.whole import Heard, Placed, WholeJob, bring_home, read_output, submit
@@ -196,6 +197,12 @@ async def _build(
     if isinstance(platform, planner.Refusal):
         raise ProjectError(platform.message, next_step=platform.next_step)
     tools = planner.tools_at_hand(target, offers)
+    # For another platform they are of no use: a record is for one release and processor.
+    if request.platform is None:
+        layers = SentLayers.of(project.source, spec.name)
+    else:
+        layers = SentLayers(project.source, spec.name, ())
+    request = replace(request, options=layers.options(request.options))
     planned = _commands(request, project, tools)
     if not planned:
         raise ProjectError(f"{spec.title} has nothing to build in {project.source}")
@@ -206,8 +213,9 @@ async def _build(
         print(f"needs {', '.join(f'{n}={v}' for n, v in platform)}")  # noqa: T201
         return _Outcome(ExitStatus.OK)
     brought = Brought.load(cache_dir, project.source)
-    tree = await asyncio.to_thread(_snapshot, project, brought, cache_dir)
-    variables = tuple((n, os.environ[n]) for n in planner.PASSED_ON if n in os.environ)
+    tree = await asyncio.to_thread(_snapshot, project, brought, cache_dir, layers)
+    passed_on = {n: os.environ[n] for n in planner.PASSED_ON if n in os.environ}
+    variables = tuple(sorted(layers.variables(passed_on, running=request.test).items()))
     job = WholeJob(
         Compound(
             steps=planner.steps_of(planned),
@@ -289,7 +297,7 @@ def _depends(project: _Project) -> bool:
     return word in text
 
 
-def _snapshot(project: _Project, brought: Brought, cache_dir: Path) -> Snapshot:
+def _snapshot(project: _Project, brought: Brought, cache_dir: Path, layers: SentLayers) -> Snapshot:
     digests = FileDigests(cache_dir / "snapshot.digests")
     digests.load()
     native = "C" in project.spec.languages
@@ -301,6 +309,7 @@ def _snapshot(project: _Project, brought: Brought, cache_dir: Path) -> Snapshot:
     )
     try:
         found = take(project.source, rules, digests)
+        layers.add_to(found, digests)
     except ValueError as error:
         raise ProjectError(f"the project cannot be sent: {error}") from error
     except OSError as error:

@@ -102,3 +102,17 @@ def test_the_same_on_workers_without_compiler(project: Path, home: Path, tmp_pat
         assert (done.summary["cache_hits"], done.summary["local_reasons"]) == (3, {})
         assert products(build)["report"] == wanted["report"]
     assert report_of(project) == "total       12"
+
+
+def test_a_worker_that_builds_it_whole_has_the_layers(
+    project: Path, home: Path, tmp_path: Path
+) -> None:
+    """It is configured, built and tested there with what only this project has."""
+    cyxmake(home, "layer", "add", "-y", "-C", str(project), "libfmt-dev")
+    with cluster(tmp_path, workers=1) as made:
+        done = dbuild(home, project, "--strategy", "whole-project", "--test",
+                      CYXMAKE_TOKEN=made.token("client"))  # fmt: skip
+    assert done.status == 0, done.output + done.errors
+    assert done.summary["workers"] == {"w0": 1}
+    assert "100% tests passed" in done.output
+    assert report_of(project) == "total       12"
