@@ -57,6 +57,8 @@ class WholeRequest:
     directory: Path = Path()
     targets: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    """Below the project's own folder, which is not sent: what options name of it is."""
     test: bool = False
     patterns: tuple[str, ...] = ()
     platform: str | None = None
@@ -213,7 +215,7 @@ async def _build(
         print(f"needs {', '.join(f'{n}={v}' for n, v in platform)}")  # noqa: T201
         return _Outcome(ExitStatus.OK)
     brought = Brought.load(cache_dir, project.source)
-    tree = await asyncio.to_thread(_snapshot, project, brought, cache_dir, layers)
+    tree = await asyncio.to_thread(_snapshot, project, brought, cache_dir, layers, request.files)
     passed_on = {n: os.environ[n] for n in planner.PASSED_ON if n in os.environ}
     variables = tuple(sorted(layers.variables(passed_on, running=request.test).items()))
     job = WholeJob(
@@ -297,7 +299,13 @@ def _depends(project: _Project) -> bool:
     return word in text
 
 
-def _snapshot(project: _Project, brought: Brought, cache_dir: Path, layers: SentLayers) -> Snapshot:
+def _snapshot(
+    project: _Project,
+    brought: Brought,
+    cache_dir: Path,
+    layers: SentLayers,
+    files: tuple[str, ...],
+) -> Snapshot:
     digests = FileDigests(cache_dir / "snapshot.digests")
     digests.load()
     native = "C" in project.spec.languages
@@ -310,6 +318,8 @@ def _snapshot(project: _Project, brought: Brought, cache_dir: Path, layers: Sent
     try:
         found = take(project.source, rules, digests)
         layers.add_to(found, digests)
+        for path in files:
+            found.add(path, digests.digest(path))
     except ValueError as error:
         raise ProjectError(f"the project cannot be sent: {error}") from error
     except OSError as error:

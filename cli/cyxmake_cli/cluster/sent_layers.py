@@ -95,6 +95,4 @@ def _add(root: str, snapshot: Snapshot, digests: FileDigests) -> None:
             if stat.S_ISLNK(seen.st_mode):
                 snapshot.tree.add_symlink(path, os.readlink(path))  # noqa: PTH115 - strings
             elif stat.S_ISREG(seen.st_mode):
-                digest = digests.digest(path)
-                snapshot.tree.add_file(path, digest, bool(seen.st_mode & stat.S_IXUSR))
-                snapshot.sources[digest] = path
+                snapshot.add(path, digests.digest(path), bool(seen.st_mode & stat.S_IXUSR))

@@ -37,6 +37,11 @@ class Snapshot:
     sources: dict[Digest, Source] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
 
+    def add(self, path: str, digest: Digest, is_executable: bool = False) -> None:
+        """Send a file that is not the project's, by its absolute path."""
+        self.tree.add_file(path, digest, is_executable)
+        self.sources[digest] = path
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:

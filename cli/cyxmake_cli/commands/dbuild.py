@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,10 @@ from cyxmake_cli.building.own_folder import FOLDER as OWN_FOLDER
 from cyxmake_cli.commands.options import Common
 from cyxmake_cli.commands.recorded import recorded
 from cyxmake_common.errors import ExitStatus, UsageError
+
+if TYPE_CHECKING:
+    from cyxmake_cli.building.screen import Screen
+    from cyxmake_cli.safety.gate import Gate
 
 
 @click.command(
@@ -145,22 +149,27 @@ def command(
         whole = bool(reason)
         if whole and not quiet:
             click.echo(f"cyxmake: built as a whole: {reason}")
+    common = Common(directory, verbose=verbose, quiet=quiet)
+    has_fixes = (directory / OWN_FOLDER / "recovery").is_dir()
     if whole:
         from cyxmake_cli.whole import WholeRequest, build_whole
 
-        return build_whole(
-            WholeRequest(
-                settings,
-                directory=directory,
-                targets=targets,
-                options=options,
-                quiet=quiet,
-                verbose=verbose,
-                dry_run=dry_run,
-                summary=summary,
-                **whole_only,
-            )
+        job = WholeRequest(
+            settings,
+            directory=directory,
+            targets=targets,
+            options=options,
+            quiet=quiet,
+            verbose=verbose,
+            dry_run=dry_run,
+            summary=summary,
+            **whole_only,
         )
+        if not has_fixes:
+            return build_whole(job)
+        from cyxmake_cli.recovery.on_cluster import build_whole_with_fixes
+
+        return build_whole_with_fixes(job, *_judged(common))
     _refuse(whole_only)
     request = BuildRequest(
         settings,
@@ -173,13 +182,17 @@ def command(
         debug=frozenset(debug),
         summary=summary,
     )
-    if not (directory / OWN_FOLDER / "recovery").is_dir():
+    if not has_fixes:
         return build(request)
     from cyxmake_cli.recovery.on_cluster import build_with_fixes
 
-    common = Common(directory, verbose=verbose, quiet=quiet)
+    return build_with_fixes(request, *_judged(common))
+
+
+def _judged(common: Common) -> tuple[Gate, Screen]:
+    """Return what judges and shows what is done for fixes."""
     screen = common.screen()
-    return build_with_fixes(request, common.gate(screen, str(directory.absolute())), screen)
+    return common.gate(screen, str(common.directory.absolute())), screen
 
 
 def _refuse(whole_only: dict[str, Any]) -> None:

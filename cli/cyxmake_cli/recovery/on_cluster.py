@@ -13,14 +13,29 @@ from cyxmake_cli.analysis.detectors import detect
 from cyxmake_cli.build import BuildRequest, build
 from cyxmake_cli.building.own_folder import OwnFolder
 from cyxmake_cli.building.perform import Task, perform
-from cyxmake_cli.building.project import LocalProject
+from cyxmake_cli.building.project import LocalProject, open_project
 from cyxmake_cli.building.screen import Screen
 from cyxmake_cli.recovery.journal import Journal
 from cyxmake_cli.recovery.start import fixes_in_force, tell_of_interrupted
 from cyxmake_cli.safety.gate import Gate
 from cyxmake_cli.systems.model import SystemName, Verb
 from cyxmake_cli.systems.table import SYSTEMS
+from cyxmake_cli.whole import WholeRequest, build_whole
 from cyxmake_common.errors import ExitStatus
+
+
+def build_whole_with_fixes(request: WholeRequest, gate: Gate, screen: Screen) -> ExitStatus:
+    """Have a worker build a project whole, with options and variables of the fixes that were kept.
+
+    Raises CyxError.
+    """
+    project = open_project(request.directory, request.settings.build.directory)
+    tell_of_interrupted(project.own, screen.say)
+    task = Task(Verb.BUILD, options=request.options)
+    with fixes_in_force(project, task, gate) as with_fixes:
+        own = f"{project.own.path}/"
+        files = tuple(word for word in with_fixes.options if word.startswith(own))
+        return build_whole(replace(request, options=with_fixes.options, files=files))
 
 
 def build_with_fixes(request: BuildRequest, gate: Gate, screen: Screen) -> ExitStatus:
