@@ -61,6 +61,9 @@ class Prepared:
 
     def run(self) -> Report:
         """Do it, with the fixes that are in force."""
+        own = self.project.own.path
+        if not any((own / name).exists() for name in ("recovery", "layers.toml")):
+            return perform(self.project, self.task, self.gate, self.screen, self.cluster)
         from cyxmake_cli.recovery.start import fixes_in_force, tell_of_interrupted
 
         tell_of_interrupted(self.project.own, self.screen.say)

@@ -25,9 +25,7 @@ from cyxmake_cli.layers.environment import (
     variables,
     with_words,
 )
-from cyxmake_cli.layers.meson import forget, options_before
 from cyxmake_cli.layers.model import Layer
-from cyxmake_cli.layers.use import ProjectLayers
 from cyxmake_cli.safety.gate import Gate
 from cyxmake_cli.systems.model import SystemName
 from cyxmake_common.errors import ConfigError
@@ -58,6 +56,11 @@ class BuildLayers:
     @staticmethod
     def of(source: Path, build: Path, system: SystemName, gate: Gate | None) -> BuildLayers:
         """Return the recorded layers, fetched where they are missing; raises CyxError."""
+        own = OwnFolder(source).path
+        if not any((own / name).exists() for name in ("layers.toml", _USED)):
+            return BuildLayers(source, build, system, (), Path())
+        from cyxmake_cli.layers.use import ProjectLayers
+
         project = ProjectLayers(source)
         layers = project.ready(gate) if project.record.path.exists() else ()
         return BuildLayers(source, build, system, layers, project.store.directory)
@@ -74,6 +77,8 @@ class BuildLayers:
         if self._system is SystemName.AUTOTOOLS:
             return with_words(given, variables(self.added, self._system, {}, running=False))
         if self._system is SystemName.MESON and self.changed:
+            from cyxmake_cli.layers.meson import options_before
+
             return (*options_before(self._build, given), *given)
         if self._system is not SystemName.CMAKE:
             return given
@@ -90,6 +95,8 @@ class BuildLayers:
     def prepare(self) -> None:
         """Write what the options of a configuration refer to; raises ConfigError."""
         if self._system is SystemName.MESON and self.changed:
+            from cyxmake_cli.layers.meson import forget
+
             forget(self._build)
         if self._system is not SystemName.CMAKE:
             return

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from cyxmake_cli.plugins.load import Group, good, tell
+from cyxmake_cli.plugins.present import may_be_present
 
 
 class Event(StrEnum):
@@ -24,6 +24,10 @@ class Event(StrEnum):
 
 def happened(event: Event, document: Mapping[str, Any]) -> None:
     """Call every hook; each gets a document of its own."""
+    if not may_be_present("cyxmake.hooks"):
+        return
+    from cyxmake_cli.plugins.load import Group, good, tell
+
     for name, hook in good(Group.HOOK).items():
         try:
             hook(event.value, dict(document))

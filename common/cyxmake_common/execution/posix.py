@@ -14,12 +14,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final
-
-import psutil
+from typing import TYPE_CHECKING, Final
 
 from cyxmake_common.clock import monotonic
 from cyxmake_common.execution.process import ProcessRequest, ProcessResult
+
+if TYPE_CHECKING:
+    import psutil
 
 if sys.platform == "win32":
     raise ImportError("this module is for POSIX systems")
@@ -159,6 +160,8 @@ class _Child:
 
     def _signal_tree(self, number: signal.Signals) -> None:
         """Signal the group and descendants that left it; a daemon that left the tree stays."""
+        import psutil  # slow to import, and few processes have to be stopped
+
         pid = self._popen.pid
         if self._popen.returncode is None:
             with contextlib.suppress(psutil.Error):
