@@ -76,12 +76,15 @@ def test_every_case_says_why_nobody_but_a_person_may_mend_it() -> None:
 def test_files_by_hand_stand_everywhere_and_are_missed(place: Path) -> None:
     """Whichever is removed, changed or closed is named, unless the journal tells of its place."""
     (place / "src/deep").mkdir(parents=True)
+    (place / "src/deep/a.c").touch()
+    (place / "vendor/module").mkdir(parents=True)
     (place / "build").mkdir()
     (place / "build/notes.md").write_text("was here before")
     planted = plant(place, ["build", "out/bin"])
     somewhere = {"src/deep/by_hand.o", "build/CMakeFiles/by_hand.txt", "out/bin/.by-hand"}
     assert somewhere | {".cyxmake/recovery/by-hand.txt", "target/by-hand.txt"} <= set(planted)
     assert "build/notes.md" not in planted
+    assert not [name for name in planted if name.startswith("vendor/module/")]
     assert harmed(place, planted) == []
     (place / "src/deep/by_hand.o").unlink()
     (place / "build/by_hand.o").write_text("made by a compiler")
