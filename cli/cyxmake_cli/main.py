@@ -6,6 +6,7 @@ keeps `--help` and a build without work fast.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -15,6 +16,7 @@ import click
 
 from cyxmake_common.program import run_program
 
+_YOUNG: Final = 50_000
 _PLUGINS: Final = "cyxmake.commands"
 _COMPLETION: Final = "_CYXMAKE_COMPLETE"
 _COMMANDS: Final = {
@@ -160,6 +162,9 @@ def cyxmake(ctx: click.Context, no_ai: bool) -> int | None:
 
 def main() -> None:
     """Run the command line and exit with an ExitStatus."""
+    # A build makes very many objects and few cycles; by default the collector looks through the
+    # young ones every 700 allocations, which is a tenth of a cache hit's time.
+    gc.set_threshold(_YOUNG, 20, 20)
     if _COMPLETION in os.environ:
         importlib.import_module("cyxmake_cli.completion")  # it knows one more shell than click does
     run_program(cyxmake, "cyxmake")

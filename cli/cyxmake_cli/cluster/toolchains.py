@@ -34,7 +34,7 @@ class Toolchains:
         task = self._found.get(key)
         if task is None:
             task = self._found[key] = asyncio.create_task(self._look(program, directory))
-        return await asyncio.shield(task)
+        return task.result() if task.done() else await asyncio.shield(task)
 
     def path_of(self, program: str, directory: str) -> str | None:
         """Return the file that argv[0] means in `directory`, or None."""

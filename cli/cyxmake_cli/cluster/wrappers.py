@@ -126,7 +126,7 @@ class Wrappers:
         task = self._ccaches.get(path)
         if task is None:
             task = self._ccaches[path] = asyncio.create_task(self._ask(path))
-        return await asyncio.shield(task)
+        return task.result() if task.done() else await asyncio.shield(task)
 
     async def _ask(self, path: str) -> CacheSettings | LocalOnly:
         # By its own name: under a compiler's name it would hand the question on.
@@ -169,7 +169,7 @@ class Wrappers:
 
 def _stamp(path: str) -> _Stamp | None:
     try:
-        state = Path(path).stat()
+        state = os.stat(path)  # noqa: PTH116 - called for every unit
     except OSError:
         return None
     return state.st_mtime_ns, state.st_size, state.st_ino

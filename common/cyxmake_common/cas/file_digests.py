@@ -27,7 +27,9 @@ _Stamp = tuple[int, int, int, int]
 
 
 @dataclass(slots=True)
-class _Known:
+class Known:
+    """What is known of a file's bytes; not `settled` while they may change unseen."""
+
     stamp: _Stamp
     digest: Digest
     settled: bool
@@ -45,7 +47,7 @@ class FileDigests:
     def __init__(self, cache: Path | None = None, clock: Callable[[], float] = wall) -> None:
         self._cache = cache
         self._clock = clock
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, Known] = {}
         self._changed = False
         self._moment = 1
         self.hashed = 0
@@ -85,12 +87,20 @@ class FileDigests:
             before, stamp = stamp, _stamp(path)
             if before == stamp:
                 settled = max(stamp[0], stamp[3]) < now_ns - _RACY_NS
-                self._known[path] = _Known(stamp, digest, settled, moment)
+                self._known[path] = Known(stamp, digest, settled, moment)
                 self._changed = True
                 return digest
         # Somebody keeps writing to it: these are bytes that it had, and they are not remembered.
         self.forget(path)
         return digest
+
+    def settled(self, path: str) -> Known | None:
+        """Return what is known of a file, or None where it has to be looked at each time.
+
+        Who keeps it has the file's digest as of the record's `moment`.
+        """
+        known = self._known.get(path)
+        return known if known is not None and known.settled else None
 
     def unchanged(self, files: Iterable[tuple[str, Digest]]) -> bool:
         """Tell whether every file still has its digest."""
@@ -109,7 +119,9 @@ class FileDigests:
 
     def forget(self, path: str) -> None:
         """Drop what is known of a file, because it is about to change."""
-        if self._known.pop(path, None) is not None:
+        known = self._known.pop(path, None)
+        if known is not None:
+            known.moment = 0
             self._changed = True
 
     def load(self) -> None:
@@ -140,7 +152,7 @@ def _stamp(path: str) -> _Stamp:
     return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
 
 
-def _encode(known: dict[str, _Known]) -> bytes:
+def _encode(known: dict[str, Known]) -> bytes:
     rows = [
         (path, k.stamp, bytes.fromhex(k.digest.hash), k.digest.size)
         for path, k in known.items()
@@ -150,14 +162,14 @@ def _encode(known: dict[str, _Known]) -> bytes:
     return data
 
 
-def _decode(data: bytes) -> dict[str, _Known]:
+def _decode(data: bytes) -> dict[str, Known]:
     """Return what a cache file holds; raises ValueError for anything that is not one."""
     try:
         version, rows = msgpack.unpackb(data, unicode_errors="surrogateescape")
         if version != _VERSION:
             raise ValueError("written by another version")
         return {
-            path: _Known((mtime, size, inode, ctime), Digest(hash_.hex(), length), True)
+            path: Known((mtime, size, inode, ctime), Digest(hash_.hex(), length), True)
             for path, (mtime, size, inode, ctime), hash_, length in rows
         }
     except (TypeError, AttributeError, msgpack.UnpackException) as error:
