@@ -21,7 +21,7 @@ from support.processes import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
-_EXPOSURE = {"cyxmake-coordinator.service": 2.0, "cyxmake-worker.service": 4.0}
+_EXPOSURE = {"cyxmake-coordinator.service": 2.0, "cyxmake-worker.service": 3.0}
 
 
 def _tool(name: str) -> str:
