@@ -100,4 +100,22 @@ END
   touch done
 }
 
+# A build tool and a small compiler that links, for whole projects on Windows.
+windows_tools() {
+  [ -f tools/done ] && return
+  rm -rf tools
+  mkdir tools
+  python3 -m pip download --quiet --no-deps --platform win_amd64 --python-version 3.11 \
+    --only-binary=:all: --dest . ninja
+  unzip -qoj ninja-*-win_amd64.whl '*/ninja.exe' -d tools
+  python3 -m pip download --quiet --no-deps --no-binary :all: --dest . tinycc==1.1
+  echo "decc99beebdbbd1110bc44e6b2fd2a4531b0f126ac5dd65a3e867dd4ac536f1e  tinycc-1.1.tar.gz" |
+    sha256sum --check --quiet
+  tar xf tinycc-1.1.tar.gz
+  cp -r tinycc-1.1/tinycc/amd64 tools/tcc
+  cp -r tinycc-1.1/tinycc/include tools/tcc/include
+  rm -rf tinycc-1.1 ninja-*.whl
+  touch tools/done
+}
+
 "$kind"

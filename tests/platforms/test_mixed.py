@@ -5,6 +5,8 @@ Run with `pytest -m platforms`; what it needs is set up by prepare.sh.
 
 from __future__ import annotations
 
+import json
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from support.builds import run
 from support.foreign_project import ForeignProject
 from support.platforms import Arm64, Windows, patient
-from support.processes import Cluster, cluster
+from support.processes import Cluster, begin, cluster
 
 pytestmark = [pytest.mark.platforms, pytest.mark.timeout(1800)]
 
@@ -73,17 +75,23 @@ def test_a_whole_project_is_built_and_tested_on_arm64(mixed: Cluster, tmp_path: 
     assert "the cluster has linux arm-a64, linux x86-64, windows x86-64" in refused.errors
 
 
+def plain(zig: str, target: str) -> str:
+    """Return the options for a target without any C library."""
+    return f"-target {target} -O2 -nostdinc -isystem {Path(zig).parent}/lib/include"
+
+
+@pytest.mark.parametrize("target", ["aarch64-linux-gnu", "x86_64-linux-gnu", "x86_64-windows-gnu"])
 def test_whoever_compiles_the_bytes_are_those_of_here(
-    mixed: Cluster, zig: str, drivers: Path, tmp_path: Path
+    mixed: Cluster, zig: str, drivers: Path, tmp_path: Path, target: str
 ) -> None:
-    """For arm64 Linux: by arm64 and Windows together, once both are proven; then by x86-64."""
-    options = f"-target aarch64-linux-gnu -O2 -nostdinc -isystem {Path(zig).parent}/lib/include"
+    """By arm64 and Windows together, once both are proven; then by x86-64."""
+    options = plain(zig, target)
     project = ForeignProject(tmp_path / "project", drivers, options, plain=True, copies=4)
     wanted = project.built_here()
 
     def build(*options: str) -> set[str]:
         project.clean()
-        done = mixed.build(project.path, *options)
+        done = mixed.build(project.path, "--place", "cluster", *options)
         assert done.status == 0, done.output + done.errors
         assert done.summary["local"] == 0, done.summary
         assert project.products() == wanted
@@ -106,6 +114,49 @@ def test_whoever_compiles_the_bytes_are_those_of_here(
     status = mixed.ask("status", "-C", str(project.path))
     assert "rack=b" in status
     assert "stand-in=zig" in status
+
+
+def test_the_loss_of_each_kind_costs_no_build(
+    arm64: Arm64, windows: Windows, zig: str, drivers: Path, tmp_path: Path
+) -> None:
+    """kill -9 in the middle of a compile: Windows first, then arm64, then the last, x86-64."""
+    options = plain(zig, "aarch64-linux-gnu")
+    project = ForeignProject(tmp_path / "project", drivers, options, plain=True, copies=4)
+    wanted = project.built_here()
+    with cluster(tmp_path, workers=0, serve=patient(tmp_path)) as made:
+        made.add_worker("linux", 1, PATH="/usr/local/bin:/usr/bin:/bin", HOME="/nonexistent")
+        made.coordinate("drain", "linux")
+        arm64.join(made, "arm", "--slots", "1")
+        windows.join(made, "lost", slots=1)
+        first = made.build(project.path, "--place", "cluster")
+        assert first.status == 0, first.output + first.errors
+        for name in ("arm", "lost"):
+            await_line(made, name, "toolchain-proven")
+        for victim in ("lost", "arm", "linux"):
+            project.clean()
+            build = begin(made, project.path, "--no-cache", "--place", "cluster")
+            try:
+                await_busy(made, victim, build)
+                if victim == "arm":
+                    made.coordinate("drain", "linux", "--off")
+                made.workers.pop(victim).kill()
+                told, _ = build.communicate(timeout=900)
+            finally:
+                build.kill()
+            assert build.returncode == 0, (victim, told)
+            assert project.products() == wanted, victim
+
+
+def await_busy(made: Cluster, name: str, build: subprocess.Popen[str]) -> None:
+    """Wait until a worker runs something; raises TimeoutError."""
+    end = time.monotonic() + 600
+    while True:
+        workers = json.loads(made.coordinate("workers", "--json").stdout)
+        if any(one["name"] == name and one["running"] for one in workers):
+            return
+        if time.monotonic() > end or build.poll() is not None:
+            raise TimeoutError(f"{name} never ran anything")
+        time.sleep(0.1)
 
 
 def await_line(made: Cluster, name: str, text: str) -> None:

@@ -37,3 +37,33 @@ def test_a_windows_worker_serves_this_machine(
         assert done.status == 0, done.output + done.errors
         assert done.summary["workers"] == {"win": project.units}, (done.summary, worker.text())
         assert project.products() == wanted
+
+
+def test_a_whole_project_is_built_on_windows(windows: Windows, tmp_path: Path) -> None:
+    """By a compiler and a build tool of that machine; the program that comes home runs there."""
+    project = tmp_path / "project"
+    (project / "src").mkdir(parents=True)
+    (project / "src/part.h").write_text("int part(void);\n")
+    (project / "src/part.c").write_text('#include "part.h"\nint part(void) { return 42; }\n')
+    (project / "main.c").write_text(
+        '#include <stdio.h>\n#include "src/part.h"\n'
+        'int main(void) { printf("%d bits, %d\\n", (int)sizeof(long) * 8, part()); return 0; }\n'
+    )
+    (project / "build.ninja").write_text(
+        "rule c\n  command = tcc -c $in -o $out\nrule l\n  command = tcc $in -o $out\n"
+        "build main.o: c main.c\nbuild part.o: c src/part.c\nbuild main.exe: l main.o part.o\n"
+        "rule t\n  command = cmd /c main.exe\nbuild test: t main.exe\n"
+    )
+    with cluster(tmp_path, workers=0, serve=patient(tmp_path)) as made:
+        worker = windows.join(made, "win")
+        whole = ("--strategy", "whole-project", "--platform", "x64-windows")
+        done = made.build(project, *whole, "--test")
+        assert done.status == 0, done.output + done.errors + worker.text()
+        assert "32 bits, 42" in done.output, done.output
+        assert done.summary["artifacts"] == ["main.exe"], done.summary
+        assert done.summary["workers"] == {"win": 1}
+        (project / "src/part.c").write_text("int part(void) { return nothing; }\n")
+        failed = made.build(project, *whole)
+        assert failed.status == 1, failed.output + failed.errors
+        assert "'nothing' undeclared" in failed.output, failed.output
+    assert windows.execute(project / "main.exe") == "32 bits, 42\n"

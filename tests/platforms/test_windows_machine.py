@@ -148,3 +148,21 @@ def test_a_tree_with_names_that_windows_changes_is_handed_back(windows: Windows)
         "/p/end. cannot be on Windows: its name ends with a dot or a space",
         "['fine.h']",
     ], told
+
+
+def test_the_task_that_starts_the_worker_is_installed_and_removed(windows: Windows) -> None:
+    """Task Scheduler takes its definition; wine has one that keeps tasks, but starts none."""
+    drive = windows.prefix / "drive_c"
+    task = drive / "windows/system32/tasks/CyxMake/worker"
+    (drive / "worker.token").write_text("a token\n")
+    worker = ("-m", "cyxmake_worker.main", "service")
+    said = windows.run(
+        *worker, "install", "--token-file", "C:\\worker.token", "--data-dir", "C:\\worker-data"
+    )
+    assert said == "the task \\CyxMake\\worker runs, and starts with Windows\n"
+    assert (drive / "worker-data").is_dir()
+    assert "CyxMake worker" in task.read_text("utf-8-sig")
+    said = windows.run(*worker, "remove")
+    assert said.startswith("the task \\CyxMake\\worker is removed")
+    assert not task.exists()
+    assert (drive / "worker.token").exists()

@@ -28,6 +28,7 @@ _TAGS = {
     "arm64": ("manylinux2014_aarch64", "manylinux_2_17_aarch64", "manylinux_2_28_aarch64"),
     "windows": ("win_amd64",),
 }
+_PREPARE = str(REPOSITORY / "tests/platforms/prepare.sh")
 _NAME = re.compile(r"[\w.-]+")
 
 
@@ -55,7 +56,7 @@ class Home:
         named = os.environ.get("CYXMAKE_PLATFORMS_HOME")
         base = Path(named) if named else platformdirs.user_cache_path("cyxmake-tests") / "platforms"
         home = cls(kind, base / kind)
-        _run([str(REPOSITORY / "tests/platforms/prepare.sh"), kind, str(home.path)])
+        _run([_PREPARE, kind, str(home.path)])
         requirements = [
             line.partition(";")[0].strip()
             for line in metadata.requires("cyxmake") or ()
@@ -169,7 +170,7 @@ class Arm64:
 
 def prepare_cross() -> None:
     """Have gccs of this machine that compile for arm64; raises PlatformUnavailable."""
-    _run([str(REPOSITORY / "tests/platforms/prepare.sh"), "cross", tempfile.gettempdir()])
+    _run([_PREPARE, "cross", tempfile.gettempdir()])
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,7 @@ class Windows:
         """Set it up; raises PlatformUnavailable."""
         made = cls(Home.prepare("windows"))
         made.home.install_zig(zig)
+        _run([_PREPARE, "windows_tools", str(made.home.path)])
         source = made.home.path / "src"
         source.unlink(missing_ok=True)
         source.symlink_to(REPOSITORY)
@@ -237,6 +239,23 @@ class Windows:
             raise PlatformUnavailable(f"python.exe: {done.stderr[-500:]}")
         return done.stdout.replace("\r\n", "\n")
 
+    def execute(self, program: Path) -> str:
+        """Run a program of ours there, and return what it printed."""
+        place = self.prefix / "drive_c" / program.name
+        shutil.copyfile(program, place)
+        place.chmod(0o755)
+        done = subprocess.run(
+            ["wine", f"C:\\{program.name}"],
+            cwd=place.parent,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=True,
+            timeout=300,
+        )
+        return done.stdout.decode().replace("\r\n", "\n")
+
     def join(self, cluster: Cluster, name: str, *options: str, slots: int = 1) -> Program:
         """Start a worker there and wait until it has joined."""
         data = self.prefix / "drive_c" / f"worker-{name}"
@@ -250,7 +269,7 @@ class Windows:
             "--data-dir", f"C:\\worker-{name}\\data",
             "--token-file", f"C:\\worker-{name}\\token", *options,
         )  # fmt: skip
-        path = "S:\\zig\\ziglang;C:\\windows\\system32;C:\\windows"
+        path = "S:\\zig\\ziglang;S:\\tools;S:\\tools\\tcc;C:\\windows\\system32;C:\\windows"
         program = _piped(argv, cluster.home / f"{name}.log", self.environment({"WINEPATH": path}))
         cluster.workers[name] = program
         return program

@@ -113,6 +113,26 @@ def find_host_tools(
     return HostTools(HostView(base, tuple(shown), environment), tuple(sorted(found)))
 
 
+def find_own_tools(
+    base: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    jobs: int = 1,
+) -> HostTools:
+    """Return what actions see where nothing is hidden from them, as on Windows: all of PATH."""
+    environ = os.environ if environ is None else environ
+    search = environ.get("PATH", "")
+    environment = {
+        "PATH": search,
+        "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs),
+        "CARGO_BUILD_JOBS": str(jobs),
+        **(variables or {}),
+    }
+    found = sorted(name for name in TOOLS if shutil.which(name, path=search))
+    return HostTools(HostView(base, (), environment), tuple(found))
+
+
 def _search_path(environ: Mapping[str, str], shown: Sequence[str], base: Path) -> str:
     """Return our PATH as far as actions can see it."""
     kept: dict[str, None] = {}

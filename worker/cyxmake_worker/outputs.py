@@ -41,6 +41,7 @@ _PRODUCT_HEADS: Final = (
     b"\xca\xfe\xba\xbe",
 )
 _PRODUCT_NAMES: Final = (".jar", ".war", ".whl", ".tar.gz", ".tgz", ".zip", ".deb", ".rpm", ".wasm")
+_HEAD: Final = 20
 _SMALL_FILE: Final = 256 << 10
 _MAX_FILES: Final = 1_000_000
 _MAX_DEPTH: Final = 200
@@ -97,6 +98,9 @@ def collect_wanted(
     """
     found = Collection()
     chosen, excluded = matcher(wanted.patterns), matcher(wanted.excluded)
+    if os.open not in os.supports_dir_fd:
+        _wanted_by_path(found, upper / place.strip("/"), wanted, laid)
+        return found
 
     def walk(directory: int, file: Path, prefix: str, depth: int) -> None:
         for name in sorted(os.listdir(directory)):
@@ -118,8 +122,10 @@ def collect_wanted(
                 if is_inside(os.path.normpath(f"{prefix}{target}")):
                     found.links.append(OutputSymlink(path, target))
             elif stat.S_ISREG(status.st_mode):
-                if wanted.products and not _is_product(name, directory):
-                    continue
+                if wanted.products:
+                    with open(os.open(name, _FILE_FLAGS, dir_fd=directory), "rb") as opened:  # noqa: PTH123
+                        if not _is_product(name, opened.read(_HEAD)):
+                            continue
                 found.files.append(Found(path, file / name, bool(status.st_mode & stat.S_IXUSR)))
                 if len(found.files) > _MAX_FILES:
                     raise SandboxError(f"more than {_MAX_FILES} output files")
@@ -139,10 +145,37 @@ def collect_wanted(
     return found
 
 
-def _is_product(name: str, directory: int) -> bool:
+def _wanted_by_path(
+    found: Collection, top: Path, wanted: Wanted, laid: Mapping[str, Stamp]
+) -> None:
+    """Find what matches, where directories cannot be opened; links of any kind are passed over.
+
+    The tree is nobody's any more, so nothing changes.
+    """
+    chosen, excluded = matcher(wanted.patterns), matcher(wanted.excluded)
+    pending = [(top, "")]
+    while pending:
+        directory, prefix = pending.pop()
+        for file in sorted(directory.iterdir(), reverse=True):
+            path, status = prefix + file.name, file.lstat()
+            if stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", None):
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                if path.count("/") < _MAX_DEPTH and not excluded(path + "/"):
+                    pending.append((file, path + "/"))
+            elif not chosen(path) or excluded(path) or laid.get(path) == stamp(status):
+                continue
+            else:
+                with file.open("rb") as opened:
+                    if wanted.products and not _is_product(file.name, opened.read(_HEAD)):
+                        continue
+                found.files.append(Found(path, file, bool(status.st_mode & stat.S_IXUSR)))
+                if len(found.files) > _MAX_FILES:
+                    raise SandboxError(f"more than {_MAX_FILES} output files")
+
+
+def _is_product(name: str, head: bytes) -> bool:
     """Tell whether a file is what people build for: a program, a library, an archive of code."""
-    with open(os.open(name, _FILE_FLAGS, dir_fd=directory), "rb") as file:  # noqa: PTH123
-        head = file.read(20)
     if head.startswith(b"\x7fELF"):
         return head[16:18] not in (b"\1\0", b"\0\1")  # a relocatable object is none
     return head.startswith(_PRODUCT_HEADS) or name.endswith(_PRODUCT_NAMES)

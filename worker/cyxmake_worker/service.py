@@ -21,6 +21,7 @@ from typing import Final
 import structlog
 
 from cyxmake_common.cas.disk import DiskStore
+from cyxmake_common.compound import COMPOUND
 from cyxmake_common.digest import Digest
 from cyxmake_common.execution.executor import ExecutionRequest, Executor
 from cyxmake_common.net.blobs import BlobClient
@@ -37,7 +38,7 @@ from cyxmake_worker.entries import EntryRecorder
 from cyxmake_worker.executors.compound import Allowed
 from cyxmake_worker.executors.sandboxed import ExecutorSettings, SandboxedExecutor
 from cyxmake_worker.fetch import Fetcher
-from cyxmake_worker.host_tools import HostTools, find_host_tools
+from cyxmake_worker.host_tools import HostTools, find_host_tools, find_own_tools
 from cyxmake_worker.inputs import InputRoots
 from cyxmake_worker.probe_cache import ProbeCache
 from cyxmake_worker.proofs import ToolchainProofs
@@ -118,6 +119,10 @@ class _Machine:
                 extra=config.host_dirs,
                 variables=config.host_env,
                 jobs=config.effective_slots,
+            )
+        elif config.host_tools and sandbox.kind is SandboxKind.MAPPED and sys.platform == "win32":
+            shown = find_own_tools(
+                data.run / "host", variables=config.host_env, jobs=config.effective_slots
             )
         facts = host.worker_facts(
             config.effective_name,
@@ -219,7 +224,13 @@ def _unfit(stand_ins: StandIns) -> Callable[[ExecutionRequest], str]:
         return lambda request: ""
     from cyxmake_worker.sandbox.windows_rules import refusal
 
-    return lambda request: refusal(stand_ins.request(request).command.arguments)
+    def unfit(request: ExecutionRequest) -> str:
+        # A whole project is built by programs of this machine, whatever they are.
+        if request.action.property(COMPOUND):
+            return ""
+        return refusal(stand_ins.request(request).command.arguments)
+
+    return unfit
 
 
 def _recorder(store: DiskStore, executor: Executor, stack: AsyncExitStack) -> Recorder:

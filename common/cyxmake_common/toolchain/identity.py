@@ -190,7 +190,11 @@ class ToolchainStore:
             report = CompilerProbe(compiler, self._environ).search(language, flags, cwd)
         except ProbeFailed as error:
             return LocalOnly(f"its include directories are not known: {error}")
-        if not set(report.installations) <= set(record.toolchain.installations):
+        # It is for its headers that clang looks for a gcc.
+        known = "-nostdinc" in flags or set(report.installations) <= set(
+            record.toolchain.installations
+        )
+        if not known:
             self._placed[placed] = LocalOnly("its flags choose another gcc installation")
         elif any(flag.startswith(_PLACE_FLAGS) for flag in flags):
             # The answer depends on files elsewhere: it is kept for this build only.

@@ -1,4 +1,4 @@
-"""Runs compiles on Windows at the client's own paths, on a drive that holds only their layers.
+"""Runs commands on Windows at the client's own paths, on a drive that holds only their layers.
 
 Knows nothing of verdicts. It isolates nothing: a command could reach other drives and the network,
 so it is for workers that trust their clients, and runs only what is known to be exact (see
@@ -33,6 +33,7 @@ from cyxmake_worker.sandbox.base import (
 )
 from cyxmake_worker.sandbox.drives import Drive, open_drives
 from cyxmake_worker.sandbox.removal import remove_children
+from cyxmake_worker.sandbox.windows_project import run_project
 from cyxmake_worker.sandbox.windows_rules import (
     mended_depfile,
     mended_text,
@@ -91,7 +92,7 @@ class DriveSandbox:
     ) -> SandboxRun:
         """Run a command; see Sandbox. The limits of files and memory are not enforced here."""
         if arrangement is not None:
-            raise SandboxError("several commands in one action need namespaces")
+            return await self._project(layers, command, limits, scratch, arrangement)
         program = command.arguments[0]
         if not any(Path(f"{layer}{program}").is_file() for layer in layers):
             raise ProgramNotStarted(f"exec: {program} is not in the layers")
@@ -102,6 +103,22 @@ class DriveSandbox:
             return await self._run(drive, layers, command, limits, scratch)
         finally:
             await in_thread(lambda: _clear(drive.folder, layers))
+            self._free.put_nowait(drive)
+
+    async def _project(
+        self,
+        layers: Sequence[Path],
+        command: Command,
+        limits: Limits,
+        scratch: Path,
+        arrangement: Arrangement,
+    ) -> SandboxRun:
+        drive = await self._free.get()
+        try:
+            own = _environment(drive, {})
+            return await run_project(drive, own, layers, command, limits, scratch, arrangement)
+        finally:
+            await in_thread(lambda: remove_children(drive.folder))
             self._free.put_nowait(drive)
 
     async def _run(
