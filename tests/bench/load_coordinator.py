@@ -1,10 +1,15 @@
-"""Load on one coordinator: many clients with tiny actions, two workers that answer at once.
+"""Load on one coordinator: many clients with tiny actions, workers that answer at once.
 
     python tests/bench/load_coordinator.py [--clients 200] [--actions 100] [--window 8]
+    python tests/bench/load_coordinator.py --workers 1000 --clients 20 --actions 1500 --rate 1500
 
 Coordinator, workers and clients are three processes, all real protocol over TLS on loopback. Every
 action has its own Action and Command blob, is accepted, leased, executed (by a worker that only
 uploads one small output), recorded in the action cache and reported; the clients check each result.
+
+With `--rate` clients ask for so many actions a second, whether earlier ones have ended or not, and
+workers upload nothing: it measures the scheduling alone, and how long an action takes from the
+client's request to a worker's having its lease and back.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -29,7 +35,14 @@ ROOT = Path(__file__).resolve().parents[2]
 for part in ("common", "coordinator", "tests"):
     sys.path.insert(0, str(ROOT / part))
 
-from cyxmake_common.action import Action, ActionResult, Command, Directory, OutputFile  # noqa: E402
+from cyxmake_common.action import (  # noqa: E402
+    Action,
+    ActionResult,
+    Command,
+    Directory,
+    OutputFile,
+    OutputSymlink,
+)
 from cyxmake_common.digest import Digest  # noqa: E402
 from cyxmake_common.net.blobs import BlobClient  # noqa: E402
 from cyxmake_common.net.connection import Connection  # noqa: E402
@@ -64,6 +77,9 @@ class Figures:
     seconds: float
     p50_ms: float
     p99_ms: float
+    dispatch_p50_ms: float
+    """From a client's request to a worker's having the lease; 0 where it was not told."""
+    dispatch_p99_ms: float
     connect_seconds: float
     upload_cpu_seconds: float
     cpu_ms_per_action: float
@@ -76,9 +92,16 @@ class Figures:
 
     def text(self) -> str:
         """Return the figures for people."""
+        dispatch = ""
+        if self.dispatch_p50_ms:
+            dispatch = (
+                f"from request to a worker's having it: p50 {self.dispatch_p50_ms:.1f} ms,"
+                f" p99 {self.dispatch_p99_ms:.1f} ms\n"
+            )
         return (
             f"{self.actions} actions in {self.seconds:.1f} s: {self.rate:.0f}/s,"
             f" p50 {self.p50_ms:.0f} ms, p99 {self.p99_ms:.0f} ms (queue included)\n"
+            f"{dispatch}"
             f"coordinator: {self.cpu_ms_per_action:.2f} ms CPU per action,"
             f" max RSS {self.max_rss_mib:.0f} MiB\n"
             f"before: clients connected and uploaded in {self.connect_seconds:.1f} s,"
@@ -95,23 +118,24 @@ def bulk_of(token: JoinToken, control: Connection, cache: Path) -> BlobClient:
 # ── workers ─────────────────────────────────────────────────────────────────────────────────────
 
 
-async def work(token: JoinToken, name: str, cache: Path) -> None:
-    """Answer every lease at once with one small output."""
-    facts = WorkerFacts(name=name, slots=SLOTS)
-    control = await connect(token, Introduction(worker=facts), authority_cache=cache)
-    blobs = bulk_of(token, control, cache)
+async def work(control: Connection, blobs: BlobClient, uploads: bool) -> None:
+    """Answer every lease at once: with one small output, or with a link that names the moment."""
     held: set[str] = set()
     tasks: set[asyncio.Task[None]] = set()
 
-    async def answer(offer: LeaseOffer) -> None:
+    async def answer(offer: LeaseOffer, offered: float) -> None:
         held.add(offer.lease)
         control.send_soon(LeaseAccept(lease=offer.lease, epoch=offer.epoch))
         stage = LeaseProgress(lease=offer.lease, epoch=offer.epoch, stage="executing")
         control.send_soon(stage)
-        output = b"object of " + offer.action.hash.encode()
-        digest = Digest.of(output)
-        await blobs.put_many([(digest, output)])
-        result = ActionResult(0, outputs=(OutputFile("a.o", digest),), seconds=0.001)
+        if uploads:
+            output = b"object of " + offer.action.hash.encode()
+            digest = Digest.of(output)
+            await blobs.put_many([(digest, output)])
+            result = ActionResult(0, outputs=(OutputFile("a.o", digest),), seconds=0.001)
+        else:
+            moment = OutputSymlink("offered", repr(offered))
+            result = ActionResult(0, symlinks=(moment,), seconds=0.001)
         control.send_soon(
             LeaseResult(
                 lease=offer.lease,
@@ -123,6 +147,8 @@ async def work(token: JoinToken, name: str, cache: Path) -> None:
         held.discard(offer.lease)
 
     async def beat() -> None:
+        # Machines do not start in the same instant.
+        await asyncio.sleep(random.uniform(0, control.welcome.heartbeat_seconds))  # noqa: S311
         while True:
             await asyncio.sleep(control.welcome.heartbeat_seconds)
             control.send_soon(Heartbeat(leases=tuple(held)))
@@ -130,15 +156,23 @@ async def work(token: JoinToken, name: str, cache: Path) -> None:
     beating = asyncio.ensure_future(beat())
     async for envelope in control.messages():
         if isinstance(envelope.message, LeaseOffer):
-            task = asyncio.ensure_future(answer(envelope.message))
+            task = asyncio.ensure_future(answer(envelope.message, time.perf_counter()))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
     beating.cancel()
 
 
-async def run_workers(token: JoinToken, cache: Path, count: int) -> None:
+async def run_workers(token: JoinToken, cache: Path, count: int, uploads: bool) -> None:
     """Run workers until the coordinator goes."""
-    works = [asyncio.ensure_future(work(token, f"w{n}", cache)) for n in range(count)]
+    room = asyncio.Semaphore(16)
+
+    async def join(number: int) -> Connection:
+        async with room:
+            facts = WorkerFacts(name=f"w{number}", slots=SLOTS)
+            return await connect(token, Introduction(worker=facts), authority_cache=cache)
+
+    joined = await asyncio.gather(*(join(number) for number in range(count)))
+    works = [work(control, bulk_of(token, control, cache), uploads) for control in joined]
     print("workers ready", flush=True)
     await asyncio.gather(*works)
 
@@ -154,6 +188,9 @@ class Client:
         self.control = control
         self.blobs = blobs
         self.latencies: list[float] = []
+        self.dispatched: list[float] = []
+        """Seconds from each request to the worker's having it, where workers tell the moment."""
+        self._begun: dict[str, float] = {}
         self._ends: dict[str, asyncio.Future[None]] = {}
         self._reader = asyncio.ensure_future(self._read())
 
@@ -171,19 +208,30 @@ class Client:
         return actions
 
     async def build(self, actions: list[Digest], window: int) -> None:
-        """Have all actions done."""
+        """Have all actions done, so many at a time."""
         room = asyncio.Semaphore(window)
 
-        async def one(index: int, action: Digest) -> None:
+        async def one(name: str, action: Digest) -> None:
             async with room:
-                begun = time.perf_counter()
-                name = f"{index}"
-                end = self._ends[name] = asyncio.get_running_loop().create_future()
-                self.control.send_soon(JobRequest(operation=name, build="b", action=action))
-                await end
-                self.latencies.append(time.perf_counter() - begun)
+                await self._ask(name, action)
 
-        await asyncio.gather(*(one(i, action) for i, action in enumerate(actions)))
+        await asyncio.gather(*(one(str(i), action) for i, action in enumerate(actions)))
+
+    async def ask_steadily(self, actions: list[Digest], begin: float, every: float) -> None:
+        """Ask for an action every so many seconds, from a moment on, and wait for all."""
+        ends: list[asyncio.Future[None]] = []
+        for number, action in enumerate(actions):
+            wait = begin + number * every - time.perf_counter()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            ends.append(self._ask(str(number), action))
+        await asyncio.gather(*ends)
+
+    def _ask(self, name: str, action: Digest) -> asyncio.Future[None]:
+        self._begun[name] = time.perf_counter()
+        end = self._ends[name] = asyncio.get_running_loop().create_future()
+        self.control.send_soon(JobRequest(operation=name, build="b", action=action))
+        return end
 
     async def close(self) -> None:
         """Close both connections."""
@@ -197,7 +245,12 @@ class Client:
             if isinstance(message, JobComplete):
                 result = ActionResult.from_bytes(message.result)
                 assert result.exit_code == 0
-                assert len(result.outputs) == 1
+                begun = self._begun.pop(message.operation)
+                if result.symlinks:
+                    self.dispatched.append(float(result.symlinks[0].target) - begun)
+                else:
+                    assert len(result.outputs) == 1
+                self.latencies.append(time.perf_counter() - begun)
                 self._ends.pop(message.operation).set_result(None)
             elif isinstance(message, JobFailed | JobReject):
                 error = AssertionError(f"{message.type} {message}")
@@ -210,9 +263,10 @@ async def run_clients(
     clients: int,
     actions: int,
     window: int,
+    rate: float,
     uploaded: Callable[[], None],
-) -> tuple[float, float, list[float]]:
-    """Return the seconds for set-up, for all builds, and every action's latency."""
+) -> tuple[float, float, list[float], list[float]]:
+    """Return the seconds for set-up, for all builds, and every action's latency and dispatch."""
     begun = time.perf_counter()
 
     async def open_client(number: int) -> tuple[Client, list[Digest]]:
@@ -229,11 +283,18 @@ async def run_clients(
     made = await asyncio.gather(*(bounded(number) for number in range(clients)))
     uploaded()
     ready = time.perf_counter()
-    await asyncio.gather(*(client.build(digests, window) for client, digests in made))
+    if rate:
+        every = clients / rate
+        starts = ((ready + number / rate, each) for number, each in enumerate(made))
+        builds = [each[0].ask_steadily(each[1], start, every) for start, each in starts]
+    else:
+        builds = [client.build(digests, window) for client, digests in made]
+    await asyncio.gather(*builds)
     ended = time.perf_counter()
     latencies = sorted(latency for client, _ in made for latency in client.latencies)
+    dispatched = sorted(seconds for client, _ in made for seconds in client.dispatched)
     await asyncio.gather(*(client.close() for client, _ in made))
-    return ready - begun, ended - ready, latencies
+    return ready - begun, ended - ready, latencies, dispatched
 
 
 # ── the run ─────────────────────────────────────────────────────────────────────────────────────
@@ -266,7 +327,9 @@ class Watch:
 
 
 @contextlib.contextmanager
-def programs(home: Path, workers: int, serve: list[str]) -> Iterator[tuple[Program, JoinToken]]:
+def programs(
+    home: Path, workers: int, serve: list[str], uploads: bool
+) -> Iterator[tuple[Program, JoinToken]]:
     """Run a coordinator and the workers' process; yield it with a client's token."""
     data = str(home / "data")
     env = environment()
@@ -290,6 +353,7 @@ def programs(home: Path, workers: int, serve: list[str]) -> Iterator[tuple[Progr
 
     env["CYXMAKE_LOAD_TOKEN"] = token("worker")
     argv = [sys.executable, str(Path(__file__)), "--as-workers", str(workers), "--home", str(home)]
+    argv += [] if uploads else ["--rate", "1"]
     hands = start(argv, home / "workers.log", env)
     try:
         yield coordinator, JoinToken.parse(token("client"))
@@ -305,14 +369,17 @@ def measure(
     actions: int = 100,
     window: int = 8,
     workers: int = 2,
+    rate: float = 0.0,
     serve: list[str] | None = None,
 ) -> Figures:
     """Run the load once."""
-    with programs(home, workers, serve or []) as (coordinator, token):
+    with programs(home, workers, serve or [], uploads=not rate) as (coordinator, token):
         watch = Watch(coordinator.pid)
         cpu = [watch.cpu()]
-        work = run_clients(token, home, clients, actions, window, lambda: cpu.append(watch.cpu()))
-        setup, seconds, latencies = asyncio.run(asyncio.wait_for(work, 300))
+        work = run_clients(
+            token, home, clients, actions, window, rate, lambda: cpu.append(watch.cpu())
+        )
+        setup, seconds, latencies, dispatched = asyncio.run(asyncio.wait_for(work, 300))
         cpu.append(watch.cpu())
         watch.stop()
     total = len(latencies)
@@ -321,6 +388,8 @@ def measure(
         seconds=seconds,
         p50_ms=latencies[total // 2] * 1000,
         p99_ms=latencies[total * 99 // 100] * 1000,
+        dispatch_p50_ms=dispatched[total // 2] * 1000 if dispatched else 0.0,
+        dispatch_p99_ms=dispatched[total * 99 // 100] * 1000 if dispatched else 0.0,
         connect_seconds=setup,
         upload_cpu_seconds=cpu[1] - cpu[0],
         cpu_ms_per_action=(cpu[2] - cpu[1]) * 1000 / total,
@@ -344,6 +413,7 @@ def main() -> None:
     parser.add_argument("--actions", type=int, default=100)
     parser.add_argument("--window", type=int, default=8)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=0.0, help="actions a second; 0: as they end")
     parser.add_argument("--profile", type=Path, help="write a cProfile of the coordinator here")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--as-workers", type=int, help=argparse.SUPPRESS)
@@ -352,7 +422,7 @@ def main() -> None:
     raise_file_limit()
     if options.as_workers:
         token = JoinToken.parse(os.environ["CYXMAKE_LOAD_TOKEN"])
-        asyncio.run(run_workers(token, options.home, options.as_workers))
+        asyncio.run(run_workers(token, options.home, options.as_workers, not options.rate))
         return
     serve = None
     if options.profile:
@@ -365,6 +435,7 @@ def main() -> None:
             actions=options.actions,
             window=options.window,
             workers=options.workers,
+            rate=options.rate,
             serve=serve,
         )
     print(json.dumps(vars(figures)) if options.json else figures.text())
