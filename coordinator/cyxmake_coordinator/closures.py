@@ -53,12 +53,16 @@ class Closures:
     def __repr__(self) -> str:
         return f"<Closures {len(self._whole)} whole, {len(self._walks)} being walked>"
 
+    def is_whole(self, root: Digest) -> bool:
+        """Tell whether a tree is believed to be whole just now."""
+        return self._whole.get(root, -1.0) > self._now()
+
     async def missing(self, root: Digest) -> tuple[Digest, ...]:
         """Return the blobs that the tree lacks, sorted; raises ProtocolError for a broken tree.
 
         Below a Directory that is missing itself nothing can be seen: ask again when it is there.
         """
-        if self._whole.get(root, -1.0) > self._now():
+        if self.is_whole(root):
             return ()
         return await self.look_again(root)
 

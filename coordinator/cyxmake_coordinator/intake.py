@@ -7,7 +7,7 @@ worker that runs it is the one that reads it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from cyxmake_common.action import TOOLCHAIN, WORKER, Action
 from cyxmake_common.cas.store import BlobStore, read_all
@@ -43,12 +43,47 @@ class Prepared:
     requirements: PropertySet
 
 
-class Intake:
-    """Prepares actions against one store."""
+class AtHand(Protocol):
+    """What can be said of blobs without waiting for anything."""
 
-    def __init__(self, store: BlobStore, closures: Closures) -> None:
+    def kept(self, digest: Digest) -> bytes | None:
+        """Return a blob's bytes if they are in memory."""
+        ...
+
+    def touch(self, digest: Digest) -> bool:
+        """Tell whether a blob is here, and count that as a use."""
+        ...
+
+
+class Intake:
+    """Prepares actions against one store; `at_hand` is of the same blobs."""
+
+    def __init__(self, store: BlobStore, at_hand: AtHand, closures: Closures) -> None:
         self._store = store
+        self._at_hand = at_hand
         self._closures = closures
+
+    def prepare_now(self, digest: Digest) -> Prepared | None:
+        """Return what `prepare` would, if it is known without waiting: the usual case in a build.
+
+        Everything an action names was just uploaded or seen, and thousands share a tree.
+        """
+        data = self._at_hand.kept(digest)
+        if data is None:
+            return None
+        try:
+            action = Action.from_bytes(data)
+            toolchain = toolchain_of(action)
+        except ProtocolError:
+            return None
+        whole = self._closures.is_whole
+        if (
+            not whole(action.input_root)
+            or not (toolchain is None or whole(toolchain))
+            or not self._at_hand.touch(action.command)
+        ):
+            return None
+        return Prepared(action, toolchain, (), _requirements(action))
 
     async def prepare(self, digest: Digest) -> Prepared:
         """Return what the scheduler needs; raises MissingBlobs, ProtocolError."""

@@ -87,21 +87,24 @@ def serve(
     """
     flags = {"host": host, "port": port, "log_level": log_level, "log_json": log_json}
     settings = _load(config, data_dir, **flags, announce=announce)
-    import asyncio
-
+    from cyxmake_common.loop import run
     from cyxmake_common.telemetry.log import LogFormat, configure_logging
 
     configure_logging(
         settings.log_level, LogFormat.JSON if settings.log_json else LogFormat.CONSOLE
     )
-    asyncio.run(_serve(settings, embedded))
+    run(_serve(settings, embedded))
 
 
 async def _serve(settings: CoordinatorConfig, embedded: bool) -> None:
-    from cyxmake_coordinator import service
+    from cyxmake_coordinator import garbage, service
+
+    def ready(line: str) -> None:
+        garbage.settle()
+        click.echo(line)
 
     stopping = service.Stopping()
-    await service.serve(settings, click.echo, embed=embedded, stopping=stopping)
+    await service.serve(settings, ready, embed=embedded, stopping=stopping)
     if stopping.deaf_peers:
         # All stores are closed. Only peers that do not answer the close would hold us up, for
         # seconds, in the end of the event loop.

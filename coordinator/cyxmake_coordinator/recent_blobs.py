@@ -51,6 +51,10 @@ class RecentBlobs:
             if isinstance(pieces, AsyncGenerator):
                 await pieces.aclose()
 
+    def kept(self, digest: Digest) -> bytes | None:
+        """Return a blob that is in memory; that it is in the store below, too, nobody has seen."""
+        return self._kept.get(digest)
+
     async def open_writer(self, digest: Digest, *, resume: bool = False) -> BlobWriter:
         """Begin to store a blob; raises StoreFull."""
         writer = await self._inner.open_writer(digest, resume=resume)

@@ -42,6 +42,7 @@ from cyxmake_coordinator.door import (
     open_tokens,
 )
 from cyxmake_coordinator.findings import Findings
+from cyxmake_coordinator.garbage import collect_between_builds
 from cyxmake_coordinator.gateways import http
 from cyxmake_coordinator.gateways.house import House
 from cyxmake_coordinator.gateways.peers import PeerGateway
@@ -137,7 +138,12 @@ async def _serve_locked(
 
             fingerprint = authority_fingerprint(data.tls)
             await stack.enter_async_context(announced(config.host, server.port, fingerprint))
-        work = [house.shell.run(), sessions.watch(), _watch_stop_wish(data, stopping)]
+        work = [
+            house.shell.run(),
+            sessions.watch(),
+            _watch_stop_wish(data, stopping),
+            collect_between_builds(lambda: house.shell.idle),
+        ]
         line = f"cyxmake-coordinator ready at {address}"
         if embed:
             line = await embedded.announce_line(data, tokens, address)
@@ -177,7 +183,7 @@ def _build_house(config: CoordinatorConfig, storage: Storage) -> House:
     closures = Closures(storage.blobs, clock.monotonic)
     return House(
         shell=Shell(scheduler, storage.actions, closures, clock.monotonic),
-        intake=Intake(storage.blobs, closures),
+        intake=Intake(storage.blobs, storage, closures),
         closures=closures,
         storage=storage,
         findings=Findings(storage.blobs),

@@ -51,7 +51,9 @@ _log = structlog.get_logger(__name__)
 class Outlet(Protocol):
     """The way to one peer."""
 
-    def send_soon(self, message: Message, reply_to: str | None = None) -> None:
+    def send_soon(
+        self, message: Message, reply_to: str | None = None, *, urgent: bool = True
+    ) -> None:
         """Queue a message; never blocks and never raises."""
         ...
 
@@ -127,6 +129,11 @@ class Shell:
     def clients(self) -> int:
         """Return how many client sessions are open, administrators left out."""
         return len(self._counted)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no client wants anything."""
+        return not self._wishes
 
     def workers(self) -> Iterator[WorkerSession]:
         """Iterate over the open worker sessions."""
@@ -289,10 +296,10 @@ class Shell:
 
     # ── effects ─────────────────────────────────────────────────────────────────────────────────
 
-    def _to_client(self, session: SessionId, message: Message) -> None:
+    def _to_client(self, session: SessionId, message: Message, *, urgent: bool = True) -> None:
         outlet = self._clients.get(session)
         if outlet is not None:
-            outlet.send_soon(message)
+            outlet.send_soon(message, urgent=urgent)
 
     def _assign(self, effect: out.AssignLease) -> None:
         worker = self._workers.get(effect.session)
@@ -309,7 +316,8 @@ class Shell:
 
     def _accept(self, effect: out.AcceptOperation) -> None:
         wish = self._wishes[effect.operation]
-        self._to_client(effect.session, JobAccept(operation=wish.name, merged=effect.merged))
+        accept = JobAccept(operation=wish.name, merged=effect.merged)
+        self._to_client(effect.session, accept, urgent=False)
 
     def _reject(self, effect: out.RejectOperation) -> None:
         if effect.code is out.RejectCode.DUPLICATE:
@@ -342,6 +350,7 @@ class Shell:
         self._to_client(
             effect.session,
             JobProgress(operation=wish.name, stage=effect.stage.value, worker=effect.worker or ""),
+            urgent=False,
         )
 
     def _revoke(self, effect: out.RevokeLease) -> None:
@@ -402,13 +411,10 @@ class Shell:
         entry: CacheEntry | None,
         answers: list[tuple[SessionId, Message]],
     ) -> None:
-        puts = []
-        for (namespace, action), result in results.items():
-            puts.append(self._cache.put(namespace, result_entry(action, result)))
-            if entry is not None:
-                puts.append(self._cache.put(namespace, entry))
+        more = () if entry is None else (entry,)
         try:
-            await asyncio.gather(*puts)
+            for (namespace, action), result in results.items():
+                await self._cache.put(namespace, result_entry(action, result), *more)
         except Exception:
             # A full disk under the cache must not keep a finished result from its client.
             _log.exception("action_cache_write_failed")

@@ -20,6 +20,7 @@ from cyxmake_common.cas.compressing import ZSTD
 from cyxmake_common.cas.disk import DiskStore
 from cyxmake_common.cas.metered import MeteredStore
 from cyxmake_common.cas.verifying import VerifyingStore
+from cyxmake_common.digest import Digest
 from cyxmake_coordinator.config import CoordinatorConfig
 from cyxmake_coordinator.data_dir import DataDir
 from cyxmake_coordinator.recent_blobs import RecentBlobs
@@ -36,9 +37,18 @@ class Storage:
     """The open stores of one coordinator: use `blobs` and `actions`; `disk` is for its figures."""
 
     disk: DiskStore
+    recent: RecentBlobs
     blobs: MeteredStore
     actions: CompleteActionCache
     entries: SqliteActionCache
+
+    def kept(self, digest: Digest) -> bytes | None:
+        """Return a blob's bytes if they are in memory."""
+        return self.recent.kept(digest)
+
+    def touch(self, digest: Digest) -> bool:
+        """Tell whether a blob is here, and count that as a use."""
+        return self.disk.touch(digest)
 
 
 @contextlib.asynccontextmanager
@@ -47,10 +57,11 @@ async def open_storage(data: DataDir, config: CoordinatorConfig) -> AsyncIterato
     limit = config.cas_limit_bytes or default_cas_limit(data.root)
     async with contextlib.AsyncExitStack() as stack:
         disk = await stack.enter_async_context(DiskStore(data.cas, limit, codec=CAS_CODEC))
-        blobs = MeteredStore(RecentBlobs(VerifyingStore(disk)))
+        recent = RecentBlobs(VerifyingStore(disk))
+        blobs = MeteredStore(recent)
         entries = await SqliteActionCache.open(data.action_cache, config.action_cache_entries)
         stack.push_async_callback(entries.close)
-        yield Storage(disk, blobs, CompleteActionCache(entries, blobs), entries)
+        yield Storage(disk, recent, blobs, CompleteActionCache(entries, blobs), entries)
 
 
 def default_cas_limit(directory: Path) -> int:

@@ -9,7 +9,9 @@ uploads one small output), recorded in the action cache and reported; the client
 
 With `--rate` clients ask for so many actions a second, whether earlier ones have ended or not, and
 workers upload nothing: it measures the scheduling alone, and how long an action takes from the
-client's request to a worker's having its lease and back.
+client's request to a worker's having its lease and back. What the generators themselves need is
+told, too: a client that asks later than it should, or generators as busy as the coordinator, mean
+that the machine was too small for the rate, not the coordinator.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ from cyxmake_common.action import (  # noqa: E402
     OutputSymlink,
 )
 from cyxmake_common.digest import Digest  # noqa: E402
+from cyxmake_common.loop import run  # noqa: E402
 from cyxmake_common.net.blobs import BlobClient  # noqa: E402
 from cyxmake_common.net.connection import Connection  # noqa: E402
 from cyxmake_common.net.token import JoinToken  # noqa: E402
@@ -80,6 +83,10 @@ class Figures:
     dispatch_p50_ms: float
     """From a client's request to a worker's having the lease; 0 where it was not told."""
     dispatch_p99_ms: float
+    late_p99_ms: float
+    """How long after its time a client asked; 0 without a rate."""
+    generator_ms_per_action: float
+    """CPU time of clients and workers together."""
     connect_seconds: float
     upload_cpu_seconds: float
     cpu_ms_per_action: float
@@ -104,6 +111,8 @@ class Figures:
             f"{dispatch}"
             f"coordinator: {self.cpu_ms_per_action:.2f} ms CPU per action,"
             f" max RSS {self.max_rss_mib:.0f} MiB\n"
+            f"generators: {self.generator_ms_per_action:.2f} ms CPU per action,"
+            f" p99 {self.late_p99_ms:.1f} ms behind their schedule\n"
             f"before: clients connected and uploaded in {self.connect_seconds:.1f} s,"
             f" coordinator {self.upload_cpu_seconds:.1f} s CPU"
         )
@@ -148,7 +157,7 @@ async def work(control: Connection, blobs: BlobClient, uploads: bool) -> None:
 
     async def beat() -> None:
         # Machines do not start in the same instant.
-        await asyncio.sleep(random.uniform(0, control.welcome.heartbeat_seconds))  # noqa: S311
+        await asyncio.sleep(random.uniform(0, control.welcome.heartbeat_seconds))
         while True:
             await asyncio.sleep(control.welcome.heartbeat_seconds)
             control.send_soon(Heartbeat(leases=tuple(held)))
@@ -190,6 +199,8 @@ class Client:
         self.latencies: list[float] = []
         self.dispatched: list[float] = []
         """Seconds from each request to the worker's having it, where workers tell the moment."""
+        self.late: list[float] = []
+        """Seconds that each request was behind the schedule."""
         self._begun: dict[str, float] = {}
         self._ends: dict[str, asyncio.Future[None]] = {}
         self._reader = asyncio.ensure_future(self._read())
@@ -224,6 +235,7 @@ class Client:
             wait = begin + number * every - time.perf_counter()
             if wait > 0:
                 await asyncio.sleep(wait)
+            self.late.append(time.perf_counter() - begin - number * every)
             ends.append(self._ask(str(number), action))
         await asyncio.gather(*ends)
 
@@ -265,8 +277,8 @@ async def run_clients(
     window: int,
     rate: float,
     uploaded: Callable[[], None],
-) -> tuple[float, float, list[float], list[float]]:
-    """Return the seconds for set-up, for all builds, and every action's latency and dispatch."""
+) -> tuple[float, float, list[Client]]:
+    """Return the seconds for set-up, for all builds, and the clients with what they saw."""
     begun = time.perf_counter()
 
     async def open_client(number: int) -> tuple[Client, list[Digest]]:
@@ -282,6 +294,7 @@ async def run_clients(
 
     made = await asyncio.gather(*(bounded(number) for number in range(clients)))
     uploaded()
+    print("clients ready", file=sys.stderr, flush=True)
     ready = time.perf_counter()
     if rate:
         every = clients / rate
@@ -291,10 +304,8 @@ async def run_clients(
         builds = [client.build(digests, window) for client, digests in made]
     await asyncio.gather(*builds)
     ended = time.perf_counter()
-    latencies = sorted(latency for client, _ in made for latency in client.latencies)
-    dispatched = sorted(seconds for client, _ in made for seconds in client.dispatched)
     await asyncio.gather(*(client.close() for client, _ in made))
-    return ready - begun, ended - ready, latencies, dispatched
+    return ready - begun, ended - ready, [client for client, _ in made]
 
 
 # ── the run ─────────────────────────────────────────────────────────────────────────────────────
@@ -329,8 +340,8 @@ class Watch:
 @contextlib.contextmanager
 def programs(
     home: Path, workers: int, serve: list[str], uploads: bool
-) -> Iterator[tuple[Program, JoinToken]]:
-    """Run a coordinator and the workers' process; yield it with a client's token."""
+) -> Iterator[tuple[Program, Program, JoinToken]]:
+    """Run a coordinator and the workers' process; yield them with a client's token."""
     data = str(home / "data")
     env = environment()
     coordinator = start(
@@ -356,7 +367,7 @@ def programs(
     argv += [] if uploads else ["--rate", "1"]
     hands = start(argv, home / "workers.log", env)
     try:
-        yield coordinator, JoinToken.parse(token("client"))
+        yield coordinator, hands, JoinToken.parse(token("client"))
     finally:
         coordinator.stop()
         hands.stop()
@@ -373,28 +384,46 @@ def measure(
     serve: list[str] | None = None,
 ) -> Figures:
     """Run the load once."""
-    with programs(home, workers, serve or [], uploads=not rate) as (coordinator, token):
-        watch = Watch(coordinator.pid)
-        cpu = [watch.cpu()]
-        work = run_clients(
-            token, home, clients, actions, window, rate, lambda: cpu.append(watch.cpu())
+    with programs(home, workers, serve or [], uploads=not rate) as (coordinator, hands, token):
+        watch, hands_watch, own = Watch(coordinator.pid), Watch(hands.pid), psutil.Process()
+        cpu: list[tuple[float, float]] = []
+
+        def note() -> None:
+            times = own.cpu_times()
+            cpu.append((watch.cpu(), hands_watch.cpu() + times.user + times.system))
+
+        note()
+        setup, seconds, done = run(
+            asyncio.wait_for(
+                run_clients(token, home, clients, actions, window, rate, note),
+                300,
+            )
         )
-        setup, seconds, latencies, dispatched = asyncio.run(asyncio.wait_for(work, 300))
-        cpu.append(watch.cpu())
+        note()
         watch.stop()
+        hands_watch.stop()
+    latencies = sorted(latency for client in done for latency in client.latencies)
+    dispatched = sorted(seconds for client in done for seconds in client.dispatched)
+    late = sorted(seconds for client in done for seconds in client.late)
     total = len(latencies)
     return Figures(
         actions=total,
         seconds=seconds,
-        p50_ms=latencies[total // 2] * 1000,
-        p99_ms=latencies[total * 99 // 100] * 1000,
-        dispatch_p50_ms=dispatched[total // 2] * 1000 if dispatched else 0.0,
-        dispatch_p99_ms=dispatched[total * 99 // 100] * 1000 if dispatched else 0.0,
+        p50_ms=_share(latencies, 0.5) * 1000,
+        p99_ms=_share(latencies, 0.99) * 1000,
+        dispatch_p50_ms=_share(dispatched, 0.5) * 1000,
+        dispatch_p99_ms=_share(dispatched, 0.99) * 1000,
+        late_p99_ms=_share(late, 0.99) * 1000,
+        generator_ms_per_action=(cpu[2][1] - cpu[1][1]) * 1000 / total,
         connect_seconds=setup,
-        upload_cpu_seconds=cpu[1] - cpu[0],
-        cpu_ms_per_action=(cpu[2] - cpu[1]) * 1000 / total,
+        upload_cpu_seconds=cpu[1][0] - cpu[0][0],
+        cpu_ms_per_action=(cpu[2][0] - cpu[1][0]) * 1000 / total,
         max_rss_mib=watch.max_rss / 2**20,
     )
+
+
+def _share(ordered: list[float], share: float) -> float:
+    return ordered[int(len(ordered) * share)] if ordered else 0.0
 
 
 def raise_file_limit() -> None:
@@ -422,7 +451,7 @@ def main() -> None:
     raise_file_limit()
     if options.as_workers:
         token = JoinToken.parse(os.environ["CYXMAKE_LOAD_TOKEN"])
-        asyncio.run(run_workers(token, options.home, options.as_workers, not options.rate))
+        run(run_workers(token, options.home, options.as_workers, not options.rate))
         return
     serve = None
     if options.profile:

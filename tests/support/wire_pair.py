@@ -53,7 +53,7 @@ class MemoryWire:
             raise self._closed
         self.other._frames.put_nowait(frame)
 
-    def send_now(self, frame: bytes | str) -> int:
+    def send_now(self, frame: bytes | str, delay: float = 0.0) -> int:
         """Send a frame unless the wire is closed."""
         if self._closed is None:
             self.other._frames.put_nowait(frame)

@@ -46,15 +46,19 @@ class CompleteActionCache:
         await self._forget(namespace, bad)
         return tuple(good)
 
+    def may_hold(self, key: Digest) -> bool:
+        """Tell at once whether asking for a key can be worth it; False for one never put."""
+        return self._inner.may_hold(key)
+
     async def times(
         self, namespace: Namespace, keys: Collection[Digest]
     ) -> Mapping[Identity, Times]:
         """Return when entries were stored and last used, complete or not."""
         return await self._inner.times(namespace, keys)
 
-    async def put(self, namespace: Namespace, entry: CacheEntry) -> None:
-        """Keep an entry; the caller has seen that its blobs are there."""
-        await self._inner.put(namespace, entry)
+    async def put(self, namespace: Namespace, *entries: CacheEntry) -> None:
+        """Keep entries; the caller has seen that their blobs are there."""
+        await self._inner.put(namespace, *entries)
 
     async def remove(self, namespace: Namespace, entries: Collection[CacheEntry]) -> None:
         """Forget entries."""

@@ -2,22 +2,26 @@
 
 Knows nothing of who may write (the coordinator decides) nor of what a key means (cache/key.py).
 Reads and writes that arrive while SQLite is busy share the next statement or commit: a `put` has
-returned only after its commit, and a thousand of them still cost a few commits.
+returned only after its commit, and a thousand of them still cost a few commits. SQLite has a thread
+of its own, and each commit or lookup one trip to it. A key that was never put costs none.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
-import aiosqlite
 import msgpack
 from pydantic import ValidationError
 
 from cyxmake_common import clock
+from cyxmake_common.cache.put_keys import PutKeys
 from cyxmake_common.digest import EMPTY, Digest
 from cyxmake_common.ids import Namespace
 from cyxmake_common.protocol.messages import CacheEntry
@@ -30,6 +34,8 @@ _log = get_logger(__name__)
 
 _KEYS_PER_SELECT: Final = 500
 _TOUCHES_KEPT: Final = 2_000
+_PACE_SECONDS: Final = 0.004
+"""From one commit to the next: under load more share one, and without load none waits."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -87,14 +93,18 @@ class ActionCache(Protocol):
         """Return all entries under the keys, the most recently used first."""
         ...
 
+    def may_hold(self, key: Digest) -> bool:
+        """Tell at once whether asking for a key can be worth it; False for one never put."""
+        ...
+
     async def times(
         self, namespace: Namespace, keys: Collection[Digest]
     ) -> Mapping[Identity, Times]:
         """Return when the entries under the keys were stored and last used; that is no use."""
         ...
 
-    async def put(self, namespace: Namespace, entry: CacheEntry) -> None:
-        """Keep an entry; when this returns, a crash of the process does not lose it."""
+    async def put(self, namespace: Namespace, *entries: CacheEntry) -> None:
+        """Keep entries; when this returns, a crash of the process does not lose them."""
         ...
 
     async def remove(self, namespace: Namespace, entries: Collection[CacheEntry]) -> None:
@@ -109,6 +119,7 @@ def result_entry(action: Digest, result: bytes) -> CacheEntry:
 
 _T = TypeVar("_T")
 _Row = tuple[str, str, str, str, bytes, int, float]
+_Found = dict[tuple[str, str], list[CacheEntry]]
 
 
 @dataclass(slots=True)
@@ -127,7 +138,7 @@ class _Reads:
     """The keys that the next statement will look up, by namespace."""
 
     keys: dict[str, set[str]] = field(default_factory=dict)
-    done: asyncio.Future[dict[tuple[str, str], list[CacheEntry]]] = field(
+    done: asyncio.Future[_Found] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
@@ -136,16 +147,24 @@ class SqliteActionCache:
     """The action cache of one coordinator; `limit` is the most entries it keeps."""
 
     def __init__(
-        self, database: aiosqlite.Connection, limit: int, now: Callable[[], float], count: int
+        self,
+        database: sqlite3.Connection,
+        thread: ThreadPoolExecutor,
+        put_keys: PutKeys,
+        limit: int,
+        now: Callable[[], float],
     ) -> None:
         self._database = database
+        self._thread = thread
+        self._put_keys = put_keys
         self._limit = max(1, limit)
         self._now = now
-        self._count = count
+        self._count = put_keys.added
         self._touched: dict[int, float] = {}
         self._writes: _Writes | None = None
         self._reads: _Reads | None = None
         self._lock = asyncio.Lock()
+        self._next_commit = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -153,33 +172,15 @@ class SqliteActionCache:
         cls, path: Path, limit: int, now: Callable[[], float] = clock.wall
     ) -> SqliteActionCache:
         """Open or create the file; a damaged one is put aside, and the cache begins empty."""
+        thread = ThreadPoolExecutor(1, thread_name_prefix="action-cache")
         try:
-            return await cls._open(path, limit, now)
-        except aiosqlite.DatabaseError as error:
-            _log.warning("action_cache_damaged", path=str(path), error=str(error))
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            path.replace(path.with_name(path.name + ".damaged"))
-            return await cls._open(path, limit, now)
-
-    @classmethod
-    async def _open(cls, path: Path, limit: int, now: Callable[[], float]) -> SqliteActionCache:
-        database = await aiosqlite.connect(path)
-        try:
-            # NORMAL with WAL: a commit survives a crash of the process; a power cut may take the
-            # last commits, which costs rebuilding those actions and nothing else.
-            await database.executescript(
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=5000;"
+            database, put_keys = await asyncio.get_running_loop().run_in_executor(
+                thread, _open_or_begin, path, limit
             )
-            await database.executescript(_SCHEMA)
-            columns = await database.execute_fetchall("PRAGMA table_info(entries)")
-            if "stored" not in (column[1] for column in columns):
-                await database.execute(_ADD_STORED)  # an earlier version made the file
-            ((count,),) = await database.execute_fetchall("SELECT COUNT(*) FROM entries")
         except BaseException:
-            await database.close()
+            thread.shutdown(wait=False)
             raise
-        return cls(database, limit, now, int(count))
+        return cls(database, thread, put_keys, limit, now)
 
     def __repr__(self) -> str:
         return f"<SqliteActionCache entries={self._count} limit={self._limit}>"
@@ -191,7 +192,9 @@ class SqliteActionCache:
 
     async def get(self, namespace: Namespace, keys: Collection[Digest]) -> tuple[CacheEntry, ...]:
         """Return all entries under the keys, the most recently used first."""
-        wanted = [str(key) for key in keys]
+        wanted = [str(key) for key in keys if self.may_hold(key)]
+        if not wanted:
+            return ()
         if self._reads is None:
             self._reads = _Reads()
             self._start(self._read(self._reads))
@@ -200,29 +203,31 @@ class SqliteActionCache:
         found = await asyncio.shield(reads.done)
         return tuple(entry for key in wanted for entry in found.get((namespace, key), ()))
 
+    def may_hold(self, key: Digest) -> bool:
+        """Tell at once whether asking for a key can be worth it; False for one never put."""
+        return key in self._put_keys
+
     async def times(
         self, namespace: Namespace, keys: Collection[Digest]
     ) -> Mapping[Identity, Times]:
         """Return when the entries under the keys were stored and last used; that is no use."""
-        found: dict[Identity, Times] = {}
         async with self._lock:
-            for some in _chunks([str(key) for key in keys], _KEYS_PER_SELECT):
-                marks = ",".join("?" * len(some))
-                rows = await self._database.execute_fetchall(
-                    "SELECT id, key, manifest, root, stored, last_used"  # noqa: S608 - marks only
-                    f" FROM entries WHERE namespace = ? AND key IN ({marks})",
-                    (namespace, *some),
-                )
-                for id_, key, manifest, root, stored, used in rows:
-                    identity = (Digest.parse(key), Digest.parse(manifest), root)
-                    found[identity] = (stored, self._touched.get(id_, used))
-        return found
+            rows = await self._in_thread(_times, namespace, [str(key) for key in keys])
+        return {
+            (Digest.parse(key), Digest.parse(manifest), root): (
+                stored,
+                self._touched.get(id_, used),
+            )
+            for id_, key, manifest, root, stored, used in rows
+        }
 
-    async def put(self, namespace: Namespace, entry: CacheEntry) -> None:
-        """Keep an entry; when this returns, a crash of the process does not lose it."""
-        data: bytes = msgpack.packb(entry.model_dump(exclude_defaults=True), use_bin_type=True)
+    async def put(self, namespace: Namespace, *entries: CacheEntry) -> None:
+        """Keep entries; when this returns, a crash of the process does not lose them."""
         writes = self._next_writes()
-        writes.rows.append((*_identity(namespace, entry), data, len(data), self._now()))
+        for entry in entries:
+            data: bytes = msgpack.packb(entry.model_dump(exclude_defaults=True), use_bin_type=True)
+            writes.rows.append((*_identity(namespace, entry), data, len(data), self._now()))
+            self._put_keys.add(entry.key)
         await asyncio.shield(writes.done)
 
     async def remove(self, namespace: Namespace, entries: Collection[CacheEntry]) -> None:
@@ -235,9 +240,9 @@ class SqliteActionCache:
         """Write what is pending and close the file."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._flush_touched()
-        await self._database.commit()
-        await self._database.close()
+        await self._in_thread(_flush, self._take_touched())
+        await self._in_thread(sqlite3.Connection.close)
+        self._thread.shutdown()
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -250,84 +255,152 @@ class SqliteActionCache:
             self._start(self._write(self._writes))
         return self._writes
 
+    async def _in_thread(self, work: Callable[..., _T], *arguments: object) -> _T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, partial(work, self._database, *arguments))
+
     async def _read(self, reads: _Reads) -> None:
         async with self._lock:
             self._reads = None
             try:
-                found: dict[tuple[str, str], list[CacheEntry]] = {}
-                for namespace, keys in reads.keys.items():
-                    for some in _chunks(sorted(keys), _KEYS_PER_SELECT):
-                        await self._select(namespace, some, found)
+                rows = await self._in_thread(_select, reads.keys)
+                found: _Found = {}
+                now = self._now()
+                for namespace, id_, key, data in rows:
+                    entry = _decode(data)
+                    if entry is not None:
+                        self._touched[id_] = now
+                        found.setdefault((namespace, key), []).append(entry)
                 if len(self._touched) > _TOUCHES_KEPT:
-                    await self._flush_touched()
-                    await self._database.commit()
+                    await self._in_thread(_flush, self._take_touched())
             except Exception as error:
                 _fail(reads.done, error)
             else:
                 reads.done.set_result(found)
 
-    async def _select(
-        self, namespace: str, keys: Sequence[str], found: dict[tuple[str, str], list[CacheEntry]]
-    ) -> None:
-        marks = ",".join("?" * len(keys))
-        rows = await self._database.execute_fetchall(
-            "SELECT id, key, entry FROM entries"  # noqa: S608 - only question marks are inserted
-            f" WHERE namespace = ? AND key IN ({marks}) ORDER BY last_used DESC, id DESC",
-            (namespace, *keys),
-        )
-        now = self._now()
-        for id_, key, data in rows:
-            entry = _decode(data)
-            if entry is not None:
-                self._touched[id_] = now
-                found.setdefault((namespace, key), []).append(entry)
-
     async def _write(self, writes: _Writes) -> None:
+        loop = asyncio.get_running_loop()
+        if (wait := self._next_commit - loop.time()) > 0:
+            await asyncio.sleep(wait)
         async with self._lock:
             self._writes = None
+            self._next_commit = loop.time() + _PACE_SECONDS
+            full = self._count + len(writes.rows) > self._limit
             try:
-                await self._apply(writes)
+                # Going a twentieth below the limit leaves room for that many writes before the next
+                # count, which reads a whole index.
+                keep = self._limit - self._limit // 20 if full else None
+                touched = self._take_touched() if full else []
+                count = await self._in_thread(_apply, writes.rows, writes.removals, keep, touched)
             except Exception as error:
-                await self._database.rollback()
                 _fail(writes.done, error)
             else:
+                self._count = self._count + len(writes.rows) if count is None else count
                 writes.done.set_result(None)
 
-    async def _apply(self, writes: _Writes) -> None:
-        database = self._database
-        if writes.removals:
-            await database.executemany(
-                "DELETE FROM entries WHERE namespace = ? AND key = ? AND manifest = ? AND root = ?",
-                writes.removals,
-            )
-        if writes.rows:
-            await database.executemany(_PUT, writes.rows)
-            # A plain result has one manifest and so one row: only the others can grow in number.
-            several = {(row[0], row[1], MAX_PER_KEY) for row in writes.rows if row[2] != str(EMPTY)}
-            if several:
-                await database.executemany(_TRIM_KEY, sorted(several))
-            self._count += len(writes.rows)
-            if self._count > self._limit:
-                await self._trim()
-        await database.commit()
-
-    async def _trim(self) -> None:
-        # Counting reads a whole index. Going a twentieth below the limit leaves room for that many
-        # writes before the next count.
-        await self._flush_touched()
-        ((count,),) = await self._database.execute_fetchall("SELECT COUNT(*) FROM entries")
-        keep = self._limit - self._limit // 20
-        if count > keep:
-            await self._database.execute(_TRIM_AGE, (count - keep,))
-        self._count = min(count, keep)
-
-    async def _flush_touched(self) -> None:
+    def _take_touched(self) -> list[tuple[float, int]]:
         touched, self._touched = self._touched, {}
-        if touched:
-            await self._database.executemany(
-                "UPDATE entries SET last_used = ? WHERE id = ?",
-                [(moment, id_) for id_, moment in touched.items()],
+        return [(moment, id_) for id_, moment in touched.items()]
+
+
+# ── in the thread ───────────────────────────────────────────────────────────────────────────────
+
+
+def _open_or_begin(path: Path, limit: int) -> tuple[sqlite3.Connection, PutKeys]:
+    try:
+        return _open(path, limit)
+    except sqlite3.DatabaseError as error:
+        _log.warning("action_cache_damaged", path=str(path), error=str(error))
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        path.replace(path.with_name(path.name + ".damaged"))
+        return _open(path, limit)
+
+
+def _open(path: Path, limit: int) -> tuple[sqlite3.Connection, PutKeys]:
+    database = sqlite3.connect(path, check_same_thread=False)
+    try:
+        # NORMAL with WAL: a commit survives a crash of the process; a power cut may take the
+        # last commits, which costs rebuilding those actions and nothing else.
+        database.executescript(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=5000;"
+        )
+        database.executescript(_SCHEMA)
+        columns = database.execute("PRAGMA table_info(entries)")
+        if "stored" not in [column[1] for column in columns]:
+            database.execute(_ADD_STORED)  # an earlier version made the file
+        put_keys = PutKeys(limit)
+        for (key,) in database.execute("SELECT key FROM entries"):
+            put_keys.add_hash(key)
+    except BaseException:
+        database.close()
+        raise
+    return database, put_keys
+
+
+def _select(
+    database: sqlite3.Connection, wanted: Mapping[str, set[str]]
+) -> list[tuple[str, int, str, bytes]]:
+    found: list[tuple[str, int, str, bytes]] = []
+    for namespace, keys in wanted.items():
+        for some in _chunks(sorted(keys), _KEYS_PER_SELECT):
+            marks = ",".join("?" * len(some))
+            found += database.execute(
+                "SELECT namespace, id, key, entry FROM entries"  # noqa: S608 - marks only
+                f" WHERE namespace = ? AND key IN ({marks}) ORDER BY last_used DESC, id DESC",
+                (namespace, *some),
             )
+    return found
+
+
+def _times(
+    database: sqlite3.Connection, namespace: str, keys: Sequence[str]
+) -> list[tuple[int, str, str, str, float, float]]:
+    found: list[tuple[int, str, str, str, float, float]] = []
+    for some in _chunks(keys, _KEYS_PER_SELECT):
+        marks = ",".join("?" * len(some))
+        found += database.execute(
+            "SELECT id, key, manifest, root, stored, last_used"  # noqa: S608 - marks only
+            f" FROM entries WHERE namespace = ? AND key IN ({marks})",
+            (namespace, *some),
+        )
+    return found
+
+
+def _flush(database: sqlite3.Connection, touched: Sequence[tuple[float, int]]) -> None:
+    with database:
+        database.executemany("UPDATE entries SET last_used = ? WHERE id = ?", touched)
+
+
+def _apply(
+    database: sqlite3.Connection,
+    rows: Sequence[_Row],
+    removals: Sequence[tuple[str, str, str, str]],
+    keep: int | None,
+    touched: Sequence[tuple[float, int]],
+) -> int | None:
+    """Write in one transaction; with `keep`, trim to that many entries, and return the count."""
+    with database:
+        if removals:
+            database.executemany(
+                "DELETE FROM entries WHERE namespace = ? AND key = ? AND manifest = ? AND root = ?",
+                removals,
+            )
+        database.executemany(_PUT, rows)
+        # A plain result has one manifest and so one row: only the others can grow in number.
+        several = {(row[0], row[1], MAX_PER_KEY) for row in rows if row[2] != str(EMPTY)}
+        if several:
+            database.executemany(_TRIM_KEY, sorted(several))
+        if keep is None:
+            return None
+        database.executemany("UPDATE entries SET last_used = ? WHERE id = ?", touched)
+        ((count,),) = database.execute("SELECT COUNT(*) FROM entries").fetchall()
+        if count > keep:
+            database.execute(_TRIM_AGE, (count - keep,))
+        return min(int(count), keep)
+
+
+# ── helpers ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def _fail(done: asyncio.Future[_T], error: Exception) -> None:

@@ -33,6 +33,7 @@ SLOW_PEER_BYTES: Final = 64 * 1024 * 1024
 INBOX_BYTES: Final = 64 * 1024 * 1024
 """Most bytes received but not yet taken; above it nothing more is read from the network."""
 
+_BLINK_SECONDS: Final = 0.02
 _ABANDONED: Final = 1024
 _NORMAL: Final = 1000
 _PROTOCOL_ERROR: Final = 1002
@@ -70,8 +71,8 @@ class Wire(Protocol):
         """Send a frame, and wait while the peer is slow; raises WireClosed."""
         ...
 
-    def send_now(self, frame: bytes | str) -> int:
-        """Queue a frame; return how many bytes wait to be sent."""
+    def send_now(self, frame: bytes | str, delay: float = 0.0) -> int:
+        """Queue a frame, for so many seconds at most; return how many bytes wait to be sent."""
         ...
 
     async def close(self, code: int, reason: str) -> None:
@@ -147,15 +148,18 @@ class Connection:
         self.bytes_sent += len(frame)
         return len(frame)
 
-    def send_soon(self, message: Message, reply_to: str | None = None) -> None:
+    def send_soon(
+        self, message: Message, reply_to: str | None = None, *, urgent: bool = True
+    ) -> None:
         """Queue a message without waiting; a closed connection drops it.
 
-        A peer that lets more than SLOW_PEER_BYTES pile up is disconnected.
+        One that is not `urgent` may wait for others, a blink of an eye, and leave with them. A peer
+        that lets more than SLOW_PEER_BYTES pile up is disconnected.
         """
         if self.closed.is_set() or self.failure is not None:
             return
         frame = self._encode(message, reply_to)
-        waiting = self._wire.send_now(frame)
+        waiting = self._wire.send_now(frame, 0.0 if urgent else _BLINK_SECONDS)
         self.bytes_sent += len(frame)
         if waiting > SLOW_PEER_BYTES:
             self.failure = ConnectionLost(f"slow-peer: {waiting >> 20} MiB were waiting to be sent")

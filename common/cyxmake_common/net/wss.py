@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from websockets.asyncio import client, server
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from cyxmake_common import clock
@@ -64,11 +66,21 @@ _quiet.setLevel(logging.CRITICAL)
 
 
 class _WebSocketWire:
-    """A Wire over one open WebSocket."""
+    """A Wire over one open WebSocket.
 
-    __slots__ = ("_socket", "address", "subprotocol")
+    Frames that are sent without waiting leave together, at the end of the event loop's round: as
+    one TLS record, not one each. What is not urgent waits a little longer for company. Whatever
+    else goes out takes them all along, before itself: nothing overtakes.
+    """
+
+    __slots__ = ("_due", "_loop", "_queued", "_socket", "address", "subprotocol")
 
     def __init__(self, socket: client.ClientConnection | server.ServerConnection) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._queued = 0
+        """Bytes of frames that have not left yet."""
+        self._due = inf
+        """In how many seconds from some moment they will: 0 is at the end of this round."""
         self._socket = socket
         self.subprotocol = str(socket.subprotocol or "")
         remote = socket.remote_address
@@ -86,10 +98,36 @@ class _WebSocketWire:
         except ConnectionClosed as closed:
             raise _explain(closed) from None
 
-    def send_now(self, frame: bytes | str) -> int:
-        # `broadcast` is the library's way to send without waiting; a closed socket is skipped.
-        server.broadcast([self._socket], frame)
-        return self._socket.transport.get_write_buffer_size()
+    def send_now(self, frame: bytes | str, delay: float = 0.0) -> int:
+        protocol = self._socket.protocol
+        waiting = self._socket.transport.get_write_buffer_size()
+        if protocol.state is not State.OPEN:
+            return waiting
+        if isinstance(frame, str):
+            data = frame.encode()
+            protocol.send_text(data)
+        else:
+            data = frame
+            protocol.send_binary(data)
+        self._queued += len(data)
+        if delay < self._due:
+            self._due = delay
+            if delay:
+                self._loop.call_later(delay, self._flush)
+            else:
+                self._loop.call_soon(self._flush)
+        return waiting + self._queued
+
+    def _flush(self) -> None:
+        self._queued, self._due = 0, inf
+        # The library marks the end of the stream, and writes it, on its own: here is only data.
+        writes = self._socket.protocol.data_to_send()
+        if writes and not self._socket.transport.is_closing():
+            try:
+                self._socket.transport.write(writes[0] if len(writes) == 1 else b"".join(writes))
+            except (OSError, RuntimeError) as error:
+                # The connection is lost, which whoever reads from it is told.
+                log.debug("write-failed", address=self.address, error=str(error))
 
     async def close(self, code: int, reason: str) -> None:
         await self._socket.close(code, reason[:100])

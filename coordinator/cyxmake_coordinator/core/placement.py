@@ -139,6 +139,8 @@ class Lineup:
 
     def put(self, rank: Rank) -> None:
         """Add a worker, or move it to its new rank."""
+        if self._by_name.get(rank[3]) == rank:
+            return
         self.drop(rank[3])
         insort(self._ranked, rank)
         self._by_name[rank[3]] = rank

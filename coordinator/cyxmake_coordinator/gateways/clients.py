@@ -47,9 +47,11 @@ from cyxmake_common.protocol.messages import (
 )
 from cyxmake_common.protocol.session import to_error
 from cyxmake_coordinator.gateways.house import House
-from cyxmake_coordinator.intake import MissingBlobs
+from cyxmake_coordinator.intake import MissingBlobs, Prepared
 
 _AT_ONCE: Final = 256
+_TURNS: Final = 16
+"""After so many operations without waiting, others have a turn."""
 _RETURNS_SECONDS: Final = 3.0
 _ENTRIES_SHARE: Final = 0.75
 _OUR_FAULT: Final = "the coordinator failed; its log says why"
@@ -69,6 +71,8 @@ class ClientPeer:
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._preparing: dict[str, asyncio.Task[None]] = {}
+        self._at_once = 0
+        """Operations submitted without waiting."""
 
     def __repr__(self) -> str:
         return f"<ClientPeer {self._connection.name} {len(self._tasks)} answers under way>"
@@ -155,6 +159,8 @@ class ClientPeer:
                 )
             )
             return
+        if await self._submit_now(request):
+            return
         task = await self._start(partial(self._submit, request))
         self._preparing[request.operation] = task
         task.add_done_callback(lambda _: self._preparing.pop(request.operation, None))
@@ -168,6 +174,22 @@ class ClientPeer:
         self._connection.send_soon(
             JobFailed(operation=name, kind=OutcomeKind.CANCELLED, cause=Cause.CLIENT)
         )
+
+    async def _submit_now(self, request: JobRequest) -> bool:
+        """Submit what nothing has to be looked up for: no task, no waiting. False for the rest."""
+        if not request.skip_cache and self._cache.may_hold(request.action):
+            return False
+        prepared = self._house.intake.prepare_now(request.action)
+        if prepared is None:
+            return False
+        try:
+            self._hand_over(request, prepared)
+        except Exception:
+            self._fail(request)
+        self._at_once += 1
+        if self._at_once % _TURNS == 0:
+            await asyncio.sleep(0)  # others have their turn, however much one client sends at once
+        return True
 
     async def _submit(self, request: JobRequest) -> None:
         try:
@@ -183,13 +205,20 @@ class ClientPeer:
                 return
             # From here on the operation is the core's: a cancel must reach it there.
             self._preparing.pop(request.operation, None)
-            session, user = self._connection.session, self._connection.hello.token_id
-            self._shell.submit(session, self._namespace, user, request, prepared)
+            self._hand_over(request, prepared)
         except CyxError as error:
             self._refuse(request, error)
         except Exception:
-            _log.exception("operation_failed", client=self._connection.name)
-            self._refuse(request, CyxError(_OUR_FAULT))
+            self._fail(request)
+
+    def _hand_over(self, request: JobRequest, prepared: Prepared) -> None:
+        session, user = self._connection.session, self._connection.hello.token_id
+        self._shell.submit(session, self._namespace, user, request, prepared)
+
+    def _fail(self, request: JobRequest) -> None:
+        """Refuse an operation for a fault of ours that is being handled."""
+        _log.exception("operation_failed", client=self._connection.name)
+        self._refuse(request, CyxError(_OUR_FAULT))
 
     def _refuse(self, request: JobRequest, error: CyxError) -> None:
         missing = error.digests if isinstance(error, MissingBlobs) else ()

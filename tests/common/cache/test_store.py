@@ -64,6 +64,21 @@ async def test_entries_are_found_by_namespace_and_key(cache: SqliteActionCache) 
     assert await cache.get(HERE, ()) == ()
 
 
+async def test_what_was_never_put_is_known_at_once(tmp_path: Path) -> None:
+    """No key that was put is ever missed, not in the next run either; nearly all others are."""
+    keys, others = ([name(f"{kind}{n}") for n in range(500)] for kind in "ko")
+    for run in range(2):
+        cache = await SqliteActionCache.open(tmp_path / "cache.db", 1_000)
+        if not run:
+            assert not any(cache.may_hold(key) for key in keys)
+            await cache.put(HERE, *(result_entry(key, b"r") for key in keys))
+        assert all(cache.may_hold(key) for key in keys)
+        assert sum(cache.may_hold(key) for key in others) < 50
+        assert len(await cache.get(THERE, keys)) == 0
+        assert len(await cache.get(HERE, keys)) == cache.count == 500
+        await cache.close()
+
+
 async def test_times_tell_of_storing_and_of_the_last_use(cache: SqliteActionCache) -> None:
     """To ask for them is no use; another namespace has none."""
     await cache.put(HERE, entry("k"))
@@ -183,7 +198,7 @@ async def test_a_failed_write_is_told_to_everyone_who_waits(tmp_path: Path) -> N
     results = await asyncio.gather(
         *(cache.put(HERE, entry(str(n))) for n in range(3)), return_exceptions=True
     )
-    assert all(isinstance(result, aiosqlite.OperationalError) for result in results)
+    assert all(isinstance(result, sqlite3.OperationalError) for result in results)
     async with aiosqlite.connect(tmp_path / "cache.db") as other:
         await other.execute("ALTER TABLE gone RENAME TO entries")
         await other.commit()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -232,6 +233,65 @@ async def test_our_own_mistakes_do_not_leave(authority: Path) -> None:
         with pytest.raises(ProtocolError):
             await connection.send(LeaseAccept(lease="l", epoch=1))
         assert await connection.request(StatusGet())
+        await connection.close()
+
+
+async def test_what_is_not_urgent_is_never_overtaken(authority: Path) -> None:
+    """Urgent or not, waited for or not: everything comes in the order it was sent, the last too."""
+
+    async def talk(connection: Connection) -> None:
+        for number in range(100):
+            news = JobProgress(operation=str(number), stage="executing", worker="w")
+            if number % 7 == 3:
+                await connection.send(news)
+            else:
+                connection.send_soon(news, urgent=number % 3 == 0)
+        await connection.closed.wait()
+
+    async with serving(Hub(authority, on_control=talk)) as hub:
+        connection = await hub.call()
+        said = [(await next_message(connection)).message for _ in range(100)]
+        assert [m.operation for m in said if isinstance(m, JobProgress)] == [*map(str, range(100))]
+        await connection.close()
+
+
+async def test_what_was_queued_leaves_before_a_goodbye(authority: Path) -> None:
+    """Closing in the same round loses nothing that was sent before."""
+
+    async def talk(connection: Connection) -> None:
+        connection.send_soon(JobAccept(operation="o"), urgent=False)
+        connection.send_soon(JobAccept(operation="p"))
+        await connection.close(Goodbye(reason="enough"))
+
+    async with serving(Hub(authority, on_control=talk)) as hub:
+        connection = await hub.call()
+        said = [envelope.message async for envelope in connection.messages()]
+        assert said[:2] == [JobAccept(operation="o"), JobAccept(operation="p")]
+        assert connection.close_reason == "enough"
+
+
+async def test_a_round_of_messages_is_one_write(authority: Path) -> None:
+    """What is sent in one round of the event loop costs one record and one call of the system."""
+    written: list[bytes] = []
+
+    async def talk(connection: Connection) -> None:
+        transport = cast(Any, connection)._wire._socket.transport
+        write = transport.write
+
+        def note(data: bytes) -> None:
+            written.append(data)
+            write(data)
+
+        transport.write = note
+        for number in range(100):
+            connection.send_soon(JobAccept(operation=str(number)), urgent=number % 2 == 0)
+        await connection.closed.wait()
+
+    async with serving(Hub(authority, on_control=talk)) as hub:
+        connection = await hub.call()
+        for _ in range(100):
+            await next_message(connection)
+        assert len(written) == 1
         await connection.close()
 
 

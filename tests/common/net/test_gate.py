@@ -62,7 +62,7 @@ class SilentWire:
     async def send(self, frame: bytes | str) -> None:
         self.sent.append(frame)
 
-    def send_now(self, frame: bytes | str) -> int:
+    def send_now(self, frame: bytes | str, delay: float = 0.0) -> int:
         self.sent.append(frame)
         return 0
 

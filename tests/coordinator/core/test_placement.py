@@ -121,7 +121,7 @@ def test_many_who_have_the_inputs() -> None:
 def test_of_very_many_who_have_the_inputs() -> None:
     """The best of all are asked, and who used them last; not a thousand for each action."""
     scores = {f"w{number:04}": 1.0 + number / 10_000 for number in range(2_000)}
-    made = lineup(**scores)
+    made = lineup("", **scores)
     warm = dict.fromkeys(map(WorkerId, [f"w{number:04}" for number in range(1, 1_000)]))
     assert choose(made, [warm], inf) == "w0001"
     late = dict.fromkeys(map(WorkerId, [f"w{number:04}" for number in range(1_999, 999, -1)]))
@@ -159,7 +159,7 @@ def test_put_moves_and_drop_removes() -> None:
 
 def by_the_book(
     ranks: list[Rank],
-    preferred: list[set[WorkerId]],
+    preferred: list[Wanted],
     patience: float,
     banned: Collection[WorkerId],
 ) -> WorkerId | None:
@@ -181,13 +181,13 @@ LETTERS = st.sets(st.sampled_from("abcdefgh").map(WorkerId))
         st.sampled_from("abcdefgh").map(WorkerId),
         st.tuples(st.booleans(), st.sampled_from([1.0, 1.5, 2.0, 4.0]), st.integers(0, 2)),
     ),
-    st.lists(LETTERS, max_size=3),
+    st.lists(LETTERS.map(dict.fromkeys), max_size=3),
     st.sampled_from([0.0, 1.0, 2.0, inf]),
     LETTERS,
 )
 def test_agrees_with_the_rule(
     workers: dict[WorkerId, tuple[bool, float, int]],
-    preferred: list[set[WorkerId]],
+    preferred: list[Wanted],
     patience: float,
     banned: set[WorkerId],
 ) -> None:
