@@ -281,8 +281,9 @@ def _without_consequences(matches: list[_Match], complaints: _Complaints) -> lis
         and not (match.rule.alone and complaints.elsewhere(match))
         and not (match.evidence and match.unplaced and complaints.hide(match))
     ]
-    strongest = max((m.strength for m in matches), default=Strength.WEAK)
     categories: set[Category] = {m.rule.category for m in matches}
+    matches = [m for m in matches if not m.rule.yields_to & (categories - {m.rule.category})]
+    strongest = max((m.strength for m in matches), default=Strength.WEAK)
     specific = any(m.strength >= Strength.CAUSE for m in matches)
     broken: dict[str, int] = {}
     for match in matches:
@@ -291,11 +292,9 @@ def _without_consequences(matches: list[_Match], complaints: _Complaints) -> lis
             broken[name] = min(match.first, broken.get(name, match.first))
     kept = []
     for match in matches:
-        rule = match.rule
         explained = (
             (match.strength is Strength.WEAK and strongest > Strength.WEAK)
             or (match.strength is Strength.GENERAL and strongest is Strength.RESOURCE)
-            or bool(rule.yields_to & (categories - {rule.category}))
             or (
                 # A compiler that lost its way once complains to the end of the file.
                 match.strength is Strength.GENERAL
