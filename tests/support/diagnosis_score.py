@@ -33,6 +33,7 @@ SETS: Final = {
     "opened fifth": _STRANGERS / "opened_fifth.toml",
     "opened sixth": _STRANGERS / "opened_sixth.toml",
     "opened seventh": _STRANGERS / "opened_seventh.toml",
+    "opened eighth": _STRANGERS / "opened_eighth.toml",
     "nothing told": _STRANGERS / "nothing_told.toml",
 }
 """The sets of strangers' failures."""
@@ -138,7 +139,7 @@ def _count(result: Score, case: Case, found: list[Diagnosis]) -> None:
     known = first.facts.known()
     for name, value in case.facts.items():
         result.facts += 1
-        same = _same(known.get(name), value)
+        same = _same(name, known.get(name), value)
         result.facts_right += same
         if not same:
             result.misses.append(
@@ -146,9 +147,18 @@ def _count(result: Score, case: Case, found: list[Diagnosis]) -> None:
             )
 
 
-def _same(known: str | int | None, value: str | int) -> bool:
-    """Compare a fact; after a star stands a path, of which tools say more or less of the front."""
+_VERSIONS: Final = ("subject", "wanted", "found")
+_SIGNS: Final = "<>=~^! "
+
+
+def _same(name: str, known: str | int | None, value: str | int) -> bool:
+    """Compare a fact; after a star stands a path, of which tools say more or less of the front.
+
+    CMake is cmake, and ">= 1.25" wants 1.25: of versions only the spelling differs.
+    """
     if isinstance(value, str) and value.startswith("*"):
         wanted = value[1:]
         return isinstance(known, str) and (known.endswith(wanted) or wanted.endswith(f"/{known}"))
+    if name in _VERSIONS and isinstance(known, str) and isinstance(value, str):
+        return known.lower().lstrip(_SIGNS) == value.lower().lstrip(_SIGNS)
     return known == value

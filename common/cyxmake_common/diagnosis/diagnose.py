@@ -194,8 +194,9 @@ def _strength(rule: Rule, line: str, probe: bool) -> Strength | None:
         return rule.strength
     if probe or is_idle(line):
         return Strength.WEAK
-    if is_remark(line) and rule.strength <= Strength.CAUSE:
-        return None
+    if rule.strength <= Strength.CAUSE and is_remark(line):
+        told = rule.strength is Strength.CAUSE and line.lstrip().startswith("checking ")
+        return rule.strength if told else None  # a check may end with why it did not pass
     if rule.category is Category.NETWORK_FAILURE and is_tried_again(line):
         return Strength.WEAK
     return rule.strength
