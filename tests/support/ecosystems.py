@@ -159,7 +159,8 @@ PROJECTS = {
         needs=("make", "gcc"),
     ),
     "scons": Project(
-        _debian("serf"), "serf", "", "scons", ("SConstruct", 130), "C",
+        _debian("csstidy"), "csstidy", "", "scons", ("SConstruct", 21), "C++",
+        product="release/csstidy/csstidy", needs=("scons", "g++"),
     ),
     "cargo": Project(
         _crate("hexyl", "0.8.0"), "hexyl", "0.8.0", "cargo", ("Cargo.toml", 13), "Rust",
