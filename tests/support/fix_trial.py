@@ -100,7 +100,8 @@ def try_to_fix(case: Injected, place: Path, cache: Path) -> Trial:
     begun = time.monotonic()
     document, told = _cyxmake(work, cache, "build", "--yes", "--local", "--json", *base.arguments)
     trial.seconds = round(time.monotonic() - begun, 1)
-    trial.sentence = next((t for t in reversed(told.splitlines()) if t.startswith("cyxmake")), "")
+    said = [line for line in told.splitlines() if line.startswith("cyxmake")]
+    trial.sentence = said[-1].replace(f"{work.root}/", "") if said else ""
     built = document.get("status") == "ok" and any(work.root.glob(base.product))
     repairs = document.get("repairs", [])
     trial.tried = len(repairs)
