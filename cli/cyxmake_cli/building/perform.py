@@ -9,6 +9,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -169,7 +170,8 @@ def _run(
             gate.require(_act(project, command))
             if task.verbose:
                 screen.note(f"$ {_shown(command)}")
-            reports = run_commands((command,), screen, record.log)
+            with _by_hand(project, verb):
+                reports = run_commands((command,), screen, record.log)
             report.commands.extend(reports)
             if report.failed:
                 report.status = ExitStatus.BUILD_FAILED
@@ -179,6 +181,15 @@ def _run(
         if verb is Verb.CONFIGURE or _anew(project):
             _remember_configuration(project, task)
             layers.remember()
+
+
+def _by_hand(project: LocalProject, verb: Verb) -> AbstractContextManager[None]:
+    """Return what keeps files by hand where a tool removes whatever is not its own."""
+    if project.spec.name is not SystemName.NPM or verb is not Verb.CONFIGURE:
+        return contextlib.nullcontext()
+    from cyxmake_cli.building.by_hand import kept_by_hand
+
+    return kept_by_hand(project.build / "node_modules", project.own.path / "node_modules")
 
 
 def _layers(project: LocalProject, gate: Gate) -> BuildLayers:
