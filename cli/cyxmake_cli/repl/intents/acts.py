@@ -49,7 +49,7 @@ _WH: Final = re.compile(
     r"(?:and |so |but |or |ok |hey |hi |well |then |now |also |hello |cyxmake |by the way )*(?:(?:in |on |at |to |from |for |with |by |since )?(?:what|why|how|when|where|which|who|whose|whom)\b"
     r"|(?:is|are|was|were|does|did|has|had|am|isn't|do(?= (?:i|we|you|they|workers|agents|people|builds|tests|targets|not (?:i|we|you)|(?:the|all|my|these|those) (?!tests?$|build$|whole|same|rest|dry|clean)\w+ (?!in|on|with|for|using|and|to|now|again|please)\w+)\b)|have (?:i|we|you|they)|have (?:the|all|any|my) \w+ (?:\w+ed|been|gone|passed|run|built)\b|will (?!you\b|u\b)\w+|would (?!you\b|u\b|like|love|be\b)\w+|should|shall|may|might|must (?:i|we)|can (?!you\b|u\b)\w+|could (?!you\b|u\b)\w+) "
     r"|any (?:idea|chance|reason|way|news|workers?|coordinators?|cycles|problems?)\b|is it|(?:do|would) you (?:know|think|recommend|suggest|ever|also|have|remember|keep|need|store|send|ask|support|use|delete|touch|change)\b"
-    r"|(?:please )?(?:tell|show|explain|let)(?: to)? ?(?:me|us) ?(?:know )?(?:please )?(?:,? )?(?:why|how (?!many of)|when|where|whether|if)\b|find out (?:which|how many|why|where|who)\b|i (?:wonder|would like to know|want to know|need to know|do not (?:know|understand|get))(?! that| it| if the tests)|explain (?:to me )?(?:how|why|what|when)|what about|how about)",
+    r"|(?:please )?(?:tell|show|explain|let)(?: to)? ?(?:me|us) ?(?:know )?(?:please )?(?:,? )?(?:why|how (?!many of)|when|where|whether|if)\b|(?:explain|describe|tell (?:me|us) (?:more |something )?about|teach me)\b|find out (?:which|how many|why|where|who)\b|i (?:wonder|would like to know|want to know|need to know|do not (?:know|understand|get))(?! that| it| if the tests)|explain (?:to me )?(?:how|why|what|when)|what about|how about)",
     re.IGNORECASE,
 )  # fmt: skip
 _ABLE: Final = re.compile(
@@ -68,8 +68,15 @@ _WISHING: Final = re.compile(
     re.IGNORECASE,
 )
 _FEW: Final = 2
+_MUST: Final = re.compile(
+    r"(?:it|they) (?:should|must|shall|has to|have to|needs to|need to|ought to|is to)(?: be)? (?P<rest>.+)$",
+    re.IGNORECASE,
+)
+_DOES: Final = re.compile(
+    r"(?:run|use|take|go|stop|finish|start|build|compile|work|not)\b", re.IGNORECASE
+)
 _MODAL: Final = re.compile(
-    r"^(?P<what>.+?) (?:needs? to|has to|have to|must|should|ought to|shall|can(?=.* now$)|is to|are to|will need to|wants to|want to) (?P<be>be |get )?(?P<rest>.+)$",
+    r"^(?P<what>.+?) (?:needs? to|has to|have to|must|should|ought to|shall|can(?=.* now$)|is to|are to) (?P<be>be |get )?(?P<rest>.+)$",
     re.IGNORECASE,
 )
 _WISHED: Final = re.compile(
@@ -287,6 +294,8 @@ def _part(text: str, before: str, *, ordered: bool, wished: bool) -> Part:
         r"for (?:the|this|my) project\b|for (?:arm|aarch|x86)", text, re.I
     ):
         return Part(Speech.STATE, text)
+    if re.match(r"(?:maybe|perhaps|possibly|probably)\b", text, re.I):
+        return Part(Speech.CONDITION, text)
     if re.match(r"until\b", text, re.I):
         return Part(Speech.ORDER, text, starts=False)
     bare, asked = unwished(text)
@@ -301,11 +310,19 @@ def _part(text: str, before: str, *, ordered: bool, wished: bool) -> Part:
     ):
         return Part(Speech.ORDER, bare, asked, starts=False)
     wished = wished or bool(_WISHING.search(text[: len(text) - len(bare)]))
+    if (must := _MUST.match(bare)) and not re.match(r"(?:not|never)\b", must["rest"], re.I):
+        # What is said of "it" belongs to the order, and has to be understood with it.
+        return Part(Speech.ORDER, must["rest"], asked, starts=False)
     if states(bare) and not (wished and not _FINITE_BE.search(bare)):
-        if (match := _MODAL.match(text)) and not re.search(
-            r"\b(?:not|never|nobody|nothing|no one|if|i|we|you|he|she|they)\b",
-            match["what"] + " " + match["rest"][:6],
-            re.I,
+        match = _MODAL.match(text)
+        if (
+            match
+            and (match["be"] or _DOES.match(match["rest"]))
+            and not re.search(
+                r"\b(?:not|never|nobody|nothing|no one|if|i|we|you|he|she|they)\b",
+                match["what"] + " " + match["rest"][:6],
+                re.I,
+            )
         ):
             about = re.sub(r"^(?:it|this|that|which)$", "", match["what"], flags=re.I)
             return Part(

@@ -95,7 +95,7 @@ def framed(text: str, known: Known, *, alone: bool) -> Clause:
             raise Puzzled(near.unknown(text, known))
         verb = "build"
     loose = False
-    if verb == "clean" and len(left) == 1 and re.search(r"\w[-_./]\w", left[0]):
+    if verb == "clean" and len(left) == 1 and re.fullmatch(r"[\w/~.-]*[-_/][\w-]+", left[0]):
         said.setdefault("build_dir", left.pop())
     if left and not targets and verb in ("build", "dbuild", "test", "auto"):
         targets, left = _loose_targets(text, left, known)
@@ -208,7 +208,7 @@ def _loose_targets(text: str, left: list[str], known: Known) -> tuple[tuple[str,
         return (), left
     if re.search(r"\btest", text) and not all(_marked(w) or not is_english(w) for w in left):
         return (), left  # "test the waters"
-    if any(near.like_a_word(word) for word in left) or not all(re.fullmatch(NAME, w) for w in left):
+    if not all(re.fullmatch(NAME, word) for word in left):
         return (), left
     marked = [word for word in left if _marked(word)]
     after_verb = re.search(

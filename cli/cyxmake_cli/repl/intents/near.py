@@ -1,4 +1,4 @@
-"""What an unknown line is near to: words with a typing error, and lines that are understood.
+"""What an unknown line is near to: lines that are understood.
 
 Knows no meaning; it compares letters and words.
 """
@@ -23,62 +23,6 @@ EXAMPLES: Final = (
 )  # fmt: skip
 """Lines that are understood, shown to whom was not."""
 
-_LEXICON: Final = frozenset(
-    [
-        "analyse",
-        "build",
-        "cache",
-        "clean",
-        "clear",
-        "cluster",
-        "compile",
-        "coordinator",
-        "debug",
-        "delete",
-        "directory",
-        "distributed",
-        "doctor",
-        "drain",
-        "everything",
-        "fail",
-        "failed",
-        "history",
-        "hybrid",
-        "install",
-        "jobs",
-        "locally",
-        "machine",
-        "mode",
-        "package",
-        "packages",
-        "permissions",
-        "project",
-        "quietly",
-        "rebuild",
-        "recompile",
-        "release",
-        "remove",
-        "repair",
-        "repository",
-        "running",
-        "scratch",
-        "settings",
-        "start",
-        "status",
-        "stop",
-        "strategy",
-        "target",
-        "targets",
-        "test",
-        "tests",
-        "verbose",
-        "verbosely",
-        "verify",
-        "worker",
-        "workers",
-    ]
-)
-_CLOSE: Final = 0.75
 _FEW: Final = 3
 _EMPTY: Final = frozenset(
     [
@@ -106,24 +50,6 @@ _EMPTY: Final = frozenset(
         "on",
     ]
 )
-
-
-def like_a_word(word: str) -> bool:
-    """Tell whether a word is one of ours with a typing error."""
-    return word.lower() not in _LEXICON and _closest(word) is not None
-
-
-def corrected(text: str) -> str | None:
-    """Return a line with its typing errors set right; None when there are none to be seen."""
-    words = re.split(r"(\W+)", text)
-    better = [_closest(w) or w if len(w) > _FEW and w.lower() not in _LEXICON else w for w in words]
-    return "".join(better) if better != words else None
-
-
-def _closest(word: str) -> str | None:
-    swapped = [known for known in _LEXICON if sorted(known) == sorted(word.lower())]
-    found = swapped or difflib.get_close_matches(word.lower(), sorted(_LEXICON), 1, _CLOSE)
-    return found[0] if found and found[0] != word.lower() else None
 
 
 def unknown(text: str, known: Known, *, question: bool = False) -> Unknown:

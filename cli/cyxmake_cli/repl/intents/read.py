@@ -46,6 +46,8 @@ _WOULD: Final = re.compile(
     r"(?:run|do|delete|remove|change|install|put back|build|execute|start|send|touch|clean)\b(?! (?:if|when)\b)", re.IGNORECASE
 )  # fmt: skip
 _SEQUENCE: Final = (
+    (re.compile(r"(?:,|\band)+ if (?:that|it) (?:fails|does not (?:work|answer)|is (?:away|down|not there))[ ,]+(?:then )?(?:use )?(?=(?:the )?(?:local|ollama|openai|anthropic|gemini|llama-server|lmstudio|vllm|openrouter)\b)", re.I), " then "),
+    (re.compile(r"^(?:what|which)(?: files| things)? (?:will|would|gets?)(?: be)? (?:deleted|removed|cleaned|thrown away)(?: (?:when|if|by).*clean\w*(?: up)?)?[?.! ]*$", re.I), "dry run of clean"),
     (re.compile(r"(?:show|tell|list)(?: me)? what (?:would|will) (?:be|get) (?:built|compiled)\b", re.I), "dry run of build"),
     (re.compile(r"(?:show|tell|list)(?: me)? what (?:would|will) (?:be|get) (?:removed|deleted|cleaned)\b", re.I), "dry run of clean"),
     (re.compile(r"(?<=\w),? (?:and )?(?:please )?(?:fix|repair)(?:ing)?(?: it| them| things| errors)? (?:if|where|when|as) (?:needed|necessary|required|possible)", re.I), " with auto-fix"),
@@ -55,7 +57,7 @@ _SEQUENCE: Final = (
     (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell|list)(?: (?:me|us))? (?:what|which (?:files|commands|steps|things)) (?:you|it) (?:would|will) (build|test|clean|install|do|remove|delete|run|compile)(?: now| here)?(?=[.,!]|$)", re.I), r"dry run of \1"),
     (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell|list)(?: (?:me|us))? which (?:files|commands|steps|things) (?:an? |the )?(.+?) (?:would|will) (?:run|do|remove|delete|build|execute|install|change|send|start|throw)\b(?: (?:here|away|up|out))?", re.I), r"dry run of \1"),
     (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell)(?: (?:me|us))? what (?:you|it) would (?:do|try|change) (?:to|when you|for|if you|in order to) ", re.I), "dry run of "),
-    (re.compile(r",? when(?:ever)? (?:you|we|i) (build|compile|test|run the tests|install|clean)(?: (?:it|this))?(?=[.!]*$)", re.I), r" \1"),
+    (re.compile(r",? (?:when|while|for)(?:ever)? (?:(?:you|we|i) )?(build|compile|test|run the tests|install|clean|building|compiling)(?: (?:it|this))?(?=[.!]*$)", re.I), r" \1"),
     (re.compile(r"\b(?:make|get|bring) (it|this|that|(?:the|my|our) (?:whole )?(?:project|build|code|thing|program|target \S+|\S+ target)) (?:to )?(?:build|compil(?:e|ing)|work|pass|succeed|go)(?:ing)?(?: again)?\b(?! (?:in|with|on|for|as|using|locally|remotely|\d)\b)", re.I), r"repair \1 until it works"),
     (re.compile(r"^(.+?),? after (?:you have |having |the )?(building|compiling|cleaning up|cleaning|testing)(?: it| everything)?[.!]*$", re.I), r"\2, then \1"),
     (re.compile(r"^((?:clean|remove|delete|wipe|tidy|clear|empty|run the tests|test)\b[^?]*?),? before (?:you )?(?:build|compil)(?:e|ing)?(?: it)?[.!]*$", re.I), r"\1, then build"),
@@ -162,9 +164,9 @@ def _answers(text: str, known: Known) -> Iterator[Meaning]:
     topic = answers.topic(text, known)
     knowing = answers.is_of_knowledge(text)
     for found in (
-        _would(text, known),
         topic if knowing else None,
         answers.look(text, known),
+        _would(text, known),
         looked_up(text, known),
         about(text, known),
         _question_in_parts(text, known),

@@ -13,7 +13,7 @@ from typing import Final
 
 from cyxmake_cli.repl.intents.model import Argv, reads_only
 from cyxmake_cli.repl.intents.slots import LISTS, SLOTS, free, listed, named, of_packages, read_slot
-from cyxmake_cli.repl.intents.text import MANNER, Word, data, english, stem, words
+from cyxmake_cli.repl.intents.text import MANNER, Word, data, stem, words
 
 _SLOT: Final = re.compile(r"\{(\w+)(\?)?\}")
 
@@ -345,12 +345,6 @@ def _argv(template: str, filled: dict[str, list[str]]) -> Argv | None:
 def acts(fit: Fit) -> bool:
     """Tell whether a fit's command changes something."""
     return not reads_only(fit.argv)
-
-
-def is_common(word: str) -> bool:
-    """Tell whether a word is one of English, or of ours."""
-    low = word.lower()
-    return low in english() or low in vocabulary() or stem(low) in filler() | asked()
 
 
 @cache

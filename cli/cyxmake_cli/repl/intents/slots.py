@@ -65,23 +65,27 @@ _PROVIDERS: Final = re.compile(
     r"(?:local|ollama|llama-server|lmstudio|vllm|openai|openrouter|anthropic|gemini)(?::\S+)?", re.I
 )
 _PACKAGED: Final = frozenset(
+    "package packages library libraries layer layers apt apt-get pip npm cargo brew dnf".split()  # noqa: SIM905
+)
+_NO_NAME: Final = frozenset(
     [
-        "package",
-        "packages",
-        "library",
-        "libraries",
-        "layer",
-        "layers",
-        "apt",
-        "apt-get",
-        "pip",
-        "npm",
-        "cargo",
-        "brew",
-        "dnf",
-        "uninstall",
+        "class",
+        "function",
+        "method",
+        "thread",
+        "pool",
+        "process",
+        "file",
+        "list",
+        "code",
+        "type",
+        "variable",
+        "user",
+        "users",
     ]
 )
+_INSTALLING: Final = frozenset(["install", "add", "remove", "uninstall", "get", "and", "purge"])
+_PLATFORM: Final = re.compile(r"(?:x86|amd64|arm|aarch|riscv)", re.IGNORECASE)
 _NAME: Final = re.compile(r"(?=.*[A-Za-z])[@\w][\w.+:-]*(?:/[\w.+-]+)?", re.ASCII)
 _KEYS: Final = re.compile(r"(?:build|cluster|cache|launcher|ai)\.[a-z_]+")
 _KINDS: Final = {
@@ -110,17 +114,18 @@ SLOTS: Final[dict[str, Callable[[str], bool]]] = {
     "provider": lambda text: bool(_PROVIDERS.fullmatch(text)), "providers": lambda text: bool(_PROVIDERS.fullmatch(text)),
     "agentkind": lambda text: any(text.lower() in forms for forms in _KINDS.values()),
     "digest": _matches(r"(?=.*\d)[0-9a-f]{5,64}"), "buildid": _matches(r"\d{8}-[\d-]+"),
+    "libraries": _matches(r"lib[\w.+-]*\d?[\w.+-]*|[\w.+-]+-dev(?:el)?"),
     "token": _matches(r"cyx1\.\S+"), "shell": lambda text: text.lower() in _SHELLS,
     "toolnames": lambda text: text.lower() in _TOOLS, "actkey": lambda text: text.lower() in _ACTS,
 }  # fmt: skip
 """Slots whose words are known by themselves."""
 
-LISTS: Final = frozenset(("numbers", "providers", "toolnames"))
+LISTS: Final = frozenset(("libraries", "numbers", "providers", "toolnames"))
 """Those that take every such word."""
 
 _MARKERS: Final = {
     "worker": ("worker", "machine", "node", "called", "named", "drain", "undrain", "remove", "kick", "resume", "pause"),
-    "packages": ("package", "packages", "library", "install", "uninstall", "layer", "called", "named", "add", "and"),
+    "packages": ("package", "packages", "library", "layer", "called", "named"),
     "names": ("agent", "agents", "called", "named", "and"),
     "value": ("to", "=", "value", "at", "be"),
 }  # fmt: skip
@@ -131,29 +136,49 @@ def free(
     slot: str, every: list[Word], used: set[int], empty: frozenset[str], *, packaged: bool
 ) -> list[int]:
     """Return the words that a slot of names takes: marked, no words of English, or after a marker."""
-    markers = _MARKERS.get(slot, ())
-    several = slot in ("packages", "names")
-    found: list[int] = []
-    for n, word in enumerate(every):
-        if slot == "value":
-            if (
-                n not in used
-                and (word.stem not in empty or word.low in ("on", "off"))
-                and word.low != "to"
-            ):
-                found.append(n)
-            continue
-        if n in used or not _NAME.fullmatch(word.text):
-            continue
-        after = n > 0 and every[n - 1].low in markers
-        common = is_english(word.text) or word.stem in empty
-        if slot == "packages" and not (packaged or word.marked or word.low in _TOOLS):
-            continue
-        if word.marked or not common or (after and word.stem not in empty and slot != "names"):
-            found.append(n)
-    if len(found) > 1 and not several:
-        found = [n for n in found if every[n].marked or (n and every[n - 1].low in markers)]
-    return found if several else found[:1] if len(found) == 1 else []
+    left = [n for n in range(len(every)) if n not in used]
+    if slot == "value":
+        found = [n for n in left if _is_value(every[n], empty)]
+    elif slot == "packages":
+        return [n for n in left if _is_package(every, n, empty, packaged=packaged)]
+    else:
+        found = [n for n in left if _is_name(slot, every, n, empty)]
+    if slot == "names":
+        return found
+    if len(found) > 1:
+        found = [n for n in found if every[n].marked or _follows(slot, every, n)]
+    return found if len(found) == 1 else []
+
+
+def _is_value(word: Word, empty: frozenset[str]) -> bool:
+    return (word.stem not in empty or word.low in ("on", "off")) and word.low != "to"
+
+
+def _is_name(slot: str, every: list[Word], n: int, empty: frozenset[str]) -> bool:
+    word = every[n]
+    if not _NAME.fullmatch(word.text) or word.low in _NO_NAME:
+        return False
+    if word.marked or not (is_english(word.text) or word.stem in empty):
+        return True
+    return slot != "names" and _follows(slot, every, n) and word.stem not in empty
+
+
+def _is_package(every: list[Word], n: int, empty: frozenset[str], *, packaged: bool) -> bool:
+    """Tell whether a word is a package: one of English only where packages are spoken of."""
+    word = every[n]
+    if not _NAME.fullmatch(word.text) or _PLATFORM.match(word.text):
+        return False
+    if word.marked or word.low in _TOOLS:
+        return True
+    if not (is_english(word.text) or word.stem in empty):
+        return packaged or any(w.low in ("uninstall", "deinstall") for w in every)
+    before = every[n - 1].low if n else ""
+    named = before in _MARKERS["packages"] or (packaged and before in _INSTALLING)
+    return named and word.stem not in empty
+
+
+def _follows(slot: str, every: list[Word], n: int) -> bool:
+    return n > 0 and every[n - 1].low in _MARKERS.get(slot, ())
 
 
 def of_packages(text: str) -> bool:

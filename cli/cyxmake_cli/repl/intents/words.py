@@ -126,7 +126,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
     _m("quiet", True, r"(?:be |but |and )?(?:quiet(?:ly)?|silent(?:ly)?)(?: mode)?|(?:only |just )?show(?:ing)? "
        r"(?:me )?(?:only )?(?:the )?(?:failures|errors)(?: only)?|with(?:out| no) (?:any )?(?:output|noise)"),
     _m("json", True, r"(?:with )?machine[- ]readable(?: output| results?)?(?: as json)?|(?:(?:as|in|with|print(?:ing)?) )?json(?: output| format)?"),
-    _m("prefix", None, r"(?:(?<=install )|(?<=installed ))(?:it |this |that |them |everything |{the}(?:project|program|everything|binaries|result|build) )?(?:in|into|to|under|at|below) (?:the (?:folder|directory|prefix) )?(?P<value>(?:~|\.{0,2})/{name}|{name})|with (?:the )?prefix (?P<value2>/?{name})"),
+    _m("prefix", None, r"(?:(?<=install )|(?<=installed ))(?:it |this |that |them |everything |{the}(?:whole |finished |built )*(?:project|program|everything|binaries|result|build|thing|software|app|application|code|library|files) )?(?:in|into|to|under|at|below) (?:(?:the )?(?:folder|directory|prefix) )?(?P<value>(?:~|\.{0,2})/{name}|{name})|with (?:the )?prefix (?P<value2>/?{name})"),
     _m("directory", None, r"(?:go|change|switch|cd)(?: to| in(?:to)?)? (?:the )?(?:project |folder |directory )?(?P<value>(?:\.{1,2}|~)?/{name}|\.{1,2}(?:/{name})?|{name}/{name})"),
     _m("build_dir", None, r"(?:(?:what is )?(?:in|into|to|under|using|with) )?(?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|"
        r"folder) (?:called |named |at )?(?P<value>(?!and\b|with\b|for\b|please\b){name})|(?:in|into|under|using) (?:the |a )?(?:directory|"
@@ -137,8 +137,8 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"|(?:(?<=build )|(?<=compile )|(?<=test ))(?P<value2>\.{1,2}/[\w/-]+|~/[\w/-]+)"
        r"|(?:(?:in|at|under|from|of) )?(?P<value3>[A-Za-z]:[\\/][\w\\/.-]+)"),
     _m("options", None, r"(?:with |and |using |passing |the |cmake |meson |configure |options? |flags? |definition |option |pass |hand |give |set |add |define |use )*(?P<value>-D[\w:]+(?:=[\w./+-]+)?)(?: to (?:cmake|meson|configure|it|the configuration))?"),
-    _m("system", None, r"(?:with|using|use|through|via) (?:(?:plain|gnu|good old|old|the|just|only) )*(?P<value>cmake|meson|ninja|make|autotools|bazel|scons|cargo|go|"
-       r"maven|gradle|npm|pnpm|yarn|python)"),
+    _m("system", None, r"(?:with|using|use|through|via|choose|select|pick|take) (?:(?:plain|gnu|good old|old|the|just|only) )*(?P<value>cmake|meson|ninja|make|autotools|bazel|scons|cargo|go|"
+       r"maven|gradle|npm|pnpm|yarn|python)(?: as (?:the |my |a )?(?:build )?(?:system|tool))?|(?P<value2>cmake|meson|ninja|autotools|bazel|scons|cargo|maven|gradle)(?= build\b)"),
     _m("again", True, r"(?:once |one )?(?:more|again)(?: time)?|another time|once more|over again|anew"),
 )  # fmt: skip
 """Modifiers; the groups `value`, `value2`, ... hold what is set where the value is None."""
@@ -179,15 +179,6 @@ whether which who why without work worked works world wrong yesterday you your y
 NO_TARGET: Final = frozenset(_NO_TARGET.split())
 """Words that are no target, wherever they stand."""
 
-POLITE: Final = opening(
-    r"(?:(?:(?:no|stop|wait|nope|never ?mind|hold on|cancel that|actually|sorry)(?=,)|i (?:mean|meant|said)|please|pls|plz|hey|hi|hello|ok|okay|so|well|now|cyxmake|kindly|alright|right|and|then|also|just|but|"
-    r"let'?s|let us|go ahead and|go and|i'?d like(?: you)?(?: to)?|i would (?:like|love)(?: you)?(?: to)?|i (?:want|need|wish)(?: you)?"
-    r"(?: to)?|i wanna|we (?:want|need)(?: you)?(?: to)?|you (?:should|must|may)|time to|it is time to|would you mind|be so kind and|"
-    r"try to|start to|first|first of all|next|finally|afterwards|after that|this time|for now|quickly|simply|i think we should|we should)[, ]+)+"
-)
-ASKED_TO: Final = opening(
-    r"(?:(?:can|could|would|will) you(?: please,?| kindly| just| also| maybe| quickly)*|(?:can|could|may) (?:we|i)(?: please,?)+) "
-)
 NEGATION: Final = pattern(
     r"(?:(?:please|but|and|just|so|then|though|however) )*(?:do not|don'?t|never|no need to|avoid|"
     r"(?:without|not|instead of|rather than)(?: \w+ing)|you (?:need|must|should)(?:n'?t| not)(?: to)?|stop short of|"
