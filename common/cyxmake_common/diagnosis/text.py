@@ -54,7 +54,7 @@ def comparable_lines(text: str) -> list[str]:
             foreign = True
     if foreign:
         kept = kept.replace(" : ", ": ").replace("\u00a0: ", ": ")
-    return [_comparable(line) for line in kept.split("\n")]
+    return [_comparable(line) for line in kept.replace("ERROR:  ", "ERROR: ").split("\n")]
 
 
 def essential_lines(text: str) -> tuple[list[str], list[int]]:
@@ -137,12 +137,9 @@ def _comparable(line: str) -> str:
         line = _GUILLEMETS.sub(r"'\1'", line)
     if "returned a non-zero code" in line:  # the words are the command's, not a tool's
         line = _ECHOED.sub("The command returned a non-zero code", line)
-    if line.startswith("configure:"):  # as its own log has it
-        line = _LOGGED.sub("configure: error:", line)
-    if line.startswith("Error"):  # as an IDE lists it
-        line = _LISTED.sub(r"error \1: ", line)
-    elif "ERROR:  " in line:
-        line = line.replace("ERROR:  ", "ERROR: ")
+    if line.startswith(("configure:", "Error")):
+        line = _LOGGED.sub("configure: error:", line)  # as its own log has it
+        line = _LISTED.sub(r"error \1: ", line)  # as an IDE lists it
     if line[:1] in _RUNNER_BEGINS or "| " in line:
         return _RUNNER.sub("", line)
     return line
