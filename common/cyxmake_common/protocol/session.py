@@ -11,6 +11,7 @@ A fatal ERROR, or a broken rule, leads from every state to ENDED.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import Final
 
 from cyxmake_common import errors
@@ -30,6 +31,7 @@ from cyxmake_common.protocol.messages import (
     Welcome,
 )
 
+_OPENING: Final = frozenset({Hello, Welcome})
 _UPDATE: Final = "install the same version of CyxMake on both machines"
 
 
@@ -58,17 +60,25 @@ def agree_version(oldest: int, newest: int) -> int:
 
 def check_allowed(message: Message, sender: Peer, channel: Channel) -> None:
     """Raise ProtocolError when this sender may not send this message on this channel."""
-    if sender not in message.senders:
-        raise ProtocolError(f"a {sender} may not send {message.type}")
-    if channel not in message.channels:
-        raise ProtocolError(f"{message.type} does not belong on a {channel} connection")
+    if objection := _objection(type(message), sender, channel):
+        raise ProtocolError(objection)
 
 
 def check_open(message: Message, sender: Peer, channel: Channel) -> None:
     """Raise ProtocolError for a message that has no place on a connection that is open."""
-    if isinstance(message, Hello | Welcome):
+    if type(message) in _OPENING:
         raise ProtocolError(f"out of turn: {message.type} on an open connection")
     check_allowed(message, sender, channel)
+
+
+@cache
+def _objection(kind: type[Message], sender: Peer, channel: Channel) -> str:
+    """Say why a sender may not send a kind of message on a channel; empty when it may."""
+    if sender not in kind.senders:
+        return f"a {sender} may not send {kind.type}"
+    if channel not in kind.channels:
+        return f"{kind.type} does not belong on a {channel} connection"
+    return ""
 
 
 class HandshakeMachine:

@@ -50,6 +50,7 @@ def dispatch(turn: Turn) -> None:
 
 def take_back(turn: Turn) -> None:
     """Move actions that wait at a full worker to workers with a free slot."""
+    full: set[Pool] = set()
     for lease in list(turn.state.ahead.values()):
         if lease.assigned_at + turn.settings.take_back_after > turn.now:
             break
@@ -57,8 +58,12 @@ def take_back(turn: Turn) -> None:
         if holder.used <= holder.slots:
             continue  # a slot has become free there: it starts, or is starting
         execution = lease.execution
+        if execution.pool in full:
+            continue
         name = free_worker(turn, execution)
         if name is None:
+            if not execution.pool.lineup.free_count():
+                full.add(execution.pool)  # of a busy cluster, thousands may be waiting so
             continue
         turn.state.totals.taken_back += 1
         execution.history.note(turn.now, "taken back from", holder.name)
