@@ -45,7 +45,9 @@ if [ ! -f "$home/base.tar" ]; then
   mkdir -p "$over/etc/ssl/certs"
   cp -L /etc/ssl/certs/ca-certificates.crt "$over/etc/ssl/certs/"
   if [ -f /etc/pip.conf ]; then cp -L /etc/pip.conf "$over/etc/"; fi
-  tar --owner=0 --group=0 --append -f "$home/base.new.tar" -C "$over" ./etc
+  # Files alone: podman takes no archive that names a directory twice.
+  (cd "$over" && find . -type f -print0 |
+    tar --owner=0 --group=0 --append -f "$home/base.new.tar" --null --files-from=-)
   rm -r "$over"
   mv "$home/base.new.tar" "$home/base.tar"
 fi

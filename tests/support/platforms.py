@@ -155,6 +155,10 @@ class Arm64:
         """Start a worker there and wait until it has joined; `changed` replaces files of its."""
         data = cluster.home / f"worker-{name}"
         data.mkdir()
+        # To look at compilers takes minutes below qemu; a worker that starts again knows them.
+        known, kept = self.home.path / "toolchains", data / "worker/toolchains"
+        if known.is_dir() and not changed:
+            shutil.copytree(known, kept)
         (data / "token").write_text(cluster.token("worker"))
         over = [
             word for at, file in (changed or {}).items() for word in ("--ro-bind", str(file), at)
@@ -165,6 +169,8 @@ class Arm64:
         ]  # fmt: skip
         program = start(argv, cluster.home / f"{name}.log", {"PATH": os.environ["PATH"]})
         cluster.workers[name] = program
+        if not changed:
+            shutil.copytree(kept, known, dirs_exist_ok=True)
         return program
 
 
