@@ -41,7 +41,7 @@ class Part:
 
 _ENDS: Final = re.compile(r"\s*(?:[.!;]+(?=\s|$)|(?<=\?)\s+|\?+(?=\s|$)|\s[-–—]+\s|:\s|[()])\s*")
 _JOINTS: Final = re.compile(
-    r",? and then |,? (?:and )?(?:then|afterwards|after that|finally|next|subsequently|followed by)(?:,| )\s*|, (?:and |but )?|,? but (?!not )|,? so (?={verb})|,? and (?={verb})"
+    r",? and then |,? (?:and )?(?:then|afterwards|after that|finally|next|subsequently|followed by)(?:,| )\s*|, (?:and |but )?|,?(?<!nothing) but (?!not )|,? so (?={verb})|,? and (?={verb})"
     r"| (?=(?:because|since (?:i|we|it|my|the|our|this)|although|even though|though|whereas|otherwise|so that|as (?:i|we|it is|my|our)|in order to|in case|before (?:i|we|you) |while (?:i|we|you)|so (?:i|we) (?!can (?:debug|see)\b))\b)"
     r"|(?<!check)(?<!see)(?<!verify)(?<!know)(?<!out)(?<!sure)(?<!tell)(?<!ask)(?<!test) (?=(?:only )?(?:if|unless|when|once(?! more| again)|until|till|as soon as|whenever|provided|after (?:it|that|this|the \w+) (?:is|has|was|are))\b)"
 )
@@ -49,7 +49,7 @@ _WH: Final = re.compile(
     r"(?:and |so |but |or |ok |hey |hi |well |then |now |also |hello |cyxmake |by the way )*(?:(?:in |on |at |to |from |for |with |by |since )?(?:what|why|how|when|where|which|who|whose|whom)\b"
     r"|(?:is|are|was|were|does|did|has|had|am|isn't|do(?= (?:i|we|you|they|workers|agents|people|builds|tests|targets|not (?:i|we|you)|(?:the|all|my|these|those) (?!tests?$|build$|whole|same|rest|dry|clean)\w+ (?!in|on|with|for|using|and|to|now|again|please)\w+)\b)|have (?:i|we|you|they)|have (?:the|all|any|my) \w+ (?:\w+ed|been|gone|passed|run|built)\b|will (?!you\b|u\b)\w+|would (?!you\b|u\b|like|love|be\b)\w+|should|shall|may|might|must (?:i|we)|can (?!you\b|u\b)\w+|could (?!you\b|u\b)\w+) "
     r"|any (?:idea|chance|reason|way|news|workers?|coordinators?|cycles|problems?)\b|is it|(?:do|would) you (?:know|think|recommend|suggest|ever|also|have|remember|keep|need|store|send|ask|support|use|delete|touch|change)\b"
-    r"|(?:please )?(?:tell|show|explain|let)(?: to)? ?(?:me|us) ?(?:know )?(?:please )?(?:,? )?(?:why|how (?!many of)|when|where|whether|if)\b|(?:explain|describe|tell (?:me|us) (?:more |something )?about|teach me)\b|find out (?:which|how many|why|where|who)\b|i (?:wonder|would like to know|want to know|need to know|do not (?:know|understand|get))(?! that| it| if the tests)|explain (?:to me )?(?:how|why|what|when)|what about|how about)",
+    r"|(?:please )?(?:tell|show|explain|let)(?: to)? ?(?:me|us) ?(?:know )?(?:please )?(?:,? )?(?:why|how (?!many of)|when|where|whether|if)\b|(?:explain|describe|tell (?:me|us) (?:more |something )?about|teach me)\b|find out (?:which|how many|why|where|who)\b|i (?:just |only |really )*(?:wonder|would like to know|want to know|need to know|do not (?:know|understand|get))(?! that| it| if the tests)|explain (?:to me )?(?:how|why|what|when)|what about|how about)",
     re.IGNORECASE,
 )  # fmt: skip
 _ABLE: Final = re.compile(
@@ -68,6 +68,10 @@ _WISHING: Final = re.compile(
     re.IGNORECASE,
 )
 _FEW: Final = 2
+_NAMED: Final = re.compile(
+    r"(?:the |its |my |with )*(?P<what>port|host|prefix|label|target|type|platform|directory|folder|strategy)"
+    r" (?:is|should be|must be|shall be|will be|=) (?P<value>\S+)$", re.IGNORECASE
+)  # fmt: skip
 _MUST: Final = re.compile(
     r"(?:it|they) (?:should|must|shall|has to|have to|needs to|need to|ought to|is to)(?: be)? (?P<rest>.+)$",
     re.IGNORECASE,
@@ -164,7 +168,7 @@ def unwished(text: str, *, tail: bool = True) -> tuple[str, bool]:
         return text, asked
     text = _purpose().sub("", text)
     text = re.sub(
-        r"(?:[ ,]+(?:please|thanks?|thank you|thx|ok|now|for (?:me|us|my \w+)|if (?:you )?(?:can|could|may|please|possible)|right now|immediately|cheers|would you|will you|could you|can you|today))+$",
+        r"(?:[ ,]+(?:please|thanks?|thank you|thx|ok|now|for (?:me|us|my \w+)|if (?:you )?(?:can|could|may|please|possible)|right now|immediately|cheers|would you|will you|could you|can you|today|mate|buddy|dude|man|bro|sir|madam|friend|folks|guys|i (?:think|guess|suppose|believe|reckon)))+$",
         "",
         text,
         flags=re.I,
@@ -222,7 +226,7 @@ def _of_sentence(sentence: str, *, question: bool) -> list[Part]:
     before = ""
     for text, after in stretches:
         if text.strip(" ,"):
-            ordered = any(part.speech is Speech.ORDER for part in found)
+            ordered = " ".join(p.text for p in found if p.speech is Speech.ORDER)
             first = was_wished and not found
             part = _part(text.strip(" ,"), before, ordered=ordered, wished=first)
             # "a release build and then ...": what stands before is something of its own.
@@ -275,12 +279,15 @@ def is_greeting(text: str) -> bool:
     return bool(found) and all(word in _greeting() for word in found)
 
 
-def _part(text: str, before: str, *, ordered: bool, wished: bool) -> Part:
+def _part(text: str, before: str, *, ordered: str, wished: bool) -> Part:
     if is_greeting(text) or re.match(r"(?:many )?thank(?:s| you)\b", text, re.I):
         return Part(Speech.GREET, text)
     if _polite().match(text):
         return Part(Speech.STATE, text)
-    if ordered and (met := _met().match(text)):
+    met = _met().match(text) if ordered else None
+    if met and _waits(met[0], text[met.end() :], ordered):
+        return Part(Speech.CONDITION, text)
+    if met:
         text, before = text[met.end() :], "then"
         if not text:
             return Part(Speech.STATE, met[0])
@@ -310,6 +317,8 @@ def _part(text: str, before: str, *, ordered: bool, wished: bool) -> Part:
     ):
         return Part(Speech.ORDER, bare, asked, starts=False)
     wished = wished or bool(_WISHING.search(text[: len(text) - len(bare)]))
+    if named := _NAMED.match(bare):
+        return Part(Speech.ORDER, f"{named['what']} {named['value']}", asked, starts=False)
     if (must := _MUST.match(bare)) and not re.match(r"(?:not|never)\b", must["rest"], re.I):
         # What is said of "it" belongs to the order, and has to be understood with it.
         return Part(Speech.ORDER, must["rest"], asked, starts=False)
@@ -331,6 +340,13 @@ def _part(text: str, before: str, *, ordered: bool, wished: bool) -> Part:
         return Part(Speech.STATE, bare)
     follows = bool(re.search(r"then|after|next|finally|subsequently|followed", before))
     return Part(Speech.ORDER, bare, asked, begins(bare) or follows, wished)
+
+
+def _waits(condition: str, rest: str, ordered: str) -> bool:
+    """Tell whether a condition is none of what was ordered before: "build it if the tests pass"."""
+    if condition.lower().startswith("if") and not rest:
+        return True
+    return "test" in condition.lower() and "test" not in ordered.lower()
 
 
 def is_verb(word: str) -> bool:

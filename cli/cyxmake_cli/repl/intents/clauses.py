@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cyxmake_cli.repl.intents import rows
+from cyxmake_cli.repl.intents import near, rows
 from cyxmake_cli.repl.intents.acts import Part, Speech, begins, parts
 from cyxmake_cli.repl.intents.assembling import assembled
-from cyxmake_cli.repl.intents.framing import Clause, Puzzled, framed, modified
+from cyxmake_cli.repl.intents.framing import (
+    Clause,
+    Puzzled,
+    framed,
+    modified,
+    without_condition,
+)
 from cyxmake_cli.repl.intents.lookup import looked_up
 from cyxmake_cli.repl.intents.model import (
     Known,
@@ -42,7 +48,10 @@ def carried(said: list[Part], text: str, known: Known) -> Meaning:
             replace(p, speech=Speech.ORDER, starts=False) if p.speech is Speech.CONDITION else p
             for p in said
         ]
-        meaning = _carried(meant, text, known)
+        joined = " ".join(_joined(meant))
+        meaning = (
+            _carried(meant, text, known) if without_condition(joined) else near.unknown(text, known)
+        )
         if not isinstance(meaning, Unknown | Unclear):
             return meaning
     meaning = _carried(said, text, known)
@@ -100,7 +109,7 @@ def _clause(text: str, known: Known, *, alone: bool) -> Clause:
     if not alone and (frame := modified(text)):
         return Clause(frame)
     row = _row_of(text)
-    if row is not None and NEGATION.match(text) and not rows.negative(row):
+    if row is not None and NEGATION.match(text) and not row.row.negative:
         row = None
     read: Clause | Puzzled
     try:
@@ -130,13 +139,15 @@ def _row_of_all(said: list[Part]) -> rows.Fit | None:
         return None
     stated = " ".join(part.text for part in said if part.speech is Speech.STATE)
     text = " ".join(part.text for part in said if part.speech in (Speech.STATE, Speech.ORDER))
-    spare = rows.stems(" ".join(word.text for word in words(stated)))
+    said_beside = [p.text for p in said if p.wished and not p.starts]
+    spare = rows.stems(" ".join(word.text for word in words(" ".join((stated, *said_beside)))))
     return next((fit for fit in rows.fits(text, spare=spare) if not fit.left), None)
 
 
 def stated(said: list[Part], known: Known) -> Meaning | None:
     """Return what a statement asks for: "w1 may work again"; None for nearly all of them."""
-    text = " ".join(part.text for part in said if part.speech is Speech.STATE)
+    kinds = (Speech.STATE, Speech.FORBID)
+    text = " ".join(part.text for part in said if part.speech in kinds)
     fit = next((fit for fit in rows.fits(text) if fit.row.stated and not fit.left), None)
     if fit is None:
         return None

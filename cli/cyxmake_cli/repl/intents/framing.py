@@ -82,6 +82,9 @@ def framed(text: str, known: Known, *, alone: bool) -> Clause:
         again, rest = True, without(rest, match)
     targets, rest = _named_targets(rest)
     verb, left = verb_of(rest)
+    if not verb and said.get("auto_fix") and not again:
+        verb = "auto"
+        del said["auto_fix"]
     if not verb and (said or extra):
         left = [word for word in left if stem(word) not in rows.around_builds()]
     if not verb and not targets and left and said and all(_marked(word) for word in left):
@@ -231,6 +234,12 @@ def _no_target(word: str) -> bool:
 
 def without(text: str, match: re.Match[str]) -> str:
     return " ".join(f"{text[: match.start()]} {text[match.end() :]}".split())
+
+
+def without_condition(text: str) -> bool:
+    """Tell whether no condition is left of a clause when its options are taken out of it."""
+    rest = modifiers(_options(text, {})[1], alone=False)[1]
+    return not re.search(r"\b(?:if|unless|when|whenever|once|until|till)\b", rest)
 
 
 def modified(text: str) -> Frame | None:

@@ -58,14 +58,14 @@ _SEQUENCE: Final = (
     (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell|list)(?: (?:me|us))? which (?:files|commands|steps|things) (?:an? |the )?(.+?) (?:would|will) (?:run|do|remove|delete|build|execute|install|change|send|start|throw)\b(?: (?:here|away|up|out))?", re.I), r"dry run of \1"),
     (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell)(?: (?:me|us))? what (?:you|it) would (?:do|try|change) (?:to|when you|for|if you|in order to) ", re.I), "dry run of "),
     (re.compile(r",? (?:when|while|for)(?:ever)? (?:(?:you|we|i) )?(build|compile|test|run the tests|install|clean|building|compiling)(?: (?:it|this))?(?=[.!]*$)", re.I), r" \1"),
-    (re.compile(r"\b(?:make|get|bring) (it|this|that|(?:the|my|our) (?:whole )?(?:project|build|code|thing|program|target \S+|\S+ target)) (?:to )?(?:build|compil(?:e|ing)|work|pass|succeed|go)(?:ing)?(?: again)?\b(?! (?:in|with|on|for|as|using|locally|remotely|\d)\b)", re.I), r"repair \1 until it works"),
+    (re.compile(r"\b(?:make|get|bring) (it|this|that|(?:the|my|our|this|that) (?:whole |entire |damn |stupid )?(?:project|build|code|thing|program|target \S+|\S+ target)) (?:to )?(?:build|compil(?:e|ing)|work|pass|succeed|go)(?:ing)?(?: again)?\b(?! (?:in|with|on|for|as|using|locally|remotely|\d)\b)", re.I), r"repair \1 until it works"),
     (re.compile(r"^(.+?),? after (?:you have |having |the )?(building|compiling|cleaning up|cleaning|testing)(?: it| everything)?[.!]*$", re.I), r"\2, then \1"),
     (re.compile(r"^((?:clean|remove|delete|wipe|tidy|clear|empty|run the tests|test)\b[^?]*?),? before (?:you )?(?:build|compil)(?:e|ing)?(?: it)?[.!]*$", re.I), r"\1, then build"),
     (re.compile(r"(?:do not|never|without) (?:stop(?:ping)?|giv(?:e|ing) up|rest(?:ing)?|quit(?:ting)?)(?: \w+ing)? (?=until\b)", re.I), "keep trying "),
     (re.compile(r"what would you do (?:for|to|in|(?:if|when) i (?:asked|told|want(?:ed)?)(?: you)? (?:to|for))(?: do)? (?:an? |the )?(\w+)\b", re.I), r"dry run of \1, "),
     (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell)(?: (?:me|us))? what (?:an? |the )?(.+?) (?:would|will) (?:run|do|remove|delete|build|execute|install|change|send|start)\b(?: here)?", re.I), r"dry run of \1"),
     (re.compile(r",? (?:and )?(?:try (?:to )?|attempt to )?(?:auto-?)?(?:fix|repair|mend)(?:ing)?(?: (?:it|that|this|the \w+|yourself|itself))* (?:if|when|in case|whenever) (?:it|that|this|the build|something|anything|one) (?:breaks?|fails?|goes wrong|does not (?:work|compile|build|succeed))", re.I), " with auto-fix"),
-    (re.compile(r"^(if|when|once|after) ([^,]+), (what .+?)[?.!]*$", re.I), r"\3 \1 \2"),
+    (re.compile(r"^(if|when|once|after) ([^,]+), ((?:what|how|which|why|who|where|do|does|is|are|will|can|would)\b .+?)[?.!]*$", re.I), r"\3 \1 \2"),
     (re.compile(r"^(why|how come) (\w+) not (\S+)", re.I), r"\1 \2 \3 not"),
     (re.compile(r",? (?:and )?if (?:it|that|this|the build|something|anything|one|compilation|compiling) (?:breaks?|fails?|goes wrong|does not (?:work|compile|build|succeed)),? (?:then )?(?:please )?(?:try (?:to )?|attempt to )?(?:auto-?)?(?:fix|repair|mend)(?:ing)?(?: (?:it|that|this|the \w+|yourself|itself|by yourself|automatically))*", re.I), " with auto-fix"),
 )  # fmt: skip
@@ -109,8 +109,10 @@ def read(line: str, known: Known) -> Meaning:
     if _SHELL.search(text):
         return near.unknown(text, known)
     forbids = any(part.speech is Speech.FORBID for part in said)
-    if forbids and not any(part.starts for part in orders):
-        meaning = carried(said, text, known)
+    first = next((n for n, part in enumerate(said) if part.speech is Speech.FORBID), len(said))
+    ordered = any(p.starts or n < first for n, p in enumerate(said) if p.speech is Speech.ORDER)
+    if forbids and not ordered:
+        meaning = stated(said, known) or carried(said, text, known)
         return meaning if isinstance(meaning, Look | Plan) else Nothing("nothing is done")
     if not orders:
         if any(part.speech is Speech.CONDITION for part in said):

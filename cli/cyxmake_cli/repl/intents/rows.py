@@ -42,6 +42,8 @@ class Row:
     look: bool
     stated: bool
     """Whether a statement asks for it: "w1 is to get no new work"."""
+    negative: bool
+    """Whether a clause that begins with a prohibition asks for it: "never use the cluster"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def _row(row: dict[str, object]) -> Row:
         str(row.get("undo", "")),
         "look" in row,
         bool(row.get("stated")),
+        bool(row.get("negative")),
     )
 
 
@@ -380,13 +383,6 @@ def _showing() -> frozenset[str]:
 def shows(text: str) -> bool:
     """Tell whether something is to be shown: the first word says so."""
     return any(word.stem in _showing() for word in words(text)[:1])
-
-
-def negative(fit: Fit) -> bool:
-    """Tell whether a word that forbids is what speaks for a row: "never use the cluster"."""
-    said = {word for group in fit.row.groups for word in group.stems}
-    said |= {word for group in fit.row.groups for pair in group.pairs for word in pair}
-    return bool(said & {"never", "stop", "disabl"})
 
 
 @cache

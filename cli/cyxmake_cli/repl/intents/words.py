@@ -72,7 +72,7 @@ def _m(field: str, value: Any, text: str) -> Modifier:
 
 
 MODIFIERS: Final[tuple[Modifier, ...]] = (
-    _m("auto_fix", True, r"(?:and )?(?:please )?(?:fix|repair)(?:ing)?(?: (?:it|them|that|whatever|everything|anything|what|any|all|the|"
+    _m("auto_fix", True, r"(?:and )?(?:please )?(?:fix|repair|sort out|resolve)(?:ing)?(?: (?:it|them|that|whatever|everything|anything|what|any|all|the|"
        r"missing|errors|problems|failures|issues|things|breaks|is|broken|fails|goes|wrong|comes|up|along|way|on|if|needed|you|can|as|go|necessary))+"
        r"|(?:and )?(?:fix|repair)(?:ing)?(?: it| them)? (?:if|where|when|as) (?:needed|necessary|required|possible)|(?:with |and )?(?:--)?auto-?fix(?:ing)?"),
     _m("keep_going", True, r"(?:and )?(?:keep going|carry on|continue|go on|do not stop)(?! until)(?! building)(?! trying)"
@@ -102,9 +102,9 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"symbols))?" + _MODE + r"|with(?:out| no) optimi[sz]ations?|so (?:that )?i can debug(?: it)?"),
     _m("strategy", None, r"(?:(?:with|using|by|via|use|in|as|follow(?:ing)?) )?(?:a |the )?(?:(?P<value>compile"
        r"[- ]units?|targets?|whole[- ]project|hybrid)[- ]strategy|strategy (?P<value2>compile[- ]units?|"
-       r"targets|whole[- ]project|hybrid)|(?<=with )(?P<value6>hybrid|whole-project|compile-units)|(?P<value3>hybrid|whole[- ]project|compile[- ]units?) (?:mode|"
+       r"targets|whole[- ]project|hybrid)|(?P<value7>hybrid|whole-project|compile-units)(?= (?:cluster|distributed)\b)|(?<=with )(?P<value6>hybrid|whole-project|compile-units)|(?P<value3>hybrid|whole[- ]project|compile[- ]units?) (?:mode|"
        r"build|way)|(?:(?:cut|split|divided?) )?by (?P<value5>targets|compile[- ]units?)|(?P<value4>as a whole|in one piece|as (?:one|a single) (?:job|action|piece)))"),
-    _m("jobs", 1, r"single[- ]threaded|one (?:thing|file|job) at a time|sequentially|serially|"
+    _m("jobs", 1, r"single[- ]threaded|one after (?:the other|another)|one by one|one (?:thing|file|job) at a time|sequentially|serially|"
        r"without parallelism|(?:with|on|using) (?:just |only )?(?:a single|one) "
        r"(?:core|job|thread|cpu)|not in parallel"),
     _m("jobs", None, r"(?:(?:with|using|on|at|in|over|across|use|by) )?(?:only |just |up to |at most |not more than |(?:do not|never) use more than |no more than |"
@@ -115,8 +115,8 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"(?:this|my|the local|my own) (?:own )?(?:machine|computer|laptop|host|pc|box|workstation)"
        r"(?: only| alone| here)?|(?:without|with no|not(?: on| using| with| in| by)?|avoiding|no) (?:(?:the|a|any) )?"
        r"(?:cluster|workers?|remote(?: workers?)?|farm|grid)|(?:only here|here only|right here)"
-       r"|do not (?:send|ship|distribute) (?:anything|it|this|any of it)(?: to (?:the )?(?:cluster|workers))?|keep (?:it|everything|all) on this machine|nothing (?:goes )?to the cluster|--local|not remotely|(?:and )?leave (?:the )?(?:cluster|workers) (?:out|alone)(?: of (?:it|this|that))?|keep (?:it|everything|this) (?:off the cluster|local)|stay(?:ing)? (?:local|off the cluster)|off the cluster|(?:(?<=build )|(?<=compile ))here|(?:with )?no cluster"),
-    _m("cluster", True, r"(?:(?:with the help of|on|over|with|using|via|to|in|across|through|by|use|have|let) )?(?:the |a |my |our |one |some |any )?"
+       r"|do not (?:send|ship|distribute) (?:anything|it|this|any of it)(?: to (?:the )?(?:cluster|workers))?|keep (?:it|everything|all) on this machine|nothing (?:goes )?to the cluster|(?:skip|bypass|avoid|ignore)(?:ping|ing)? (?:the )?(?:cluster|workers)|--local|not remotely|(?:and )?leave (?:the )?(?:cluster|workers) (?:out|alone)(?: of (?:it|this|that))?|keep (?:it|everything|this) (?:off the cluster|local)|stay(?:ing)? (?:local|off the cluster)|off the cluster|(?:(?<=build )|(?<=compile ))here|(?:with )?no cluster"),
+    _m("cluster", True, r"(?:(?:with the help of|at|on|over|with|using|via|to|in|across|through|by|use|have|let) )?(?:the |a |my |our |one |some |any )?"
        r"(?:build |whole |entire |other |team'?s |remote )*(?:cluster|farm(?! out)|grid|workers|(?<=a )worker|(?<=one )worker|(?<=any )worker|(?<=other )machines|"
        r"(?<=remote )machines)|(?:as |in )?(?:an? |the )?distributed(?:ly| way| fashion| mode)?|remotely"
        r"|--cluster|distribut(?:e|ing)|farm(?:ing)? out|everywhere"),
@@ -124,17 +124,17 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"(?:with|in|show(?:ing)?(?: me)?) (?:all |every |each |the |more |full )*(?:details?|commands?"
        r"(?: lines?)?)|in verbose mode|with (?:verbose|full) output|loudly"),
     _m("quiet", True, r"(?:be |but |and )?(?:quiet(?:ly)?|silent(?:ly)?)(?: mode)?|(?:only |just )?show(?:ing)? "
-       r"(?:me )?(?:only )?(?:the )?(?:failures|errors)(?: only)?|with(?:out| no) (?:any )?(?:output|noise)"),
+       r"(?:me )?(?:only )?(?:the )?(?:failures|errors)(?: only)?|with(?:out| no) (?:any |all |all that |that |the |so much |much )*(?:output|noise)"),
     _m("json", True, r"(?:with )?machine[- ]readable(?: output| results?)?(?: as json)?|(?:(?:as|in|with|print(?:ing)?) )?json(?: output| format)?"),
     _m("prefix", None, r"(?:(?<=install )|(?<=installed ))(?:it |this |that |them |everything |{the}(?:whole |finished |built )*(?:project|program|everything|binaries|result|build|thing|software|app|application|code|library|files) )?(?:in|into|to|under|at|below) (?:(?:the )?(?:folder|directory|prefix) )?(?P<value>(?:~|\.{0,2})/{name}|{name})|with (?:the )?prefix (?P<value2>/?{name})"),
     _m("directory", None, r"(?:go|change|switch|cd)(?: to| in(?:to)?)? (?:the )?(?:project |folder |directory )?(?P<value>(?:\.{1,2}|~)?/{name}|\.{1,2}(?:/{name})?|{name}/{name})"),
-    _m("build_dir", None, r"(?:(?:what is )?(?:in|into|to|under|using|with) )?(?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|"
+    _m("build_dir", None, r"(?<=clean )(?:only |just |out |up )?(?:the )?(?:directory|folder) (?P<value>{name})|(?:(?:what is )?(?:in|into|to|under|using|with) )?(?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|"
        r"folder) (?:called |named |at )?(?P<value>(?!and\b|with\b|for\b|please\b){name})|(?:in|into|under|using) (?:the |a )?(?:directory|"
        r"folder|dir) (?:called |named )?(?P<value2>{name})|into (?P<value3>{name})|(?:of the build )?in (?P<value4>(?:build|out|cmake-build)[-_]?[\w/-]*[\w])(?<! build)(?<! out)"
        r"|(?P<value6>{name}) as (?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|folder)|(?:the )?(?:outputs?|results?|binaries) (?:goes|go|should go|shall go|belongs?|is to go) (?:in)?to (?P<value5>{name})"),
-    _m("directory", None, r"(?:{the}(?:project|repo(?:sitory)?|code|sources?) )?(?:(?:go|change|switch|cd)(?: to| into)?|in|at|under|from|of|below) (?:the )?"
+    _m("directory", None, r"(?:what is |whatever is |everything )?(?:{the}(?:project|repo(?:sitory)?|code|sources?) )?(?:(?:go|change|switch|cd)(?: to| into)?|in|at|under|from|of|below) (?:the )?"
        r"(?:project |folder |directory )?(?P<value>(?:\.{1,2}|~)?/{name}|\.{1,2}(?:/{name})?|{name}/(?:{name})?)"
-       r"|(?:(?<=build )|(?<=compile )|(?<=test ))(?P<value2>\.{1,2}/[\w/-]+|~/[\w/-]+)"
+       r"|(?:(?<=build )|(?<=compile )|(?<=test ))(?P<value2>\.{1,2}/[\w/-]+|~/[\w/-]+|/[\w/.-]*[\w/])"
        r"|(?:(?:in|at|under|from|of) )?(?P<value3>[A-Za-z]:[\\/][\w\\/.-]+)"),
     _m("options", None, r"(?:with |and |using |passing |the |cmake |meson |configure |options? |flags? |definition |option |pass |hand |give |set |add |define |use )*(?P<value>-D[\w:]+(?:=[\w./+-]+)?)(?: to (?:cmake|meson|configure|it|the configuration))?"),
     _m("system", None, r"(?:with|using|use|through|via|choose|select|pick|take) (?:(?:plain|gnu|good old|old|the|just|only) )*(?P<value>cmake|meson|ninja|make|autotools|bazel|scons|cargo|go|"
@@ -195,11 +195,11 @@ ONLY: Final = pattern(
     r"(?!and )(?:{name}))*)"
 )
 TARGETS: Final = (
-    pattern(r"(?:of |for |only |just )?(?:the )?targets? (?:called |named )?"
+    pattern(r"(?:of |for |only |just |nothing but )?(?:the )?targets? (?:called |named )?"
             r"(?P<names>{name}(?:(?:,? and |, ?)(?:{name}))*)"),
     pattern(r"(?:of |for |only |just )?(?:the )?(?:unit )?tests? (?:called |named )?(?P<names>(?=\S*[_\d./-]){name}(?:(?:,? and |, ?)(?:{name}))*)"),
     pattern(r"(?P<names>(?=\S*[_\d./-]){name}(?:(?:,? and |, ?)(?:{name}))*) (?:only|alone)"),
-    pattern(r"(?:of |for |only |just )?the (?P<names>{name}(?:(?:,? and |, ?)(?:{name}))*) (?:targets?|library|"
+    pattern(r"(?:of |for |only |just |nothing but )?the (?P<names>{name}(?:(?:,? and |, ?)(?:{name}))*) (?:targets?|library|"
             r"program|executable|binary|module|tests?|unit tests?|component|libraries|programs|"
             r"executables|binaries)(?: (?:only|alone))?"),
 )  # fmt: skip
