@@ -21,7 +21,6 @@ sys.path.insert(0, str(_HERE.parent))
 import platformdirs  # noqa: E402
 
 from support.fix_trial import try_to_fix  # noqa: E402
-from support.injected_bases import BASES  # noqa: E402
 from support.injected_cases import FOLDER, cases  # noqa: E402
 from support.source_packages import SourceUnavailable  # noqa: E402
 
@@ -41,11 +40,11 @@ def main() -> int:
     cache.mkdir(parents=True, exist_ok=True)
     started, harm = time.monotonic(), False
     for case in sorted(cases(options.chosen), key=lambda c: (not c.autonomous, c.absent != "")):
-        # What was changed in the commands alone, cyxmake is not told of: it has its own.
+        # Commands that are other ones altogether, cyxmake is not told of: it has its own.
         alone = any(
             change["kind"] == "extra_command" or ("old" in change and change["kind"] == "command")
             for change in case.change
-        ) or (BASES[case.base].scratch and any(c["kind"] == "command" for c in case.change))
+        )
         if not re.search(options.base, case.base):
             continue
         if alone or (options.new and case.id in found) or case.reason_to_skip():

@@ -98,9 +98,10 @@ def try_to_fix(case: Injected, place: Path, cache: Path) -> Trial:
     _watch(work)
     trial = Trial(case.id, by_hand=len(planted))
     begun = time.monotonic()
-    document, told = _cyxmake(work, cache, "build", "--yes", "--local", "--json", *base.arguments)
+    words = (*base.arguments, *_options(case))
+    document, told = _cyxmake(work, cache, "build", "--yes", "--local", "--json", *words)
     trial.seconds = round(time.monotonic() - begun, 1)
-    said = [line for line in told.splitlines() if line.startswith("cyxmake")]
+    said = [line for line in told.splitlines() if line.startswith(("cyxmake", "error: "))]
     trial.sentence = said[-1].replace(f"{work.root}/", "") if said else ""
     built = document.get("status") == "ok" and any(work.root.glob(base.product))
     repairs = document.get("repairs", [])
@@ -129,6 +130,14 @@ def try_to_fix(case: Injected, place: Path, cache: Path) -> Trial:
     trial.harmed += [f"clean: {p}" for p in before if cleaned.get(p) != undone.get(p)]
     trial.forbidden = _forbidden(work)
     return trial
+
+
+def _options(case: Injected) -> list[str]:
+    """Return how cyxmake is told what a case adds to the command that configures."""
+    if not BASES[case.base].scratch:
+        return []
+    added = (c for c in case.change if c["kind"] == "command" and c.get("to") == 0)
+    return [f"--option={word}" for change in added for word in change["add"]]
 
 
 def _built_in(case: Injected) -> list[str]:
