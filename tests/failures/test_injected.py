@@ -15,6 +15,7 @@ import pytest
 
 from support.by_hand import harmed, plant
 from support.diagnosis_score import injected, score
+from support.fix_score import fix_scores
 from support.fix_trial import try_to_fix
 from support.injected_bases import BASES
 from support.injected_cases import Injected, break_it, build_cleanly, cases, mend, run_broken
@@ -66,6 +67,17 @@ def test_the_diagnosis_reads_what_was_broken() -> None:
     assert result.right_share >= 0.95, result.misses
     assert result.wrong_share <= 0.03, result.misses
     assert result.facts_share >= 0.90, result.misses
+
+
+def test_repairs_were_right_when_they_were_last_tried() -> None:
+    """Three of four are mended; nothing is harmed, forbidden, or not put back, for anybody."""
+    scores = fix_scores()
+    alone = scores["to be mended alone"]
+    assert alone.cases >= 100
+    assert alone.fixed >= 0.75 * alone.cases, alone.misses
+    for kind in scores.values():
+        assert (kind.collateral, kind.not_restored, kind.forbidden, kind.harmed) == (0, 0, 0, 0)
+        assert kind.by_hand >= 40 * kind.cases, "each was tried among files by hand"
 
 
 def test_every_case_says_why_nobody_but_a_person_may_mend_it() -> None:
