@@ -47,7 +47,7 @@ _JOINTS: Final = re.compile(
 )
 _WH: Final = re.compile(
     r"(?:and |so |but |or |ok |hey |hi |well |then |now |also |hello |cyxmake |by the way )*(?:(?:in |on |at |to |from |for |with |by |since )?(?:what|why|how|when|where|which|who|whose|whom)\b"
-    r"|(?:is|are|was|were|does|did|has|had|am|isn't|do(?= (?:i|we|you|they|workers|agents|people|builds|tests|targets|not (?:i|we|you)|(?:the|all|my|these|those) (?!tests?$|build$|whole|same|rest|dry|clean)\w+ (?!in|on|with|for|using|and|to|now|again|please)\w+)\b)|have (?:i|we|you|they)|have (?:the|all|any|my) \w+ (?:\w+ed|been|gone|passed|run|built)\b|will (?!you\b|u\b)\w+|would (?!you\b|u\b|like|love|be\b)\w+|should|shall|may|might|must (?:i|we)|can (?!you\b|u\b)\w+|could (?!you\b|u\b)\w+) "
+    r"|(?:is|are|was|were|does|did|has|had|am|isn't|do(?= (?:i|we|you|they|workers|agents|people|builds|tests|targets|not (?:i|we|you(?! dare))|(?:the|all|my|these|those) (?!tests?$|build$|whole|same|rest|dry|clean)\w+ (?!in|on|with|for|using|and|to|now|again|please)\w+)\b)|have (?:i|we|you|they)|have (?:the|all|any|my) \w+ (?:\w+ed|been|gone|passed|run|built)\b|will (?!you\b|u\b)\w+|would (?!you\b|u\b|like|love|be\b)\w+|should|shall|may|might|must (?:i|we)|can (?!you\b|u\b)\w+|could (?!you\b|u\b)\w+) "
     r"|any (?:idea|chance|reason|way|news|workers?|coordinators?|cycles|problems?)\b|is it|(?:do|would) you (?:know|think|recommend|suggest|ever|also|have|remember|keep|need|store|send|ask|support|use|delete|touch|change)\b"
     r"|(?:please )?(?:tell|show|explain|let)(?: to)? ?(?:me|us) ?(?:know )?(?:please )?(?:,? )?(?:why|how (?!many of)|when|where|whether|if)\b|(?:explain|describe|tell (?:me|us) (?:more |something )?about|teach me)\b|find out (?:which|how many|why|where|who)\b|i (?:just |only |really )*(?:wonder|would like to know|want to know|need to know|do not (?:know|understand|get))(?! that| it| if the tests)|explain (?:to me )?(?:how|why|what|when)|what about|how about)",
     re.IGNORECASE,
@@ -68,6 +68,7 @@ _WISHING: Final = re.compile(
     re.IGNORECASE,
 )
 _FEW: Final = 2
+_NEXT: Final = re.compile(r"(?:and )?(?:then|afterwards|after that|finally|next)\b", re.IGNORECASE)
 _NAMED: Final = re.compile(
     r"(?:the |its |my |with )*(?P<what>port|host|prefix|label|target|type|platform|directory|folder|strategy)"
     r" (?:is|should be|must be|shall be|will be|=) (?P<value>\S+)$", re.IGNORECASE
@@ -180,7 +181,11 @@ def parts(line: str) -> list[Part]:
     """Return the parts of a line."""
     found: list[Part] = []
     for sentence, mark in _sentences(line):
-        found += _of_sentence(sentence, question=mark == "?")
+        said = _of_sentence(sentence, question=mark == "?")
+        if _NEXT.match(sentence) and found and found[-1].speech is Speech.ORDER:
+            found[-1] = replace(found[-1], starts=True)
+            said[:1] = [replace(said[0], starts=True)]
+        found += said
     return found
 
 
@@ -338,6 +343,8 @@ def _part(text: str, before: str, *, ordered: str, wished: bool) -> Part:
                 Speech.ORDER, f"{about} {match['rest']}".strip(), asked, bool(match["be"] and about)
             )
         return Part(Speech.STATE, bare)
+    if (first := bare.split(" ")[0]).lower().endswith("ing") and (verb := _verb_of(first)):
+        bare = f"{verb}{bare[len(first) :]}"
     follows = bool(re.search(r"then|after|next|finally|subsequently|followed", before))
     return Part(Speech.ORDER, bare, asked, begins(bare) or follows, wished)
 
@@ -347,6 +354,11 @@ def _waits(condition: str, rest: str, ordered: str) -> bool:
     if condition.lower().startswith("if") and not rest:
         return True
     return "test" in condition.lower() and "test" not in ordered.lower()
+
+
+def _verb_of(word: str) -> str | None:
+    """Return the verb that a form is of: "installing"."""
+    return next((verb for verb in sorted(_verbs()) if stem(verb) == stem(word)), None)
 
 
 def is_verb(word: str) -> bool:

@@ -141,7 +141,11 @@ def _row_of_all(said: list[Part]) -> rows.Fit | None:
     text = " ".join(part.text for part in said if part.speech in (Speech.STATE, Speech.ORDER))
     said_beside = [p.text for p in said if p.wished and not p.starts]
     spare = rows.stems(" ".join(word.text for word in words(" ".join((stated, *said_beside)))))
-    return next((fit for fit in rows.fits(text, spare=spare) if not fit.left), None)
+    ordered = any(
+        begins(p.text) and not rows.shows(p.text) for p in said if p.speech is Speech.ORDER
+    )
+    found = [fit for fit in rows.fits(text, spare=spare) if rows.acts(fit) or not ordered]
+    return next((fit for fit in found if not fit.left), None)
 
 
 def stated(said: list[Part], known: Known) -> Meaning | None:

@@ -46,6 +46,7 @@ _WOULD: Final = re.compile(
     r"(?:run|do|delete|remove|change|install|put back|build|execute|start|send|touch|clean)\b(?! (?:if|when)\b)", re.IGNORECASE
 )  # fmt: skip
 _SEQUENCE: Final = (
+    (re.compile(r"\btest (?=(?:whether|if)\b)", re.I), "check "),
     (re.compile(r"(?:,|\band)+ if (?:that|it) (?:fails|does not (?:work|answer)|is (?:away|down|not there))[ ,]+(?:then )?(?:use )?(?=(?:the )?(?:local|ollama|openai|anthropic|gemini|llama-server|lmstudio|vllm|openrouter)\b)", re.I), " then "),
     (re.compile(r"^(?:what|which)(?: files| things)? (?:will|would|gets?)(?: be)? (?:deleted|removed|cleaned|thrown away)(?: (?:when|if|by).*clean\w*(?: up)?)?[?.! ]*$", re.I), "dry run of clean"),
     (re.compile(r"(?:show|tell|list)(?: me)? what (?:would|will) (?:be|get) (?:built|compiled)\b", re.I), "dry run of build"),
@@ -104,7 +105,13 @@ def read(line: str, known: Known) -> Meaning:
             p.speech in (Speech.STATE, Speech.QUESTION) for p in said
         ):
             return _asked(" ".join((why, *(p.text for p in said if p is not asked))), known)
-        return _asked(asked.text, known)
+        answer = _asked(asked.text, known)
+        shown = [part for part in said if part.speech is Speech.ORDER]
+        if isinstance(answer, Unknown) and shown:
+            # "the last builds, how long did they take?"
+            other = carried(shown, text, known)
+            return other if isinstance(other, Look) else answer
+        return answer
     orders = [part for part in said if part.speech is Speech.ORDER]
     if _SHELL.search(text):
         return near.unknown(text, known)

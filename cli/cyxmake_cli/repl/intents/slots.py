@@ -93,7 +93,7 @@ _KINDS: Final = {
     "explore": ("explore", "explorer", "exploring", "explores", "exploration", "search"),
 }  # fmt: skip
 _ACTS: Final = {
-    "clean": "clean", "cleaning": "clean", "build": "build", "install": "install-project", "installing": "install-project",
+    "clean": "clean", "cleaning": "clean", "build": "build", "building": "build", "install": "install-project", "installing": "install-project",
     "packages": "install-package", "package": "install-package", "layers": "get-layer", "layer": "get-layer",
 }  # fmt: skip
 _SHELLS: Final = frozenset(("bash", "zsh", "fish", "powershell"))
@@ -146,7 +146,8 @@ def free(
     if slot == "names":
         return found
     if len(found) > 1:
-        found = [n for n in found if every[n].marked or _follows(slot, every, n)]
+        sure = [n for n in found if every[n].marked or _follows(slot, every, n)]
+        found = sure or [n for n in found if n == 0]  # what a line begins with is what it is about
     return found if len(found) == 1 else []
 
 

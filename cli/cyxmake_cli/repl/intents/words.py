@@ -115,7 +115,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"(?:this|my|the local|my own) (?:own )?(?:machine|computer|laptop|host|pc|box|workstation)"
        r"(?: only| alone| here)?|(?:without|with no|not(?: on| using| with| in| by)?|avoiding|no) (?:(?:the|a|any) )?"
        r"(?:cluster|workers?|remote(?: workers?)?|farm|grid)|(?:only here|here only|right here)"
-       r"|do not (?:send|ship|distribute) (?:anything|it|this|any of it)(?: to (?:the )?(?:cluster|workers))?|keep (?:it|everything|all) on this machine|nothing (?:goes )?to the cluster|(?:skip|bypass|avoid|ignore)(?:ping|ing)? (?:the )?(?:cluster|workers)|--local|not remotely|(?:and )?leave (?:the )?(?:cluster|workers) (?:out|alone)(?: of (?:it|this|that))?|keep (?:it|everything|this) (?:off the cluster|local)|stay(?:ing)? (?:local|off the cluster)|off the cluster|(?:(?<=build )|(?<=compile ))here|(?:with )?no cluster"),
+       r"|do not (?:send|ship|distribute) (?:anything|it|this|any of it)(?: to (?:the )?(?:cluster|workers))?|keep (?:it|everything|all) on this machine|nothing (?:goes )?to the cluster|(?:skip|bypass|avoid|ignore)(?:ping|ing)? (?:the )?(?:cluster|workers)|--local|not remotely|(?:and )?leave (?:the )?(?:cluster|workers) (?:out|alone|in peace)(?: of (?:it|this|that))?|keep (?:it|everything|this) (?:off the cluster|local)|stay(?:ing)? (?:local|off the cluster)|off the cluster|(?:(?<=build )|(?<=compile ))here|(?:with )?no cluster"),
     _m("cluster", True, r"(?:(?:with the help of|at|on|over|with|using|via|to|in|across|through|by|use|have|let) )?(?:the |a |my |our |one |some |any )?"
        r"(?:build |whole |entire |other |team'?s |remote )*(?:cluster|farm(?! out)|grid|workers|(?<=a )worker|(?<=one )worker|(?<=any )worker|(?<=other )machines|"
        r"(?<=remote )machines)|(?:as |in )?(?:an? |the )?distributed(?:ly| way| fashion| mode)?|remotely"
@@ -138,7 +138,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"|(?:(?:in|at|under|from|of) )?(?P<value3>[A-Za-z]:[\\/][\w\\/.-]+)"),
     _m("options", None, r"(?:with |and |using |passing |the |cmake |meson |configure |options? |flags? |definition |option |pass |hand |give |set |add |define |use )*(?P<value>-D[\w:]+(?:=[\w./+-]+)?)(?: to (?:cmake|meson|configure|it|the configuration))?"),
     _m("system", None, r"(?:with|using|use|through|via|choose|select|pick|take) (?:(?:plain|gnu|good old|old|the|just|only) )*(?P<value>cmake|meson|ninja|make|autotools|bazel|scons|cargo|go|"
-       r"maven|gradle|npm|pnpm|yarn|python)(?: as (?:the |my |a )?(?:build )?(?:system|tool))?|(?P<value2>cmake|meson|ninja|autotools|bazel|scons|cargo|maven|gradle)(?= build\b)"),
+       r"maven|gradle|npm|pnpm|yarn|python)(?: as (?:the |my |a )?(?:build )?(?:system|tool))?|(?P<value3>cmake|meson|ninja|autotools|bazel|scons|cargo|maven|gradle) used|(?P<value2>cmake|meson|ninja|autotools|bazel|scons|cargo|maven|gradle)(?= build\b)"),
     _m("again", True, r"(?:once |one )?(?:more|again)(?: time)?|another time|once more|over again|anew"),
 )  # fmt: skip
 """Modifiers; the groups `value`, `value2`, ... hold what is set where the value is None."""
