@@ -385,6 +385,7 @@ def measure(
     serve: list[str] | None = None,
 ) -> Figures:
     """Run the load once."""
+    raise_file_limit()
     with programs(home, workers, serve or [], uploads=not rate) as (coordinator, hands, token):
         watch, hands_watch, own = Watch(coordinator.pid), Watch(hands.pid), psutil.Process()
         cpu: list[tuple[float, float]] = []

@@ -19,6 +19,16 @@ def test_two_hundred_clients(tmp_path: Path) -> None:
     assert figures.rate > 100, figures.text()
 
 
+@pytest.mark.load
+@pytest.mark.timeout(600)
+def test_a_thousand_workers(tmp_path: Path) -> None:
+    """6,000 paced actions end, with a thousand workers that beat; the bar is for a busy machine."""
+    figures = measure(tmp_path, clients=20, actions=300, workers=1_000, rate=600.0)
+    assert figures.actions == 6_000
+    assert figures.dispatch_p50_ms > 0
+    assert figures.rate > 150, figures.text()
+
+
 @pytest.mark.timeout(120)
 def test_a_few_clients(tmp_path: Path) -> None:
     """The script itself works, in every test run."""

@@ -270,19 +270,28 @@ async def test_what_was_queued_leaves_before_a_goodbye(authority: Path) -> None:
         assert connection.close_reason == "enough"
 
 
+class _Written:
+    """A transport that notes what is written; of any event loop, whose own may be closed to us."""
+
+    def __init__(self, inner: Any, written: list[bytes]) -> None:
+        self._inner = inner
+        self._written = written
+
+    def write(self, data: bytes) -> None:
+        self._written.append(data)
+        self._inner.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
 async def test_a_round_of_messages_is_one_write(authority: Path) -> None:
     """What is sent in one round of the event loop costs one record and one call of the system."""
     written: list[bytes] = []
 
     async def talk(connection: Connection) -> None:
-        transport = cast(Any, connection)._wire._socket.transport
-        write = transport.write
-
-        def note(data: bytes) -> None:
-            written.append(data)
-            write(data)
-
-        transport.write = note
+        socket = cast(Any, connection)._wire._socket
+        socket.transport = _Written(socket.transport, written)
         for number in range(100):
             connection.send_soon(JobAccept(operation=str(number)), urgent=number % 2 == 0)
         await connection.closed.wait()
