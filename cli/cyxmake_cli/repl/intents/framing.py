@@ -37,6 +37,7 @@ _INSTEAD: Final = re.compile(
     r"(?<=\w),? (?:instead of|rather than|as opposed to)(?: (?:in|on|with|using|by|into|to|the|an?|my|our|its|any|usual|default|normal|standard))*"
     r" [\w/.-]+(?: (?:one|folder|directory|mode|build|machine|strategy|cluster))?(?=[ ,]|$)", re.IGNORECASE
 )  # fmt: skip
+_NO_LOOSE: Final = re.compile(r"-|\d+$|(?:windows|linux|mac|macos|android|ios)$", re.IGNORECASE)
 _RUNS: Final = pattern(r"run|execute|launch")  # what has a name and is run is a test
 _ANAPHORA: Final = pattern(r"it|that|this|now|the same")
 _NO_TARGET: Final = frozenset(("and", "as", "for", "from", "in", "is", "of", "on", "to", "with"))
@@ -195,7 +196,7 @@ def _named_targets(text: str) -> tuple[tuple[str, ...], str]:
         names = [n for n in re.split(r",? and |, ?| ", match["names"]) if n]
         names = [n for n in names if n.lower() not in unsure]
         # A verb within is none of the names: "just build it", "only test".
-        if names and not any(is_verb(n) or _no_target(n) for n in names):
+        if names and not any(is_verb(n) or _no_target(n) or _NO_LOOSE.match(n) for n in names):
             verbs = verb_of(match[0])[0]
             kept = f" {verbs} " if verbs else " "
             around = text[: match.start()] + kept + text[match.end() :]
@@ -211,7 +212,7 @@ def _loose_targets(text: str, left: list[str], known: Known) -> tuple[tuple[str,
         return (), left
     if re.search(r"\btest", text) and not all(_marked(w) or not is_english(w) for w in left):
         return (), left  # "test the waters"
-    if not all(re.fullmatch(NAME, word) for word in left):
+    if not all(re.fullmatch(NAME, word) and not _NO_LOOSE.match(word) for word in left):
         return (), left
     marked = [word for word in left if _marked(word)]
     after_verb = re.search(
