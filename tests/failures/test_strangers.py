@@ -18,7 +18,7 @@ _GROUPS = {
     "opened fifth": ["opened fifth"],
     "opened sixth": ["opened sixth"],
     "opened seventh": ["opened seventh"],
-    "opened eighth": ["opened eighth"],
+    "opened eighth and ninth": ["opened eighth", "opened ninth"],
 }
 
 

@@ -34,6 +34,7 @@ SETS: Final = {
     "opened sixth": _STRANGERS / "opened_sixth.toml",
     "opened seventh": _STRANGERS / "opened_seventh.toml",
     "opened eighth": _STRANGERS / "opened_eighth.toml",
+    "opened ninth": _STRANGERS / "opened_ninth.toml",
     "nothing told": _STRANGERS / "nothing_told.toml",
 }
 """The sets of strangers' failures."""
