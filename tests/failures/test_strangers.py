@@ -6,10 +6,10 @@ import pytest
 
 from support.diagnosis_score import SETS, score, strangers
 
-# A sealed set of 16 or 45 is too small to hold a share of 3 % (one and two are read wrongly);
+# A sealed set of 16, 45 or 56 is too small to hold a share of 3 % (one, two, two are read wrongly);
 # the sealed ones are judged together.
 _GROUPS = {
-    "sealed": ["sealed", "sealed last", "sealed second"],
+    "sealed": ["sealed", "sealed last", "sealed second", "sealed third"],
     "development": ["development"],
     "opened later": ["opened later"],
     "opened second": ["opened second"],

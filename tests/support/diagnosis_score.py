@@ -26,6 +26,7 @@ SETS: Final = {
     "sealed": _STRANGERS / "sealed.toml",
     "sealed last": _STRANGERS / "sealed_last.toml",
     "sealed second": _STRANGERS / "sealed_second.toml",
+    "sealed third": _STRANGERS / "sealed_third.toml",
     "opened later": _STRANGERS / "opened.toml",
     "opened second": _STRANGERS / "opened_second.toml",
     "opened third": _STRANGERS / "opened_third.toml",

@@ -48,7 +48,7 @@ from cyxmake_worker.sandbox.probe import Chosen, choose_sandbox
 from cyxmake_worker.shell import Surroundings, WorkerShell
 from cyxmake_worker.stand_ins import StandInExecutor, StandIns, find_local_tools, offered
 from cyxmake_worker.substitutes import LocalTool
-from cyxmake_worker.toolchains import LocalToolchains, find_toolchains
+from cyxmake_worker.toolchains import NAMES, LocalToolchains, find_toolchains
 from cyxmake_worker.work import LeaseJobs, NoEntries, Recorder, Workshop
 
 PROGRAM: Final = "cyxmake-worker"
@@ -102,7 +102,7 @@ class _Machine:
                 slots=config.effective_slots,
             ),
             host.find_tools(cache),
-            find_toolchains(data.toolchains) if config.probe_toolchains else _no_toolchains(),
+            _toolchains(config, data),
             find_local_tools(cache),
         )
         stack.push_async_callback(store.close)
@@ -274,8 +274,11 @@ class _Welcome:
         _log.info("joined", address=address, session=connection.session)
 
 
-async def _no_toolchains() -> LocalToolchains:
-    return LocalToolchains()
+async def _toolchains(config: WorkerConfig, data: DataDir) -> LocalToolchains:
+    """Return the compilers to offer; for the coordinator of one build not those for others."""
+    if not config.probe_toolchains:
+        return LocalToolchains()
+    return await find_toolchains(data.toolchains, names=NAMES if config.once else None)
 
 
 async def _in_daemon(read: Callable[[], JoinToken]) -> JoinToken:
