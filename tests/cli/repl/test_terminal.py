@@ -124,7 +124,7 @@ def test_a_sentence_on_the_command_line_shows_what_it_would_do(
         ("help", "/workers"), ("build --dry-run", "would"), ("/build 'a", "quotes come in pairs"),
         ("/build --nonsense", "No such option"), ("/memory forget", "0 lines are remembered"),
         ("how do I test it on two cores?", "cyxmake test --jobs 2"),
-        ("what does clean do?", "Remove what"), ("don't build it", "nothing is done"),
+        ("what does clean do?", "removes what"), ("don't build it", "nothing is done"),
     ],
 )  # fmt: skip
 def test_every_command_answers(terminal: Terminal, line: str, printed: str) -> None:

@@ -38,6 +38,27 @@ _INSTEAD: Final = re.compile(
     r" [\w/.-]+(?: (?:one|folder|directory|mode|build|machine|strategy|cluster))?(?=[ ,]|$)", re.IGNORECASE
 )  # fmt: skip
 _NO_LOOSE: Final = re.compile(r"-|\d+$|(?:windows|linux|mac|macos|android|ios)$", re.IGNORECASE)
+_JOINS: Final = frozenset(
+    (
+        "again",
+        "but",
+        "except",
+        "has",
+        "if",
+        "not",
+        "now",
+        "only",
+        "or",
+        "please",
+        "shall",
+        "should",
+        "that",
+        "unless",
+        "until",
+        "when",
+        "which",
+    )
+)
 _RUNS: Final = pattern(r"run|execute|launch")  # what has a name and is run is a test
 _ANAPHORA: Final = pattern(r"it|that|this|now|the same")
 _NO_TARGET: Final = frozenset(("and", "as", "for", "from", "in", "is", "of", "on", "to", "with"))
@@ -196,7 +217,11 @@ def _named_targets(text: str) -> tuple[tuple[str, ...], str]:
         names = [n for n in re.split(r",? and |, ?| ", match["names"]) if n]
         names = [n for n in names if n.lower() not in unsure]
         # A verb within is none of the names: "just build it", "only test".
-        if names and not any(is_verb(n) or _no_target(n) or _NO_LOOSE.match(n) for n in names):
+        marked = row is TARGETS[0]  # "the target a": any word but those that join others
+        if names and not any(
+            is_verb(n) or _NO_LOOSE.match(n) or (n.lower() in _JOINS if marked else _no_target(n))
+            for n in names
+        ):
             verbs = verb_of(match[0])[0]
             kept = f" {verbs} " if verbs else " "
             around = text[: match.start()] + kept + text[match.end() :]
