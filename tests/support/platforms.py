@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 import platformdirs
+from packaging.requirements import Requirement
 
 from support.processes import REPOSITORY, Cluster, Program, start
 from support.zig import version_of
@@ -57,10 +58,11 @@ class Home:
         base = Path(named) if named else platformdirs.user_cache_path("cyxmake-tests") / "platforms"
         home = cls(kind, base / kind)
         _run([_PREPARE, kind, str(home.path)])
+        there = {"sys_platform": "win32" if kind == "windows" else "linux", "extra": ""}
         requirements = [
             line.partition(";")[0].strip()
             for line in metadata.requires("cyxmake") or ()
-            if "extra ==" not in line
+            if (marker := Requirement(line).marker) is None or marker.evaluate(there)
         ]
         more = ["colorama"] if kind == "windows" else []  # click's, there only
         home._install("site", [*requirements, *more], follow=True)

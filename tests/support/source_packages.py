@@ -14,6 +14,8 @@ from pathlib import Path
 import platformdirs
 
 _APT = Path("/etc/apt")
+_AS_PUBLISHED = ("lua5.4", "redis")
+"""Debian's patches rewrite their makefiles for packaging."""
 
 
 class SourceUnavailable(Exception):
@@ -65,7 +67,8 @@ def _fetch(package: str, base: Path, target: Path) -> None:
     description = next(download.glob("*.dsc"), None)
     if description is None:
         raise OSError("apt brought no sources of it")
-    _run([unpack, "-q", "--no-check", "-x", str(description), str(target)], base)
+    patches = ["--skip-patches"] if package in _AS_PUBLISHED else []
+    _run([unpack, "-q", "--no-check", *patches, "-x", str(description), str(target)], base)
     shutil.rmtree(download)
 
 
