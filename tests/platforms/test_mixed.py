@@ -55,8 +55,10 @@ def test_a_cross_compiler_of_one_host_runs_on_that_kind_alone(
     assert "win cannot run it: it lacks OSFamily=linux" in told, told
 
 
-def test_a_whole_project_is_built_and_tested_on_arm64(mixed: Cluster, tmp_path: Path) -> None:
-    """Its compiler, its processor, its tests; the program that comes home is for arm64."""
+def test_a_whole_project_is_built_and_tested_on_arm64(
+    mixed: Cluster, arm64: Arm64, tmp_path: Path
+) -> None:
+    """Its compiler, its processor, its tests; the program that comes home runs there."""
     (tmp_path / "main.c").write_text(
         "#include <stdio.h>\n#include <sys/utsname.h>\nint main(void) {\n"
         "    struct utsname here; uname(&here); puts(here.machine); return 0; }\n"
@@ -66,10 +68,11 @@ def test_a_whole_project_is_built_and_tested_on_arm64(mixed: Cluster, tmp_path: 
         "test: main\n\t./main | grep -x aarch64\n.PHONY: all test\n"
     )
     whole = ("--strategy", "whole-project", "--test")
-    done = mixed.build(tmp_path, *whole, "--platform", "aarch64")
+    done = mixed.build(tmp_path, *whole, "--platform", "arm64-linux")
     assert done.status == 0, done.output + done.errors
     assert "aarch64" in done.output
     assert (tmp_path / "main").read_bytes()[18:20] == b"\xb7\x00"
+    assert arm64.run(tmp_path, "/data/main").stdout == "aarch64\n"
     refused = mixed.build(tmp_path, *whole, "--platform", "riscv64-linux")
     assert refused.status != 0
     assert "the cluster has linux arm-a64, linux x86-64, windows x86-64" in refused.errors
