@@ -41,13 +41,13 @@ class Part:
 
 _ENDS: Final = re.compile(r"\s*(?:[.!;]+(?=\s|$)|(?<=\?)\s+|\?+(?=\s|$)|\s[-–—]+\s|:\s|[()])\s*")
 _JOINTS: Final = re.compile(
-    r",? and then |,? (?:and )?(?:then|afterwards|after that|finally|next|subsequently|followed by)(?:,| )\s*|, (?:and |but )?|,?(?<!nothing) but (?!not )|,? so (?={verb})|,? and (?={verb})"
+    r",? and then |,? (?:and )?(?:then|afterwards|after that|after this|thereafter|finally|lastly|next|subsequently|followed by|(?:and |at |in )(?:the )?(?:very )?(?:end|last)|to finish|to round (?:it )?off|once (?:that is |this is |it is )?done|when (?:that is |this is |it is )?done)(?:,| )\s*|, (?:and |but )?|,?(?<!nothing) but (?!not )|,? so (?={verb})|,? and (?={verb})"
     r"| (?=(?:because|since (?:i|we|it|my|the|our|this)|although|even though|though|whereas|otherwise|so that|as (?:i|we|it is|my|our)|in order to|in case|before (?:i|we|you) |while (?:i|we|you)|so (?:i|we) (?!can (?:debug|see)\b))\b)"
     r"|(?<!check)(?<!see)(?<!verify)(?<!know)(?<!out)(?<!sure)(?<!tell)(?<!ask)(?<!test) (?=(?:only )?(?:if|unless|when|once(?! more| again)|until|till|as soon as|whenever|provided|after (?:it|that|this|the \w+) (?:is|has|was|are))\b)"
 )
 _WH: Final = re.compile(
     r"(?:and |so |but |or |ok |hey |hi |well |then |now |also |hello |cyxmake |by the way )*(?:(?:in |on |at |to |from |for |with |by |since )?(?:what|why|how|when|where|which|who|whose|whom)\b"
-    r"|(?:is|are|was|were|does|did|has|had|am|isn't|do(?= (?:i|we|you|they|workers|agents|people|builds|tests|targets|not (?:i|we|you(?! dare))|(?:the|all|my|these|those) (?!tests?$|build$|whole|same|rest|dry|clean)\w+ (?!in|on|with|for|using|and|to|now|again|please)\w+)\b)|have (?:i|we|you|they)|have (?:the|all|any|my) \w+ (?:\w+ed|been|gone|passed|run|built)\b|will (?!you\b|u\b)\w+|would (?!you\b|u\b|like|love|be\b)\w+|should|shall|may|might|must (?:i|we)|can (?!you\b|u\b)\w+|could (?!you\b|u\b)\w+) "
+    r"|(?:is|are|was|were|does|did|has|had|am|isn't|do(?= (?:i|we|you|they|workers|agents|people|(?:builds|tests|targets)(?= \w)(?! (?:please|now|again|in|with|on|for|using|and|first|then|too|afterwards|as|also|at|here|once)\b)|not (?:i|we|you(?! dare))|(?:the|all|my|these|those) (?!tests?$|build$|whole|same|rest|dry|clean)\w+ (?!in|on|with|for|using|and|to|now|again|please)\w+)\b)|have (?:i|we|you|they)|have (?:the|all|any|my) \w+ (?:\w+ed|been|gone|passed|run|built)\b|will (?!you\b|u\b)\w+|would (?!you\b|u\b|like|love|be\b)\w+|should|shall|may|might|must (?:i|we)|can (?!you\b|u\b)\w+|could (?!you\b|u\b)\w+) "
     r"|any (?:idea|chance|reason|way|news|workers?|coordinators?|cycles|problems?)\b|is it|(?:do|would) you (?:know|think|recommend|suggest|ever|also|have|remember|keep|need|store|send|ask|support|use|delete|touch|change)\b"
     r"|(?:please )?(?:tell|show|explain|let)(?: to)? ?(?:me|us) ?(?:know )?(?:please )?(?:,? )?(?:why|how (?!many of)|when|where|whether|if)\b|(?:explain|describe|tell (?:me|us) (?:more |something )?about|teach me)\b|find out (?:which|how many|why|where|who)\b|i (?:just |only |really )*(?:wonder|would like to know|want to know|need to know|do not (?:know|understand|get))(?! that| it| if the tests)|explain (?:to me )?(?:how|why|what|when)|what about|how about)",
     re.IGNORECASE,
@@ -300,7 +300,7 @@ def _part(text: str, before: str, *, ordered: str, wished: bool) -> Part:
         r"(?:only )?(?:if|unless|when|once(?! more| again)|until|till|as soon as|whenever|provided|after it|after that|after this)\b",
         text,
         re.I,
-    ) and not re.match(r"until (?:it|everything|that|the build|all)\b", text, re.I):
+    ) and not re.match(r"until (?:it|everything|that|this|they|all|(?:the|my|our|this)(?: \w+)? (?:build|project|code|program|thing|compilation|tests?)|(?:the )?build)\b", text, re.I):
         return Part(Speech.CONDITION, text)
     if _reason().match(text) and not re.match(
         r"for (?:the|this|my) project\b|for (?:arm|aarch|x86)", text, re.I

@@ -17,7 +17,7 @@ from cyxmake_cli.repl.intents.slots import SLOTS
 from cyxmake_cli.repl.intents.text import data, words
 
 _KNOWLEDGE: Final = re.compile(
-    r"what (?:is|are) (?:an? |meant by|\w+(?: \w+)? (?:for|good for)$)|.*\bdifference|.*\bversus\b|(?:explain (?:to me )?)?what (?:an? |the )[\w -]+ (?:is|are|means?)$|what do (?:i|we) (?:need|have to)|what (?:is )?the (?:difference|point|purpose|use|benefit|advantage|best)"
+    r"what (?:is|are) (?:an? |meant by|\w+(?: \w+)? (?:for|good for)$)|.*\bdifference|.*\bversus\b|(?:explain (?:to me )?)?what (?:an? |the )[\w -]+ (?:is|are|means?)$|what do (?:i|we) (?:need|have to)|what (?:is )?the (?:difference|meaning|point|purpose|use|benefit|advantage|best)"
     r"|what (?:exactly )?(?:does|do|is) .*\b(?:do|mean|means|delete|remove|for|good for|about|check|show|print|change|keep)$|(?:explain|describe|tell (?:me|us) (?:more |something )?about|teach me) (?:an? )?\w+(?: \w+)?(?: to me)?$|who (?:can|could|may)\b|what does it (?:cost|take|need|mean)\b|how many \w+ should|does (?:auto|undo|clean|build|dbuild|init|create|test|install|an?|every|each) |where (?:do|can|could) (?:i|we) (?:see|find|look)|what (?:can|should|could|must) (?:i|we) do (?:when|if|to|after)\b|what (?:exactly )?(?:does|do|did) .* do to\b"
     r"|(?:can|could|may|might|should|shall|must|would)\b|(?:do|does) (?:i|we|one|you) (?:really |also |always |even |ever )*(?:have to|need)\b|(?:do|does) (?:my|our) "
     r"|is (?:it|this|that) (?:safe|ok|possible|allowed|necessary|required|dangerous|bad|wise|worth|free|a problem|better|enough|recommended|normal|faster|secure|needed)"

@@ -6,6 +6,7 @@ that accounts for every word of a clause goes before a frame that takes words fo
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from cyxmake_cli.repl.intents import near, rows
@@ -71,7 +72,12 @@ def _carried(said: list[Part], text: str, known: Known) -> Meaning:
     if not texts:
         return Nothing("nothing is done")
     try:
-        clauses = [_clause(part, known, alone=len(texts) == 1) for part in texts]
+        rest = " ".join(texts[1:])
+        opens = not re.search(r"build|compil|make", rest, re.IGNORECASE)
+        clauses = [
+            _clause(part, known, alone=len(texts) == 1, opens=opens and not n)
+            for n, part in enumerate(texts)
+        ]
         meaning = assembled(clauses, texts, text, known)
     except Puzzled as puzzled:
         meaning = puzzled.meaning
@@ -105,7 +111,7 @@ def _joined(said: list[Part]) -> list[str]:
     return found
 
 
-def _clause(text: str, known: Known, *, alone: bool) -> Clause:
+def _clause(text: str, known: Known, *, alone: bool, opens: bool) -> Clause:
     if not alone and (frame := modified(text)):
         return Clause(frame)
     row = _row_of(text)
@@ -113,7 +119,7 @@ def _clause(text: str, known: Known, *, alone: bool) -> Clause:
         row = None
     read: Clause | Puzzled
     try:
-        read = framed(text, known, alone=alone)
+        read = framed(text, known, alone=alone, opens=opens)
     except Puzzled as puzzled:
         read = puzzled
     sure = (row is not None and not row.left) or (isinstance(read, Clause) and not read.loose)

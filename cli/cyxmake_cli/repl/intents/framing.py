@@ -23,6 +23,7 @@ from cyxmake_cli.repl.intents.words import (
     NEGATION,
     NO_TARGET,
     ONLY,
+    OWN_PROJECTS,
     TARGETS,
     number,
     pattern,
@@ -37,6 +38,12 @@ _INSTEAD: Final = re.compile(
     r"(?<=\w),? (?:instead of|rather than|as opposed to)(?: (?:in|on|with|using|by|into|to|the|an?|my|our|its|any|usual|default|normal|standard))*"
     r" [\w/.-]+(?: (?:one|folder|directory|mode|build|machine|strategy|cluster))?(?=[ ,]|$)", re.IGNORECASE
 )  # fmt: skip
+_OURS: Final = re.compile(
+    r"\b(?P<verb>(?:re)?(?:build|compile|make|test)(?:ing)?)(?: up)?(?: all(?: of)?)? (?:my|our)(?P<what>(?: [\w'-]+){0,3}? (?:"
+    + "|".join(sorted(OWN_PROJECTS))
+    + r"))(?= (?:with|in|on|as|using|for|from|and|to|without|by|at|here|now|again|please|locally|remotely|but)\b|[ ,.]*$)",
+    re.IGNORECASE,
+)
 _NO_LOOSE: Final = re.compile(r"-|\d+$|(?:windows|linux|mac|macos|android|ios)$", re.IGNORECASE)
 _JOINS: Final = frozenset(
     (
@@ -85,10 +92,12 @@ class Puzzled(Exception):
         self.meaning = meaning
 
 
-def framed(text: str, known: Known, *, alone: bool) -> Clause:
+def framed(text: str, known: Known, *, alone: bool, opens: bool = False) -> Clause:
+    """Return what a clause says; one that `opens` a line has nothing before it to say more about."""
+    text = _whole(text, known)
     given: dict[str, Any] = {}
     extra, rest = _options(text, given)
-    said, rest = modifiers(rest, alone=alone)
+    said, rest = modifiers(rest, alone=alone or opens)
     said = {**given, **said}
     forbidden: str | None = None
     if match := NEGATION.search(rest):
@@ -208,6 +217,19 @@ def _value(field: str, text: str) -> str | int:
             return text
 
 
+def _whole(text: str, known: Known) -> str:
+    """Return a clause without what somebody calls the whole project: "my thesis simulation"."""
+    match = _OURS.search(text)
+    if match is None:
+        return text
+    said = match["what"].split()
+    if known.targets & set(said):
+        return text
+    if any(w.lower() in NO_TARGET | _JOINS or is_verb(w) or _marked(w) for w in said[:-1]):
+        return text
+    return f"{text[: match.start()]}{match['verb']}{text[match.end() :]}"
+
+
 def _named_targets(text: str) -> tuple[tuple[str, ...], str]:
     for row in (*TARGETS, ONLY):
         unsure = _NO_TARGET if row is TARGETS[0] else FILLER
@@ -241,7 +263,7 @@ def _loose_targets(text: str, left: list[str], known: Known) -> tuple[tuple[str,
         return (), left
     marked = [word for word in left if _marked(word)]
     after_verb = re.search(
-        r"\b(?:d?build|rebuild|compile|recompile|test|fix) (?:of |for |the )*"
+        r"\b(?:d?build|rebuild|compile|recompile|test|fix|make(?= (?:the )?\w*[^aeiou\W]\w* and )) (?:of |for |the )*"
         + r"(?:,? (?:and )?(?:the )?)".join(map(re.escape, left)) + r"(?![\w-])", text, re.IGNORECASE
     )  # fmt: skip
     if len(marked) == len(left) or (after_verb and (len(left) == 1 or " and " in text)):

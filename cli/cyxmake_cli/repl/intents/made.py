@@ -15,8 +15,32 @@ _KIND: Final = (
     r"(?:projects?|programs?|librar(?:y|ies)|apps?|applications?|cli|tools?|games?|gui|servers?|sites?|website|web ?app"
     r"|services?|executables?|api|crates?|modules?|scripts?|daemon|utility|prototype|skeleton|clone|calculator|hello[ ,]world)"
 )
+_KIND_TOO: Final = (
+    r"(?:packages?|plug-?ins?|extensions?|bindings?|bots?|simulations?|simulators?|editors?|viewers?|parsers?|interpreters?|frameworks?|engines?|back-?ends?|front-?ends?|microservices?|web ?services?"
+    r"|dashboards?|demos?|examples?|exercises?|quiz(?:zes)?|puzzles?|timers?|clocks?|converters?|generators?|scrapers?|crawlers?|loggers?|wrappers?|drivers?|benchmarks?|webpages?|pages?|shop|blog|chat|client|window|command line|thing|something|solver|tracker|reader|writer|visuali[sz]er|player|counter|checker)"
+)
 _LANGUAGE: Final = r"(?:c\+\+|cpp|rust|python|go|golang|java|javascript|js|typescript|ts|node(?:\.?js)?|c(?:99|11|17|23)?)"
 _HEAD: Final = rf"(?P<rest>(?:an? |another |some |one )?(?:new )?(?:(?!(?:for|that|to|about|of|the|my|our|token|test|tests|build|release|debug|job|target|worker|agent|coordinator|clean|fix|full|fresh)\b)[\w+#.-]+,? ){{0,6}}?{_KIND}\b.*)"
+_TOO: Final = re.compile(
+    rf"^(?P<sure>create|generate|scaffold|bootstrap|develop|write|start|set up|begin|initiali[sz]e|program|code|make)(?: me| us| for me)? "
+    rf"(?P<rest>(?:an? |another |some |one )?(?:new )?(?:(?!(?:for|that|to|about|of|the|my|our|token|test|tests|build|release|debug|job|target|worker|agent|coordinator|clean|fix|full|fresh|layer)\b)[\w+#.-]+,? ){{0,6}}?"
+    rf"{_KIND_TOO}\b.*)$",
+    re.IGNORECASE,
+)
+"""What is taken for a project only where a language is named."""
+_FOR: Final = re.compile(
+    r"^(?:(?:hi|hello|hey|ok|so|well)[ ,]+)?for (?:my|our|a|an|the|this|his|her|their|some)(?: [\w-]+){1,4},? (?=(?:i|we|can|could|would|please|make|create|generate|write|build|start|develop)\b)",
+    re.IGNORECASE,
+)
+_CAN_YOU: Final = re.compile(
+    r"[,.;]? (?:so |and |please )?(?:can|could|would|will) you (?:please |maybe |perhaps )?(?:make|create|generate|write|build|set up|do|code|start|develop|scaffold|produce|program)"
+    r"(?: (?:it|that|this|one|me one|me that|something like that|such a thing))?(?: up)?(?: (?:for|with) (?:me|us))?(?:,? please)?[ ?.!]*$",
+    re.IGNORECASE,
+)
+_CALLED: Final = re.compile(
+    r",? (?:and |please )*(?:(?:call|name|title) (?:it|this|that|the project)|(?:the|its) name (?:is|should be|shall be|will be)|(?:with|under|by) the name(?: of)?) (?P<name>[\w-]+)(?=[ ,.]|$)",
+    re.IGNORECASE,
+)
 _MAKE: Final = re.compile(
     rf"^(?:(?P<sure>create|generate|scaffold|bootstrap|develop|write|start|set up|begin|open|initiali[sz]e)|build|make|code|give me|produce|do)(?: me| us| for me)? (?=an? |another |some |new |{_LANGUAGE} ){_HEAD}$",
     re.IGNORECASE,
@@ -42,7 +66,7 @@ _NO_BUILD: Final = re.compile(
     re.I,
 )
 _NO_GIT: Final = re.compile(
-    r",?(?: and| but)? (?:without|no|with no|not)(?: an?| any)? git(?: repository)?", re.I
+    r",?(?: and| but)? (?:without|no|with no|not|do not (?:use|make|init(?:iali[sz]e)?|want|need|create)|skip)(?: an?| any| the)? git(?: (?:repository|init))?", re.I
 )
 _GIT: Final = re.compile(r",?(?: and)? with (?:a )?git(?: repository)?", re.I)
 _DRY: Final = re.compile(
@@ -53,11 +77,17 @@ _DRY: Final = re.compile(
 
 def created(line: str, known: Known) -> Meaning | None:
     """Return the plan to create what a line describes; None where it describes nothing new."""
+    line = _FOR.sub("", line)
+    if (begged := _CAN_YOU.search(line)) and re.match(r"(?:i|we) |an? ", line, re.IGNORECASE):
+        line = line[: begged.start()]
     text, _ = unwished(line.rstrip(" .!?"))
     if asks(text) or asks(line):
         return None
     wanted = text != line.rstrip(" .!?") or text.lower().startswith("new ")
     match = _MAKE.match(text) or (_WANTED.match(text) if wanted else None)
+    named_language = re.search(rf"(?<![\w+]){_LANGUAGE}(?![\w+])", text, re.IGNORECASE)
+    if match is None and named_language:
+        match = _TOO.match(text)
     if match is None:
         return None
     language = re.search(rf"(?<![\w+]){_LANGUAGE}(?![\w+])", match["rest"], re.I)
@@ -79,6 +109,9 @@ def created(line: str, known: Known) -> Meaning | None:
         if found := pattern.search(described):
             described = described[: found.start()] + described[found.end() :]
             options.append(option)
+    if found := _CALLED.search(described):
+        described = described[: found.start()] + described[found.end() :]
+        options += ["--name", found["name"]]
     if found := _WHERE.search(described):
         described = described[: found.start()] + described[found.end() :]
         options += ["--dir", found["place"]]

@@ -49,11 +49,17 @@ _SEQUENCE: Final = (
     (re.compile(r"\btest (?=(?:whether|if)\b)", re.I), "check "),
     (re.compile(r"(?:,|\band)+ if (?:that|it) (?:fails|does not (?:work|answer)|is (?:away|down|not there))[ ,]+(?:then )?(?:use )?(?=(?:the )?(?:local|ollama|openai|anthropic|gemini|llama-server|lmstudio|vllm|openrouter)\b)", re.I), " then "),
     (re.compile(r"^(?:what|which)(?: files| things)? (?:will|would|gets?)(?: be)? (?:deleted|removed|cleaned|thrown away)(?: (?:when|if|by).*clean\w*(?: up)?)?[?.! ]*$", re.I), "dry run of clean"),
-    (re.compile(r"(?:show|tell|list)(?: me)? what (?:would|will) (?:be|get) (?:built|compiled)\b", re.I), "dry run of build"),
-    (re.compile(r"(?:show|tell|list)(?: me)? what (?:would|will) (?:be|get) (?:removed|deleted|cleaned)\b", re.I), "dry run of clean"),
+    (re.compile(r"(?:show|tell|list|print|display|name)(?: me| us)? (?:what|which(?: \w+){0,2}) (?:would|will)(?: then)? (?:be|get) (?:re-?)?(?:built|compiled)\b", re.I), "dry run of build"),
+    (re.compile(r"(?:show|tell|list|print|display|name)(?: me| us)? (?:what|which(?: \w+){0,2}|the (?:files|things|stuff)(?: that| which)?|everything that|all that) (?:would|will)(?: then)? (?:be|get) (?:removed|deleted|cleaned|erased|wiped|thrown away)(?: up)?(?: by (?:a )?clean(?:ing)?(?: up)?)?\b", re.I), "dry run of clean"),
     (re.compile(r"(?<=\w),? (?:and )?(?:please )?(?:fix|repair)(?:ing)?(?: it| them| things| errors)? (?:if|where|when|as) (?:needed|necessary|required|possible)", re.I), " with auto-fix"),
     (re.compile(r"\b(?:let me|i (?:want|would like|would love|need) to|(?:can|may|could) i) (?:please |now )?(?:see|have a look at|look at)\b(?! (?:if|whether)\b)", re.I), "show me"),
-    (re.compile(r"(?:, (?:and )?| and )nothing (?:else|more)\b(?=[,.!]|$)", re.I), ""),
+    (re.compile(r"^(?:what|how) means? (?=\S)", re.I), "what is the meaning of "),
+    (re.compile(r"\b(delete|remove|erase|wipe|change|touch|do|run|build|install|start|execute|write|modify|clean|send) nothing\b(?! (?:but|except|else|more|besides|other|that)\b)", re.I), r"do not \1 anything"),
+    (re.compile(r"(?<=\w),? (?:and |but )?(?:absolutely |really )?(?:nothing (?:else|more|besides|other)|no other (?:targets?|ones?|things?)|no others|(?:and |but )(?:that is|only|just) (?:it|all|that|those|these|them)|(?:that is|only|just) (?:all|those|these))(?: (?:please|though|for now))?(?=[,.!]|$)", re.I), ""),
+    (re.compile(r"(?<=\w)(?<!list)(?<!show)(?<!what)(?<!which)(?<! me),? (?:and |of |for |with )?(?:all|every|each)(?: of)?(?: the| my| our| its)? (?:single |existing |available )?targets?(?=[,.!]|$)", re.I), " build"),
+    (re.compile(r"(?:(?<=failures)|(?<=errors)|(?<=failure)|(?<=error)|(?<=problems)|(?<=failing)|(?<=fails)),? (?:and |so |because |as |since )?(?:so that |(?:i|we) (?:want|would like|need|have|wish|like) (?:to )?|let me )?(?:see|show me|know|get|have|collect|find)(?: about)? (?:them all|all of them|every(?: single)? (?:one|error|failure)(?: of them)?|everything|all(?: the)? (?:errors|failures|problems))(?: (?:at once|in one go|together|first))?", re.I), ""),
+    (re.compile(r"\b(?:make sure|ensure|double-?check|check|verify|confirm|see to it|be sure)(?: that| whether| if)? (?:nothing|none|no \w+|everything|all(?: \w+)?|anything|any \w+)((?: \w+)*? cache)(?: \w+)*? (?:is|are|was|were|has been|got|went|looks|gets) (?:\w+ )?(?:corrupt\w*|damaged|broken|bad|rotten|wrong|ok|fine|intact|sound|good|valid|in order)", re.I), r"verify \1"),
+    (re.compile(r"^(?P<who>(?:show|tell|list|print|display)(?: me| us)?),? (?:first|please|just|only|now|beforehand|quickly)+,? (?=what|which|how|why|where)", re.I), r"\g<who> "),
     (re.compile(r"\brestart the coordinator\b", re.I), "stop the coordinator and start the coordinator"),
     (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell|list)(?: (?:me|us))? (?:what|which (?:files|commands|steps|things)) (?:you|it) (?:would|will) (build|test|clean|install|do|remove|delete|run|compile)(?: now| here)?(?=[.,!]|$)", re.I), r"dry run of \1"),
     (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell|list)(?: (?:me|us))? which (?:files|commands|steps|things) (?:an? |the )?(.+?) (?:would|will) (?:run|do|remove|delete|build|execute|install|change|send|start|throw)\b(?: (?:here|away|up|out))?", re.I), r"dry run of \1"),
@@ -159,7 +165,7 @@ def _tidy(line: str) -> str:
 
 def _asked(text: str, known: Known) -> Meaning:
     """Return what answers a question."""
-    text = INDIRECT.sub("", greetingless(text.strip(" .!?,;")))
+    text = INDIRECT.sub("", greetingless(text.replace('"', "").strip(" .!?,;")))
     if match := EXIT_STATUS.match(text):
         return _exit_status(int(match["n"]))
     if (match := HOW.match(text)) and (found := _how(text[match.end() :].strip(), known)):

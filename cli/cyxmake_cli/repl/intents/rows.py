@@ -271,12 +271,34 @@ def _used(row: Row, every: list[Word]) -> set[int]:
     return {n for n, word in enumerate(every) if word.stem in wanted}
 
 
+_AT: Final = frozenset(("on", "of", "from", "at", "in"))
+_OWN: Final = frozenset(("this", "my", "local", "very", "own", "the", "little", "old"))
+_PLACES: Final = frozenset("machine computer laptop box host pc workstation desktop notebook disk".split())  # noqa: SIM905
+_ELSEWHERE: Final = frozenset(("workers", "explain", "graph"))
+
+
+def _here(row: Row, every: list[Word]) -> set[int]:
+    """Return the words that say "on this machine", where nothing else could be meant by a row."""
+    found: set[int] = set()
+    if row.argv.split(" ")[0] in _ELSEWHERE:
+        return found
+    for n, word in enumerate(every):
+        end = n + 1
+        while end < len(every) and every[end].low in _OWN:
+            end += 1
+        own = {w.low for w in every[n + 1 : end]} & {"this", "my", "local"}
+        if word.low in _AT and own and end < len(every) and every[end].low in _PLACES:
+            found |= set(range(n, end + 1))
+    return found
+
+
 def _fit(row: Row, text: str, *, question: bool, spare: frozenset[str]) -> Fit | None:
     command = " ".join(w for w in row.argv.split() if not w.startswith(("{", "-")))
     added, rest, taken = with_options(text, command)
     every = words(rest)
     used = _used(row, every)
     empty = filler() | asked() | _showing() if question or row.look else filler()
+    used |= _here(row, every)
     filled: dict[str, list[str]] = {}
     needed = [g.slot for g in row.groups if g.slot]
     optional = [m[1] for m in _SLOT.finditer(row.argv) if m[2] and m[1] not in needed]

@@ -211,7 +211,7 @@ def read_slot(slot: str, text: str) -> str | None:
                 text.lower(), text.lower()
             ) or None
         case "platform":
-            low = text.lower().replace("x86_64", "x86-64")
+            low = text.lower().replace("x86_64", "x86-64").replace(" ", "-")
             return low.replace("amd64", "x86-64") or None
         case "manager":
             return {"apt-get": "apt", "pip3": "pip"}.get(text.lower(), text.lower()) or None

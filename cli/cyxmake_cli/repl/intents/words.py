@@ -94,12 +94,12 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"symbols)" + _MODE + r"|release (?:build )?(?:and|but)? ?(?:with|including|keeping) "
        r"(?:the )?debug(?:ging)? (?:info(?:rmation)?|symbols)"),
     _m("type", "minsizerel", _IN + r"(?:min(?:imum|imal)?[- ]?size(?:[- ]?rel(?:ease)?)?|smallest "
-       r"(?:possible )?size|small(?:est)? binar(?:y|ies)|minsize|smallest possible (?:binary|executable|program|result)|smallest (?:executable|program))" + _MODE
-       + r"|optimi[sz]ed for size|as small as possible"),
+       r"(?:possible )?size|(?:the )?(?:small(?:est)?|tiniest|most compact|leanest)(?: possible)? (?:binar(?:y|ies)|executables?|programs?|size|build)(?: (?:that |which )?(?:you|we|one|it) (?:can|could) (?:get|make|produce|manage|build|give me|be))?(?: possible)?|minsize|smallest possible (?:binary|executable|program|result)|smallest (?:executable|program))" + _MODE
+       + r"|(?:optimi[sz]ed|optimi[sz]e|tuned|tune) (?:it )?for (?:(?:minimum|minimal|small|smallest|code|binary) )*(?:size|footprint|space)|for (?:the )?(?:(?:minimum|minimal|small|smallest|lowest|code|binary|executable|least) )*(?:size|footprint)(?! of)|as (?:small|tiny|little|compact|slim|lean) as (?:possible|you can(?: (?:make|get) (?:it|them))?|it (?:gets|can be))"),
     _m("type", "release", _IN + r"(?:--)?(?:release|rel(?= build)|optimi[sz]ed|production)" + _MODE
-       + r"|with (?:full )?optimi[sz]ations?(?: on| enabled)?|--type[= ]release"),
+       + r"|(?:(?:with|and|using|use|have|all|the|full|compiler|maximum|maximal|every|turn on|switch on|enable) )*optimi[sz]ations? (?:(?:turned|switched|set|being) )?(?:on|enabled|active|activated|in)|(?:(?:with|using|turn on|switch on|enable|use) )(?:(?:all|the|full|compiler|maximum|maximal|every) )*optimi[sz]ations?|(?:fully |highly )optimi[sz]ed|optimi[sz]ed for speed|for (?:maximum |best |top |full )*(?:speed|performance)|for production|--type[= ]release"),
     _m("type", "debug", _IN + r"(?:debug|unoptimi[sz]ed)(?:ging|gable)?(?: (?:info(?:rmation)?|"
-       r"symbols))?" + _MODE + r"|with(?:out| no) optimi[sz]ations?|so (?:that )?i can debug(?: it)?"),
+       r"symbols))?" + _MODE + r"|(?:with(?:out| no)|no|disable|turn off|switch off)(?: (?:any|all|the|compiler))* optimi[sz]ations?(?: at all)?|optimi[sz]ations? (?:turned |switched )?(?:off|disabled)|so (?:that )?(?:i|we) can (?:debug|step through)(?: it| the code)?|for (?:the )?debug(?:ging|ger)(?! info| symbols)"),
     _m("strategy", None, r"(?:(?:with|using|by|via|use|in|as|follow(?:ing)?) )?(?:a |the )?(?:(?P<value>compile"
        r"[- ]units?|targets?|whole[- ]project|hybrid)[- ]strategy|strategy (?P<value2>compile[- ]units?|"
        r"targets|whole[- ]project|hybrid)|(?P<value7>hybrid|whole-project|compile-units)(?= (?:cluster|distributed)\b)|(?<=with )(?P<value6>hybrid|whole-project|compile-units)|(?P<value3>hybrid|whole[- ]project|compile[- ]units?) (?:mode|"
@@ -112,7 +112,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        + r"(?: (?:at (?:a time|once)|in parallel))?|(?:with )?(?:-j|jobs?|--jobs)[ =]?(?P<value2>\d{1,5})"
        r"|(?P<value3>{n})[- ]way parallel|(?:with )?(?P<value4>{n}) (?:at a time|at once|in parallel)"),
     _m("local", True, r"(?:and |but )?do not use (?:the |any |a )?(?:cluster|workers)|(?:only |just |purely )?locally(?: only)?|(?:an? |the )?(?:purely )?local(?= (?:\w+ )?(?:re)?(?:build|compile|compilation)\b)|(?:only |just )?(?:on|with|using) "
-       r"(?:this|my|the local|my own) (?:own )?(?:machine|computer|laptop|host|pc|box|workstation)"
+       r"(?:this|my|the local|my own|your|local) (?:own |very |local |little |old )*(?:machine|computer|laptop|host|pc|box|workstation|desktop|notebook|hardware)"
        r"(?: only| alone| here)?|(?:without|with no|not(?: on| using| with| in| by)?|avoiding|no) (?:(?:the|a|any) )?"
        r"(?:cluster|workers?|remote(?: workers?)?|farm|grid)|(?:only here|here only|right here)"
        r"|do not (?:send|ship|distribute) (?:anything|it|this|any of it)(?: to (?:the )?(?:cluster|workers))?|keep (?:it|everything|all) on this machine|nothing (?:goes )?to the cluster|(?:skip|bypass|avoid|ignore)(?:ping|ing)? (?:the )?(?:cluster|workers)|--local|not remotely|(?:and )?leave (?:the )?(?:cluster|workers) (?:out|alone|in peace)(?: of (?:it|this|that))?|keep (?:it|everything|this) (?:off the cluster|local)|stay(?:ing)? (?:local|off the cluster)|off the cluster|(?:(?<=build )|(?<=compile ))here|(?:with )?no cluster"),
@@ -178,6 +178,15 @@ whether which who why without work worked works world wrong yesterday you your y
 """
 NO_TARGET: Final = frozenset(_NO_TARGET.split())
 """Words that are no target, wherever they stand."""
+
+OWN_PROJECTS: Final = frozenset(
+    """
+app application assignment backend binary bot code codebase compiler demo driver editor emulator engine example exercise experiment firmware framework frontend game homework
+kernel library model monorepo plugin program project prototype renderer repo repository robot server service simulation simulator site software solver stack stuff thesis thing
+tool toolchain toy website work
+""".split()
+)
+"""What somebody calls a project of his own: "my thesis simulation"."""
 
 NEGATION: Final = pattern(
     r"(?:(?:please|but|and|just|so|then|though|however) )*(?:do not|don'?t|never|no need to|avoid|"
