@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cyxmake_cli.repl.intents.model import Argv, Known, reads_only
+from cyxmake_cli.repl.intents.model import Argv, Known, dry_run, reads_only
 
 _SECRET: Final = frozenset(("login",))
 
@@ -36,6 +36,8 @@ class Context:
 
         Nor does one that is given a secret: nothing shows or repeats that.
         """
+        if dry_run(argv):
+            return replace(self, last=argv)  # "do it for real" is about that
         if reads_only(argv) or argv[0] in _SECRET:
             return self
         return replace(self, last=argv, status=status, undo=())

@@ -97,7 +97,7 @@ def _same(wanted: str, got_kind: str, got: list[tuple[str, ...]]) -> bool:
 
 FILES = {
     "lines.txt": 80, "sealed.txt": 60, "sealed2.txt": 60, "sealed3.txt": 60, "sealed4.txt": 60,
-    "sealed5.txt": 60, "tuned.txt": 370, "strangers.txt": 100, "fresh.txt": 1155,
+    "sealed5.txt": 60, "tuned.txt": 370, "strangers.txt": 100, "strangers2.txt": 200, "fresh.txt": 1155,
 }  # fmt: skip
 
 
@@ -148,6 +148,25 @@ def test_statements_doubts_and_refusals_start_nothing() -> None:
     rows = [row for row in text.splitlines() if not row.startswith("#")]
     assert len(rows) > 300
     assert not [row for row in rows if isinstance(meant(row), Plan)]
+
+
+@pytest.mark.parametrize(
+    ("line", "done"),
+    [
+        ("looks fine, go ahead and do it for real", True),
+        ("now really do it", True),
+        ("looks fine", False),
+        ("should I go ahead and do it for real?", False),
+        ("don't do it for real", False),
+        ("go ahead and do it for real tomorrow", False),
+        ("I did it for real", False),
+    ],
+)
+def test_what_a_dry_run_has_shown_is_done_when_told_so_alone(line: str, done: bool) -> None:
+    """Only an order does it: no remark, no question, nothing that forbids or puts off."""
+    meaning = meant(line, "clean --build-dir out --dry-run")
+    assert (said(meaning) == ("do", [("clean", "--build-dir", "out")])) is done
+    assert done or not isinstance(meaning, Plan)
 
 
 def test_a_look_cannot_hold_what_acts() -> None:

@@ -12,7 +12,8 @@ from enum import Enum
 from functools import cache
 from typing import Final
 
-from cyxmake_cli.repl.intents.text import data, stem, words
+from cyxmake_cli.repl.intents.text import data, words
+from cyxmake_cli.repl.intents.verbs import begins, forbids, states, verb_of_form, verbs
 
 
 class Speech(Enum):
@@ -87,24 +88,26 @@ _MODAL: Final = re.compile(
 _WISHED: Final = re.compile(
     r"\b(?:can|could|would|will|may|might) (?:you|u|we|i|someone|somebody|anyone|cyxmake)\b", re.I
 )
+_TELLS: Final = re.compile(
+    r"\b(?:and|but|so) (?:i|we|he|she|they) (?!(?:want|need|would|will|wish|like|can|could)\b)",
+    re.IGNORECASE,
+)
+_RETOLD: Final = re.compile(
+    r"\b(?:told|tells?|asked|asks?|wants?|wanted) (?:me|us|him|her|them|you) to\b|\b(?:am|are|is|was|were) (?:not )?going to\b|\b(?:usually|always|often|sometimes|normally|never|should|would|could|might|must|tried to|had to|have to)\b",
+    re.IGNORECASE,
+)
+_LIKED: Final = re.compile(
+    r"\b(?:like|want|need|prefer|appreciate|good|nice|great|ask|require|request|love|glad|happy|grateful)\b",
+    re.IGNORECASE,
+)
+_PASSIVE: Final = re.compile(
+    r"^(?:that |if )?(?P<what>(?:the|my|our|all|this|that|these|it|them|everything|they|an?)\b(?: [\w./-]+){0,5}?)"
+    r" (?:is|are|was|were|be|gets?|got|to be|to get|being)(?: now| all| first| quickly)? (?P<did>(?!done|made|said|seen|had)[a-z-]+)(?P<rest> .*)?$",
+    re.IGNORECASE,
+)
 _HAVE: Final = re.compile(
     r"\bhave (?P<who>it|this|that|them|the \S+|my \S+|all \S+) (?P<what>\w+)", re.I
 )
-
-
-@cache
-def _verbs() -> frozenset[str]:
-    return frozenset(data("language")["words"]["verbs"].split())
-
-
-@cache
-def _finite() -> frozenset[str]:
-    return frozenset(data("language")["words"]["finite"].split())
-
-
-@cache
-def _subjects() -> frozenset[str]:
-    return frozenset(data("language")["words"]["subjects"].split())
 
 
 @cache
@@ -124,6 +127,12 @@ def _reason() -> re.Pattern[str]:
 
 
 @cache
+def _remark() -> re.Pattern[str]:
+    rows = "|".join(data("language")["acts"]["remarks"])
+    return re.compile(rf"^(?:{rows})", re.IGNORECASE)
+
+
+@cache
 def _polite() -> re.Pattern[str]:
     return re.compile(
         rf"^(?:and )?(?:{'|'.join(data('language')['acts']['polite_ifs'])})$", re.IGNORECASE
@@ -139,9 +148,9 @@ def _met() -> re.Pattern[str]:
 
 @cache
 def _joints() -> re.Pattern[str]:
-    verbs = "|".join(sorted(_verbs(), key=len, reverse=True))
+    every = "|".join(sorted(verbs(), key=len, reverse=True))
     some = (
-        rf"(?:please |also |now |just |do not |finally |not |re-?)*(?:{verbs})(?:ing|ning|ping)?\b"
+        rf"(?:please |also |now |just |do not |finally |not |re-?)*(?:{every})(?:ing|ning|ping)?\b"
     )
     return re.compile(_JOINTS.pattern.replace("{verb}", some), re.IGNORECASE)
 
@@ -218,14 +227,22 @@ def _of_sentence(sentence: str, *, question: bool) -> list[Part]:
         else:
             return [Part(Speech.QUESTION, ", ".join(pieces))]
     found: list[Part] = []
+    if remark := _remark().match(sentence):
+        found.append(Part(Speech.STATE, remark[0]))
+        sentence = re.sub(r"^[ ,]*(?:(?:and|so|but)\b[ ,]*)?", "", sentence[remark.end() :])
+        if not sentence:
+            return found
     joint = _joints()
     stretches: list[tuple[str, str]] = []
     whole = sentence
     sentence, was_asked = unwished(sentence, tail=False)
-    was_wished = bool(_WISHING.search(whole[: len(whole) - len(sentence)]))
+    wish = whole[: len(whole) - len(sentence)]
+    was_wished = bool(_WISHING.search(wish))
+    if _LIKED.search(wish):
+        sentence = _active(sentence)
     start = 0
     for match in joint.finditer(sentence):
-        stretches.append((sentence[start : match.start()], match[0].strip(" ,").lower()))
+        stretches.append((sentence[start : match.start()], match[0].strip().lower()))
         start = match.end()
     stretches.append((sentence[start:], ""))
     before = ""
@@ -233,14 +250,37 @@ def _of_sentence(sentence: str, *, question: bool) -> list[Part]:
         if text.strip(" ,"):
             ordered = " ".join(p.text for p in found if p.speech is Speech.ORDER)
             first = was_wished and not found
-            part = _part(text.strip(" ,"), before, ordered=ordered, wished=first)
+            part = _part(text.strip(" ,"), before.strip(" ,"), ordered=ordered, wished=first)
             # "a release build and then ...": what stands before is something of its own.
-            apart = part.speech is Speech.ORDER and re.match(r"and|then|after|next|follow", after)
+            apart = part.speech is Speech.ORDER and re.match(
+                r"and|then|after|next|follow", after.strip(" ,")
+            )
+            if found and _goes_on(found[-1], part, before):
+                part = replace(part, speech=found[-1].speech)
             found.append(replace(part, starts=True) if apart else part)
         before = after
     if was_asked and found:
         found[0] = replace(found[0], asked=True)
     return found
+
+
+def _goes_on(before: Part, part: Part, joint: str) -> bool:
+    """Tell whether an order only goes on with what was told or forbidden: "he told me to clean and build"."""
+    if part.speech is not Speech.ORDER or not re.fullmatch(r"and(?: then)?|then", joint):
+        return False
+    if re.match(r"(?:please|just|only|instead|rather|now)\b", part.text, re.IGNORECASE):
+        return False
+    told = before.speech is Speech.STATE and _RETOLD.search(before.text) is not None
+    return told or (before.speech is Speech.FORBID and joint == "and")
+
+
+def _active(text: str) -> str:
+    """Return what is wished to be done as an order: "the tests are run" as "run the tests"."""
+    match = _PASSIVE.match(text)
+    verb = verb_of_form(match["did"]) if match else None
+    if match is None or verb is None or re.search(r"\b(?:not|never|nobody)\b", match[0], re.I):
+        return text
+    return f"{verb} {match['what']}{match['rest'] or ''}"
 
 
 def _requests(text: str) -> bool:
@@ -300,7 +340,11 @@ def _part(text: str, before: str, *, ordered: str, wished: bool) -> Part:
         r"(?:only )?(?:if|unless|when|once(?! more| again)|until|till|as soon as|whenever|provided|after it|after that|after this)\b",
         text,
         re.I,
-    ) and not re.match(r"until (?:it|everything|that|this|they|all|(?:the|my|our|this)(?: \w+)? (?:build|project|code|program|thing|compilation|tests?)|(?:the )?build)\b", text, re.I):
+    ) and not re.match(
+        r"until (?:it|everything|that|this|they|all|(?:the|my|our|this)(?: \w+)? (?:build|project|code|program|thing|compilation|tests?)|(?:the )?build)\b",
+        text,
+        re.I,
+    ):
         return Part(Speech.CONDITION, text)
     if _reason().match(text) and not re.match(
         r"for (?:the|this|my) project\b|for (?:arm|aarch|x86)", text, re.I
@@ -313,8 +357,14 @@ def _part(text: str, before: str, *, ordered: str, wished: bool) -> Part:
     bare, asked = unwished(text)
     if asks(bare) and not asked:
         return Part(Speech.QUESTION, bare)
-    if _forbids(bare):
+    if re.match(r"nothing\b.* (?:is|are|was|has|were)\b", bare, re.I):
+        return Part(Speech.STATE, bare)
+    if re.match(r"(?:know|hear|learn|understand|be (?:told|sure|informed|certain))\b", bare, re.I):
+        return Part(Speech.QUESTION, bare)
+    if forbids(bare):
         return Part(Speech.FORBID, bare)
+    if not begins(bare) and _TELLS.search(bare):
+        return Part(Speech.STATE, bare)
     if re.match(
         r"(?:the )?(?:outputs?|results?|binaries) (?:goes?|should go|shall go|belongs?) (?:in)?to\b",
         bare,
@@ -343,7 +393,7 @@ def _part(text: str, before: str, *, ordered: str, wished: bool) -> Part:
                 Speech.ORDER, f"{about} {match['rest']}".strip(), asked, bool(match["be"] and about)
             )
         return Part(Speech.STATE, bare)
-    if (first := bare.split(" ")[0]).lower().endswith("ing") and (verb := _verb_of(first)):
+    if (first := bare.split(" ")[0]).lower().endswith("ing") and (verb := verb_of_form(first)):
         bare = f"{verb}{bare[len(first) :]}"
     follows = bool(re.search(r"then|after|next|finally|subsequently|followed", before))
     return Part(Speech.ORDER, bare, asked, begins(bare) or follows, wished)
@@ -354,85 +404,3 @@ def _waits(condition: str, rest: str, ordered: str) -> bool:
     if condition.lower().startswith("if") and not rest:
         return True
     return "test" in condition.lower() and "test" not in ordered.lower()
-
-
-def _verb_of(word: str) -> str | None:
-    """Return the verb that a form is of: "installing"."""
-    return next((verb for verb in sorted(_verbs()) if stem(verb) == stem(word)), None)
-
-
-def is_verb(word: str) -> bool:
-    """Tell whether an order may begin with this very word."""
-    return word.lower() in _verbs()
-
-
-def begins(text: str) -> bool:
-    """Tell whether an order begins with this text: a verb stands first."""
-    first = next(
-        (
-            word
-            for word in words(text)
-            if word.low not in ("also", "please", "just", "re", "and", "now", "only", "me", "us")
-        ),
-        None,
-    )
-    return first is not None and (
-        first.low in _verbs()
-        or first.low.removesuffix("ing") in _verbs()
-        or stem(first.low) in _verbs()
-        or first.low in ("compiling", "making", "removing")
-    )
-
-
-def states(text: str) -> bool:
-    """Tell whether a text states something: a subject, and a verb that goes with it."""
-    every = [word.low for word in words(text)]
-    if len(every) < 2:
-        return False
-    if begins(text) and every[0] not in _subjects():
-        # "build takes ages", "cleaning is dangerous": but "show what is in the cache".
-        return (
-            every[1] in _finite() and every[1] not in ("only", "just", "always", "still", "up")
-        ) or (
-            every[0].endswith("ing")
-            and bool(set(every[1:5]) & {"is", "takes", "was", "would", "will", "costs", "seems"})
-        )
-    if every[0] in (
-        "i",
-        "we",
-        "he",
-        "she",
-        "they",
-        "nobody",
-        "everybody",
-        "somebody",
-        "someone",
-        "everyone",
-    ):
-        return True
-    relative = next((n for n, w in enumerate(every) if w in ("that", "which", "who") and n > 1), 6)
-    if every[0] in _subjects():
-        every = every[: max(relative, 2)]
-        return bool(
-            set(every[1:6])
-            & (
-                _finite()
-                | {"should", "must", "would", "will", "needs", "has", "can", "could", "may", "do"}
-            )
-        )
-    return any(
-        word
-        in _finite() - {"always", "still", "just", "only", "never", "work", "built", "does", "has"}
-        for word in every[1:4]
-    )
-
-
-def _forbids(text: str) -> bool:
-    return bool(
-        re.match(
-            r"(?:(?:and|but|so|then|just|whatever you do|under no circumstances|for now) ?)*(?:do not|does not|never|not (?:now|yet|\w+ing)|no (?:need|more|building|tests?|clean\w*|install\w*|build)\b|without|avoid|skip|omit|refrain|you (?:must|should|need|may|can|are) not|no,? do not"
-            r"|leave (?:.* (?:alone|out|as (?:it|they) (?:is|are)|untouched|intact|in peace|off)|out|off|(?:it|that|this|everything)(?: be)?$)|keep (?:your|the|my|all) .*|(?:stop|cancel|abort|quit)(?: (?:that|it|this|everything|the (?:build|tests?|clean\w*)|\w+ing.*))?$|forget (?:it|that|about it)|never ?mind|hands off|wait|not yet|nothing|no$|no thanks|nope$|hold on|i (?:do|would|did) not (?:want|need|wish)|i (?:said|meant|told you) (?:not|do not))",
-            text,
-            re.I,
-        )
-    )

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from cyxmake_cli.repl.intents import near, rows
 from cyxmake_cli.repl.intents.frame import BUILDING, Frame, argvs, frame_of, pieces
-from cyxmake_cli.repl.intents.framing import Clause, Puzzled, modifiers, verb_of
+from cyxmake_cli.repl.intents.framing import Clause, Puzzled, modifiers, speaks, verb_of
 from cyxmake_cli.repl.intents.model import (
     Known,
     Look,
@@ -126,7 +126,7 @@ def _add(
             done.append((Step(known.last),))
         elif frame.verb:
             done.append(frame)
-        elif frame.strategy or frame.extra:
+        elif frame.strategy or speaks(frame.extra):
             done.append(replace(frame, verb="build"))
         elif done and clause.again and frame.bare:
             raise Puzzled(near.unknown(text, known))

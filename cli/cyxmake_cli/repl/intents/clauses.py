@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 
 from cyxmake_cli.repl.intents import near, rows
-from cyxmake_cli.repl.intents.acts import Part, Speech, begins, parts
+from cyxmake_cli.repl.intents.acts import Part, Speech, parts
 from cyxmake_cli.repl.intents.assembling import assembled
 from cyxmake_cli.repl.intents.framing import (
     Clause,
@@ -33,6 +33,7 @@ from cyxmake_cli.repl.intents.model import (
     offered,
 )
 from cyxmake_cli.repl.intents.text import words
+from cyxmake_cli.repl.intents.verbs import begins
 from cyxmake_cli.repl.intents.words import NEGATION
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cyxmake_cli.repl.intents import near, rows
-from cyxmake_cli.repl.intents.acts import is_verb
 from cyxmake_cli.repl.intents.frame import Frame
 from cyxmake_cli.repl.intents.model import Known, Step, Unclear, Unknown
 from cyxmake_cli.repl.intents.text import is_english, stem, words
+from cyxmake_cli.repl.intents.verbs import is_verb
 from cyxmake_cli.repl.intents.words import (
     AGAIN,
     FILLER,
@@ -68,6 +68,9 @@ _JOINS: Final = frozenset(
 )
 _RUNS: Final = pattern(r"run|execute|launch")  # what has a name and is run is a test
 _ANAPHORA: Final = pattern(r"it|that|this|now|the same")
+_BETWEEN: Final = frozenset(
+    ("about", "after", "at", "before", "by", "into", "my", "or", "our", "the")
+)
 _NO_TARGET: Final = frozenset(("and", "as", "for", "from", "in", "is", "of", "on", "to", "with"))
 
 
@@ -136,13 +139,22 @@ def framed(text: str, known: Known, *, alone: bool, opens: bool = False) -> Clau
         loose = bool(targets)
     if left or not (verb or said or again or targets or extra):
         raise Puzzled(near.unknown(text, known))
-    if not verb and ("strategy" in said or extra or {"jobs", "cluster"} <= set(said)) and not again:
+    if (
+        not verb
+        and ("strategy" in said or speaks(extra) or {"jobs", "cluster"} <= set(said))
+        and not again
+    ):
         verb = "build" if alone else verb
     if verb == "dbuild":
         verb, said = "build", {**said, "cluster": True}
     frame = Frame(verb=verb, targets=targets, extra=extra, **said)
     inherits = bool(_ANAPHORA.search(text))
     return Clause(frame, again=again, forbidden=forbidden, inherits=inherits, loose=loose)
+
+
+def speaks(extra: tuple[str, ...]) -> bool:
+    """Tell whether options say by themselves that something is to be built."""
+    return bool(set(extra) - {"--yes", "--no-color", "--no-ai"})
 
 
 _FIELDS: Final = {
@@ -225,7 +237,10 @@ def _whole(text: str, known: Known) -> str:
     said = match["what"].split()
     if known.targets & set(said):
         return text
-    if any(w.lower() in NO_TARGET | _JOINS or is_verb(w) or _marked(w) for w in said[:-1]):
+    if any(
+        w.lower() in NO_TARGET | _JOINS | _NO_TARGET | _BETWEEN or is_verb(w) or _marked(w)
+        for w in said[:-1]
+    ):
         return text
     return f"{text[: match.start()]}{match['verb']}{text[match.end() :]}"
 

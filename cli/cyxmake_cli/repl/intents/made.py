@@ -33,9 +33,12 @@ _FOR: Final = re.compile(
     re.IGNORECASE,
 )
 _CAN_YOU: Final = re.compile(
-    r"[,.;]? (?:so |and |please )?(?:can|could|would|will) you (?:please |maybe |perhaps )?(?:make|create|generate|write|build|set up|do|code|start|develop|scaffold|produce|program)"
-    r"(?: (?:it|that|this|one|me one|me that|something like that|such a thing))?(?: up)?(?: (?:for|with) (?:me|us))?(?:,? please)?[ ?.!]*$",
+    r"[,.;]? (?:so |and |please )?(?:can|could|would|will) you (?:please |maybe |perhaps )?(?:make|create|generate|write|build|set up|do|code|start|develop|scaffold|produce|program|set|put|get|prepare)"
+    r"(?: (?:it|that|this|one|me one|me that|something like that|such a thing))?(?: up| together| ready| going)?(?: (?:for|with) (?:me|us))?(?:,? please)?[ ?.!]*$",
     re.IGNORECASE,
+)
+_BEGGED: Final = re.compile(
+    r"\b(?:can|could|would|will|may) (?:you|u|we|i)\b|\bplease\b", re.IGNORECASE
 )
 _CALLED: Final = re.compile(
     r",? (?:and |please )*(?:(?:call|name|title) (?:it|this|that|the project)|(?:the|its) name (?:is|should be|shall be|will be)|(?:with|under|by) the name(?: of)?) (?P<name>[\w-]+)(?=[ ,.]|$)",
@@ -66,7 +69,8 @@ _NO_BUILD: Final = re.compile(
     re.I,
 )
 _NO_GIT: Final = re.compile(
-    r",?(?: and| but)? (?:without|no|with no|not|do not (?:use|make|init(?:iali[sz]e)?|want|need|create)|skip)(?: an?| any| the)? git(?: (?:repository|init))?", re.I
+    r",?(?: and| but)? (?:without|no|with no|not|do not (?:use|make|init(?:iali[sz]e)?|want|need|create)|skip)(?: an?| any| the)? git(?: (?:repository|init))?",
+    re.I,
 )
 _GIT: Final = re.compile(r",?(?: and)? with (?:a )?git(?: repository)?", re.I)
 _DRY: Final = re.compile(
@@ -81,6 +85,8 @@ def created(line: str, known: Known) -> Meaning | None:
     if (begged := _CAN_YOU.search(line)) and re.match(r"(?:i|we) |an? ", line, re.IGNORECASE):
         line = line[: begged.start()]
     text, _ = unwished(line.rstrip(" .!?"))
+    if line.rstrip().endswith("?") and not _BEGGED.search(line):
+        return None  # no request, and so a question
     if asks(text) or asks(line):
         return None
     wanted = text != line.rstrip(" .!?") or text.lower().startswith("new ")

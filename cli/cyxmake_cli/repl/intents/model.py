@@ -55,12 +55,17 @@ def reads_only(argv: Argv) -> bool:
     if not argv or argv[0] in _SHOWING or argv[-1] in ("--help", "-h"):
         return True
     command, rest = argv[0], argv[1:]
-    if command in _SHOWN_DRY and {"--dry-run", "-n"} & set(rest):
+    if dry_run(argv):
         return True
     forms = _READING.get(command, frozenset())
     if _WRITING & set(rest):
         return False
     return forms is None or (rest[0] if rest else "") in forms
+
+
+def dry_run(argv: Argv) -> bool:
+    """Tell whether a command shows what it would do without the option that says so."""
+    return bool(argv) and argv[0] in _SHOWN_DRY and bool({"--dry-run", "-n"} & set(argv[1:]))
 
 
 @dataclass(frozen=True, slots=True)

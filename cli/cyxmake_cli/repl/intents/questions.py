@@ -27,6 +27,10 @@ QUESTIONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
          r"not (?:build|compile|pass|work|succeed)(?:ing)?)(?: (?:now|today|again|just now|last time|this time|like that|so early))?",
          "explain failure"),
         (rf"why {_BUILD} (?:has |is |was |does |did )?(?:not )?(?:fail|fails|failed|failing|broke|breaks|broken|red|work|works|compile|working|building|build)|what {_BUILD} (?:failed|died|stopped|broke) (?:on|from|of|with|at)", "explain failure"),
+        (r"did (?:anything|something|any(?: of the| of my)? (?:tests?|builds?|files?|targets?|thing)) (?:fail|break|go wrong|crash)(?: .*)?", "explain failure"),
+        (r"is (?:there )?(?:anything|something|a tool|any tool) (?:\w+ )?(?:missing|lacking|not installed)(?: .*)?", "tools --missing"),
+        (r"when (?:was|did) (?:the |my |our )*(?:last |latest )?(?:successful|green|good|failed|broken|red) (?:build|test|run)s?(?: .*)?", "history"),
+        (r"(?:is|was) (?!(?:the|it|this|that|my|our|an?|there|any|everything|anything|something|anybody|somebody)\b)[\w-]+ (?:still |already |now |currently )?(?:busy|idle|online|offline|drained|draining|connected|alive|reachable)(?: .*)?", "workers"),
         (rf"why {_FILE} (?:was|is|got|has been|had to be|gets) (?:being )?{_AGAIN}", "explain miss {file}"),
         (rf"why {_FILE} (?:was|is|did|ran) (?:not )?(?:run|ran|compiled|built|executed|done )*{_HERE}|where {_FILE} (?:was|ran|is) ?(?:run|compiled|built)?", "explain placement {file}"),
         (rf"(?:why (?:did|does|was|is) (?:it|that|this)(?: (?:not|fail|happen|red|broken|so))*|why(?: not)?|how come|what (?:has |is |did )?(?:went|goes|gone|go|going|happened|broke|broken|failed|failing)(?: (?:so )?(?:wrong|badly))?"

@@ -14,6 +14,7 @@ from typing import Final
 from cyxmake_cli.repl.intents import answers, near, rows
 from cyxmake_cli.repl.intents.acts import Speech, greetingless, parts
 from cyxmake_cli.repl.intents.clauses import carried, instructions, stated
+from cyxmake_cli.repl.intents.frame import frame_of
 from cyxmake_cli.repl.intents.lookup import about, looked_up
 from cyxmake_cli.repl.intents.made import created
 from cyxmake_cli.repl.intents.model import (
@@ -23,14 +24,16 @@ from cyxmake_cli.repl.intents.model import (
     Meaning,
     Nothing,
     Plan,
+    Step,
     Tell,
     Unclear,
     Unknown,
     doing,
+    offered,
 )
 from cyxmake_cli.repl.intents.orders import AMBIGUOUS
 from cyxmake_cli.repl.intents.questions import ASKS, EXIT_STATUS, HOW, INDIRECT
-from cyxmake_cli.repl.intents.text import corrected, tidy
+from cyxmake_cli.repl.intents.text import corrected, is_english, tidy
 from cyxmake_cli.repl.intents.words import NEGATION
 from cyxmake_common.errors import ExitStatus
 
@@ -45,7 +48,17 @@ _WOULD: Final = re.compile(
     r"(?:what|which)(?: \w+)? (?:would|will) (?:an? |the |you )?(?P<what>(?!you\b|it\b|be\b|happen\b)[\w -]+?) "
     r"(?:run|do|delete|remove|change|install|put back|build|execute|start|send|touch|clean)\b(?! (?:if|when)\b)", re.IGNORECASE
 )  # fmt: skip
+_TYPES: Final = ("debug", "release", "relwithdebinfo", "minsizerel")
+_GO: Final = re.compile(
+    r"(?:(?:(?:that|this|it|all|everything) )?(?:(?:all )?(?:looks|look|is|seems|sounds) )?(?:good|fine|ok|okay|right|great|perfect|correct|alright|nice|yes|yeah|yep|sure|agreed|as expected|as it should)(?: to me)?[ ,.!:;-]+|(?:so|then|now|please|well|and|just) )*"
+    r"(?:(?:go ahead|proceed|go on|carry on)(?: (?:and|then))?(?: (?:please )?(?:do|run|execute|perform|apply) (?:it|that|this|them))?(?: (?:then|please|now|with it|with that|for real|really|this time))*"
+    r"|(?:now |really |actually |please )*(?:do|run|execute|perform|apply|repeat) (?:it|that|this|them|the same)(?: again| now| once more)*(?: for real| really| actually| in earnest| without (?:the |a )?dry[- ]?run)(?: (?:now|then|please|this time))*"
+    r"|(?:really|actually) (?:do|run|execute) (?:it|that|this)(?: now)?|(?:and )?now (?:(?:do|run) (?:it|that) )?(?:for real|really|in earnest|without (?:the )?dry[- ]?run)|for real(?: now| this time)?)[ .!]*",
+    re.IGNORECASE,
+)
+"""What says after a dry run that it is to be done."""
 _SEQUENCE: Final = (
+    (re.compile(r"^(?P<who>(?:show|tell|list|print|display)(?: me| us)?),? (?:first|please|just|only|now|beforehand|quickly)+,? (?=what|which|how|why|where)", re.I), r"\g<who> "),
     (re.compile(r"\btest (?=(?:whether|if)\b)", re.I), "check "),
     (re.compile(r"(?:,|\band)+ if (?:that|it) (?:fails|does not (?:work|answer)|is (?:away|down|not there))[ ,]+(?:then )?(?:use )?(?=(?:the )?(?:local|ollama|openai|anthropic|gemini|llama-server|lmstudio|vllm|openrouter)\b)", re.I), " then "),
     (re.compile(r"^(?:what|which)(?: files| things)? (?:will|would|gets?)(?: be)? (?:deleted|removed|cleaned|thrown away)(?: (?:when|if|by).*clean\w*(?: up)?)?[?.! ]*$", re.I), "dry run of clean"),
@@ -55,11 +68,13 @@ _SEQUENCE: Final = (
     (re.compile(r"\b(?:let me|i (?:want|would like|would love|need) to|(?:can|may|could) i) (?:please |now )?(?:see|have a look at|look at)\b(?! (?:if|whether)\b)", re.I), "show me"),
     (re.compile(r"^(?:what|how) means? (?=\S)", re.I), "what is the meaning of "),
     (re.compile(r"\b(delete|remove|erase|wipe|change|touch|do|run|build|install|start|execute|write|modify|clean|send) nothing\b(?! (?:but|except|else|more|besides|other|that)\b)", re.I), r"do not \1 anything"),
-    (re.compile(r"(?<=\w),? (?:and |but )?(?:absolutely |really )?(?:nothing (?:else|more|besides|other)|no other (?:targets?|ones?|things?)|no others|(?:and |but )(?:that is|only|just) (?:it|all|that|those|these|them)|(?:that is|only|just) (?:all|those|these))(?: (?:please|though|for now))?(?=[,.!]|$)", re.I), ""),
-    (re.compile(r"(?<=\w)(?<!list)(?<!show)(?<!what)(?<!which)(?<! me),? (?:and |of |for |with )?(?:all|every|each)(?: of)?(?: the| my| our| its)? (?:single |existing |available )?targets?(?=[,.!]|$)", re.I), " build"),
+    (re.compile(r"(?<=\w),? (?:and |but )?(?:absolutely |really )?(?:nothing (?:else|more|besides|other|beyond (?:that|this|these|those)|apart from (?:that|these|those)|in addition)|stop there|leave it at that|no further|no other (?:targets?|ones?|things?)|no others|(?:and |but )(?:that is|only|just) (?:it|all|that|those|these|them)|(?:that is|only|just) (?:all|those|these))(?: (?:please|though|for now))?(?=[,.!]|$)", re.I), ""),
+    (re.compile(r"(?<=\w)(?<!list)(?<!show)(?<!what)(?<!which)(?<! me),? (?:and |of |for |with )?(?:all|every|each)(?: of)?(?: the| my| our| its)? (?:single |existing |available )?targets?(?=[,.!]|$| (?:in|on|with|as|using|at|for|from)\b)", re.I), " build"),
+    (re.compile(r"^(?:all|every|each)(?: of)?(?: the| my| our| its)? targets?(?= (?:in|on|with|as|using|at|for|from)\b)", re.I), "build"),
+    (re.compile(r"\b((?:all|every|each)(?: of)?(?: the| my| our| its)? targets?|everything|all(?: of (?:it|them))?),? but (?=\S)", re.I), r"\1 except "),
+    (re.compile(r"\b(throw away|throw out|remove|delete|erase|wipe|clear|discard|trash|get rid of|nuke|clean(?: up)?) (?:all )?what(?:ever)? (?:was|has been|had been|got|is|were|the build|you|i|we) (?:has |have )?(built|generated|produced|compiled|made|left(?: behind)?)", re.I), r"\1 everything \2"),
     (re.compile(r"(?:(?<=failures)|(?<=errors)|(?<=failure)|(?<=error)|(?<=problems)|(?<=failing)|(?<=fails)),? (?:and |so |because |as |since )?(?:so that |(?:i|we) (?:want|would like|need|have|wish|like) (?:to )?|let me )?(?:see|show me|know|get|have|collect|find)(?: about)? (?:them all|all of them|every(?: single)? (?:one|error|failure)(?: of them)?|everything|all(?: the)? (?:errors|failures|problems))(?: (?:at once|in one go|together|first))?", re.I), ""),
     (re.compile(r"\b(?:make sure|ensure|double-?check|check|verify|confirm|see to it|be sure)(?: that| whether| if)? (?:nothing|none|no \w+|everything|all(?: \w+)?|anything|any \w+)((?: \w+)*? cache)(?: \w+)*? (?:is|are|was|were|has been|got|went|looks|gets) (?:\w+ )?(?:corrupt\w*|damaged|broken|bad|rotten|wrong|ok|fine|intact|sound|good|valid|in order)", re.I), r"verify \1"),
-    (re.compile(r"^(?P<who>(?:show|tell|list|print|display)(?: me| us)?),? (?:first|please|just|only|now|beforehand|quickly)+,? (?=what|which|how|why|where)", re.I), r"\g<who> "),
     (re.compile(r"\brestart the coordinator\b", re.I), "stop the coordinator and start the coordinator"),
     (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell|list)(?: (?:me|us))? (?:what|which (?:files|commands|steps|things)) (?:you|it) (?:would|will) (build|test|clean|install|do|remove|delete|run|compile)(?: now| here)?(?=[.,!]|$)", re.I), r"dry run of \1"),
     (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell|list)(?: (?:me|us))? which (?:files|commands|steps|things) (?:an? |the )?(.+?) (?:would|will) (?:run|do|remove|delete|build|execute|install|change|send|start|throw)\b(?: (?:here|away|up|out))?", re.I), r"dry run of \1"),
@@ -102,6 +117,8 @@ def read(line: str, known: Known) -> Meaning:
     text = _tidy(line)
     if not re.search(r"\w", text):
         return Unknown("nothing is said")
+    if typed := _typed(line, known) or _for_real(text, known):
+        return typed
     if made := created(tidy(line), known):
         return made
     said = parts(text)
@@ -141,6 +158,29 @@ def read(line: str, known: Known) -> Meaning:
     if unread and line.rstrip().endswith("?"):
         return next(_answers(orders[0].text, known), meaning)
     return meaning
+
+
+def _typed(line: str, known: Known) -> Plan | Look | None:
+    """Return the command that a line is as it stands: `build --type debug -j12`."""
+    argv = re.sub(r"(?<=\s-j)(?=\d)|(?<=--type)=|(?<=--jobs)=", " ", line.strip()).split()
+    if len(argv) <= 1 or argv[0] not in known.commands or not argv[1].startswith("-"):
+        return None
+    frame = frame_of(tuple(argv))
+    if frame is None or not re.fullmatch(r"[\w./=+ -]+", line.strip()):
+        return None
+    if any(is_english(target) for target in frame.targets) or not str(frame.jobs).isdigit():
+        return None
+    if frame.type not in ("", *_TYPES):
+        return None
+    return doing(tuple(argv))
+
+
+def _for_real(text: str, known: Known) -> Plan | None:
+    """Return what a dry run has shown, done: "looks fine, do it for real"."""
+    done = tuple(word for word in known.last if word not in ("--dry-run", "-n"))
+    if done == known.last or "?" in text or not _GO.fullmatch(text) or not offered(done, known):
+        return None
+    return Plan((Step(done),))
 
 
 def asks(line: str) -> bool:

@@ -273,7 +273,20 @@ def _used(row: Row, every: list[Word]) -> set[int]:
 
 _AT: Final = frozenset(("on", "of", "from", "at", "in"))
 _OWN: Final = frozenset(("this", "my", "local", "very", "own", "the", "little", "old"))
-_PLACES: Final = frozenset("machine computer laptop box host pc workstation desktop notebook disk".split())  # noqa: SIM905
+_PLACES: Final = frozenset(
+    (
+        "machine",
+        "computer",
+        "laptop",
+        "box",
+        "host",
+        "pc",
+        "workstation",
+        "desktop",
+        "notebook",
+        "disk",
+    )
+)
 _ELSEWHERE: Final = frozenset(("workers", "explain", "graph"))
 
 
@@ -293,7 +306,7 @@ def _here(row: Row, every: list[Word]) -> set[int]:
 
 
 def _fit(row: Row, text: str, *, question: bool, spare: frozenset[str]) -> Fit | None:
-    command = " ".join(w for w in row.argv.split() if not w.startswith(("{", "-")))
+    command = " ".join(w for w in row.argv.split() if not w.startswith(("{", "-")) and "." not in w)
     added, rest, taken = with_options(text, command)
     every = words(rest)
     used = _used(row, every)
@@ -324,6 +337,7 @@ def _fit(row: Row, text: str, *, question: bool, spare: frozenset[str]) -> Fit |
     if argv is None or undo is None:
         return None
     content = sum(every[n].stem not in filler() for n in used)
+    added = tuple(option for option in added if option not in row.argv.split())
     # Evidence beyond the groups counts less than the groups.
     score = (
         len(row.groups) + 0.5 * max(0, content - len(row.groups)) + 0.5 * bool(added) + taken * 0.25

@@ -103,7 +103,7 @@ def stem(word: str) -> str:
         return stem(_IRREGULAR[word])
     if not _PLAIN.fullmatch(word) or len(word) < _SHORT:
         return word
-    if word.endswith("ies"):
+    if word.endswith(("ies", "ied")):
         word = word[:-3] + "y"
     elif word.endswith(("shes", "ches", "sses", "xes")):
         word = word[:-2]

@@ -75,7 +75,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
     _m("auto_fix", True, r"(?:and )?(?:please )?(?:fix|repair|sort out|resolve)(?:ing)?(?: (?:it|them|that|whatever|everything|anything|what|any|all|the|"
        r"missing|errors|problems|failures|issues|things|breaks|is|broken|fails|goes|wrong|comes|up|along|way|on|if|needed|you|can|as|go|necessary))+"
        r"|(?:and )?(?:fix|repair)(?:ing)?(?: it| them)? (?:if|where|when|as) (?:needed|necessary|required|possible)|(?:with |and )?(?:--)?auto-?fix(?:ing)?"),
-    _m("keep_going", True, r"(?:and )?(?:keep going|carry on|continue|go on|do not stop)(?! until)(?! building)(?! trying)"
+    _m("keep_going", True, r"(?:and )?(?:keep going|carry on|continue|go on) (?:right )?(?:to|until|till) the (?:very |bitter )?end|(?:and )?(?:keep going|carry on|continue|go on|do not stop)(?! until)(?! building)(?! trying)"
        r"(?: (?:even )?(?:if|when|on|after|at|past|despite|with) (?:the )?(?:\w+ )?(?:errors?|"
        r"failures?|something fails|things fail|some fail|it fails|one fails|first error))?"
        r"|as far as (?:possible|it goes|you can)"),
@@ -92,7 +92,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"(?= (?:[\w-]+ )?(?:re-?)?(?:build|compile)\b)|^(?:clean|fresh|full)(?= (?:release |debug )?(?:re)?build(?: (?:in|with|on|of|for|as|using|please)\b|$))"),
     _m("type", "relwithdebinfo", _IN + r"rel(?:ease)?[- ]?with[- ]?deb(?:ug)?[- ]?(?:info(?:rmation)?|"
        r"symbols)" + _MODE + r"|release (?:build )?(?:and|but)? ?(?:with|including|keeping) "
-       r"(?:the )?debug(?:ging)? (?:info(?:rmation)?|symbols)"),
+       r"(?:the )?(?:debug(?:ging)? )?(?:info(?:rmation)?|symbols)"),
     _m("type", "minsizerel", _IN + r"(?:min(?:imum|imal)?[- ]?size(?:[- ]?rel(?:ease)?)?|smallest "
        r"(?:possible )?size|(?:the )?(?:small(?:est)?|tiniest|most compact|leanest)(?: possible)? (?:binar(?:y|ies)|executables?|programs?|size|build)(?: (?:that |which )?(?:you|we|one|it) (?:can|could) (?:get|make|produce|manage|build|give me|be))?(?: possible)?|minsize|smallest possible (?:binary|executable|program|result)|smallest (?:executable|program))" + _MODE
        + r"|(?:optimi[sz]ed|optimi[sz]e|tuned|tune) (?:it )?for (?:(?:minimum|minimal|small|smallest|code|binary) )*(?:size|footprint|space)|for (?:the )?(?:(?:minimum|minimal|small|smallest|lowest|code|binary|executable|least) )*(?:size|footprint)(?! of)|as (?:small|tiny|little|compact|slim|lean) as (?:possible|you can(?: (?:make|get) (?:it|them))?|it (?:gets|can be))"),
@@ -113,8 +113,8 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
        r"|(?P<value3>{n})[- ]way parallel|(?:with )?(?P<value4>{n}) (?:at a time|at once|in parallel)"),
     _m("local", True, r"(?:and |but )?do not use (?:the |any |a )?(?:cluster|workers)|(?:only |just |purely )?locally(?: only)?|(?:an? |the )?(?:purely )?local(?= (?:\w+ )?(?:re)?(?:build|compile|compilation)\b)|(?:only |just )?(?:on|with|using) "
        r"(?:this|my|the local|my own|your|local) (?:own |very |local |little |old )*(?:machine|computer|laptop|host|pc|box|workstation|desktop|notebook|hardware)"
-       r"(?: only| alone| here)?|(?:without|with no|not(?: on| using| with| in| by)?|avoiding|no) (?:(?:the|a|any) )?"
-       r"(?:cluster|workers?|remote(?: workers?)?|farm|grid)|(?:only here|here only|right here)"
+       r"(?: only| alone| here)?|(?:without|with no|not(?: on| using| with| in| by)?|avoiding|no)(?: using| use of)? (?:(?:the|a|any|other|some) )*"
+       r"(?:cluster|workers?|remote (?:machines?|computers?|hosts?|builds?|execution)|remote(?: workers?)?|farm|grid)|(?:only here|here only|right here)"
        r"|do not (?:send|ship|distribute) (?:anything|it|this|any of it)(?: to (?:the )?(?:cluster|workers))?|keep (?:it|everything|all) on this machine|nothing (?:goes )?to the cluster|(?:skip|bypass|avoid|ignore)(?:ping|ing)? (?:the )?(?:cluster|workers)|--local|not remotely|(?:and )?leave (?:the )?(?:cluster|workers) (?:out|alone|in peace)(?: of (?:it|this|that))?|keep (?:it|everything|this) (?:off the cluster|local)|stay(?:ing)? (?:local|off the cluster)|off the cluster|(?:(?<=build )|(?<=compile ))here|(?:with )?no cluster"),
     _m("cluster", True, r"(?:(?:with the help of|at|on|over|with|using|via|to|in|across|through|by|use|have|let) )?(?:the |a |my |our |one |some |any )?"
        r"(?:build |whole |entire |other |team'?s |remote )*(?:cluster|farm(?! out)|grid|workers|(?<=a )worker|(?<=one )worker|(?<=any )worker|(?<=other )machines|"
@@ -131,7 +131,7 @@ MODIFIERS: Final[tuple[Modifier, ...]] = (
     _m("build_dir", None, r"(?<=clean )(?:only |just |out |up )?(?:the )?(?:directory|folder) (?P<value>{name})|(?:(?:what is )?(?:in|into|to|under|using|with) )?(?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|"
        r"folder) (?:called |named |at )?(?P<value>(?!and\b|with\b|for\b|please\b){name})|(?:in|into|under|using) (?:the |a )?(?:directory|"
        r"folder|dir) (?:called |named )?(?P<value2>{name})|into (?P<value3>{name})|(?:of the build )?in (?P<value4>(?:build|out|cmake-build)[-_]?[\w/-]*[\w])(?<! build)(?<! out)"
-       r"|(?P<value6>{name}) as (?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|folder)|(?:the )?(?:outputs?|results?|binaries) (?:goes|go|should go|shall go|belongs?|is to go) (?:in)?to (?P<value5>{name})"),
+       r"|(?:and )?(?:put|plac|writ|leav|stor|keep)(?:e|ting|ing)? (?:the |all |all the |its )*(?:outputs?|results?|binaries|build|objects|artifacts) (?:in|into|to|under|below) (?:the )?(?:directory |folder )?(?P<value7>(?![/~]){name})|(?P<value6>{name}) as (?:the |a )?(?:build|output)[- ]?(?:dir(?:ectory)?|folder)|(?:the )?(?:outputs?|results?|binaries) (?:goes|go|should go|shall go|belongs?|is to go) (?:in)?to (?P<value5>{name})"),
     _m("directory", None, r"(?:what is |whatever is |everything )?(?:{the}(?:project|repo(?:sitory)?|code|sources?) )?(?:(?:go|change|switch|cd)(?: to| into)?|in|at|under|from|of|below) (?:the )?"
        r"(?:project |folder |directory )?(?P<value>(?:\.{1,2}|~)?/{name}|\.{1,2}(?:/{name})?|{name}/(?:{name})?)"
        r"|(?:(?<=build )|(?<=compile )|(?<=test ))(?P<value2>\.{1,2}/[\w/-]+|~/[\w/-]+|/[\w/.-]*[\w/])"
@@ -179,13 +179,12 @@ whether which who why without work worked works world wrong yesterday you your y
 NO_TARGET: Final = frozenset(_NO_TARGET.split())
 """Words that are no target, wherever they stand."""
 
-OWN_PROJECTS: Final = frozenset(
-    """
+_OWN: Final = """
 app application assignment backend binary bot code codebase compiler demo driver editor emulator engine example exercise experiment firmware framework frontend game homework
 kernel library model monorepo plugin program project prototype renderer repo repository robot server service simulation simulator site software solver stack stuff thesis thing
 tool toolchain toy website work
-""".split()
-)
+"""
+OWN_PROJECTS: Final = frozenset(_OWN.split())
 """What somebody calls a project of his own: "my thesis simulation"."""
 
 NEGATION: Final = pattern(
@@ -204,7 +203,7 @@ ONLY: Final = pattern(
     r"(?!and )(?:{name}))*)"
 )
 TARGETS: Final = (
-    pattern(r"(?:of |for |only |just |nothing but )?(?:the )?targets? (?:called |named )?"
+    pattern(r"(?:of |for |only |just |nothing but )?(?:the )?(?:(?:two|three|four|five|following|\d) )?targets? (?:called |named )?"
             r"(?P<names>{name}(?:(?:,? and |, ?)(?:{name}))*)"),
     pattern(r"(?:of |for |only |just )?(?:the )?(?:unit )?tests? (?:called |named )?(?P<names>(?=\S*[_\d./-]){name}(?:(?:,? and |, ?)(?:{name}))*)"),
     pattern(r"(?P<names>(?=\S*[_\d./-]){name}(?:(?:,? and |, ?)(?:{name}))*) (?:only|alone)"),
