@@ -97,7 +97,8 @@ def _same(wanted: str, got_kind: str, got: list[tuple[str, ...]]) -> bool:
 
 FILES = {
     "lines.txt": 80, "sealed.txt": 60, "sealed2.txt": 60, "sealed3.txt": 60, "sealed4.txt": 60,
-    "sealed5.txt": 60, "tuned.txt": 370, "strangers.txt": 100, "strangers2.txt": 200, "fresh.txt": 1155,
+    "sealed5.txt": 60, "tuned.txt": 370, "strangers.txt": 100, "strangers2.txt": 200,
+    "fresh.txt": 1155,
 }  # fmt: skip
 
 
