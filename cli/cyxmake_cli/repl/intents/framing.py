@@ -44,7 +44,10 @@ _OURS: Final = re.compile(
     + r"))(?= (?:with|in|on|as|using|for|from|and|to|without|by|at|here|now|again|please|locally|remotely|but)\b|[ ,.]*$)",
     re.IGNORECASE,
 )
-_NO_LOOSE: Final = re.compile(r"-|\d+$|(?:windows|linux|mac|macos|android|ios)$", re.IGNORECASE)
+_NO_LOOSE: Final = re.compile(
+    r"-|\d+$|(?:windows|linux|mac|macos|android|ios|whole-project|compile-units|hybrid)$",
+    re.IGNORECASE,
+)
 _JOINS: Final = frozenset(
     (
         "again",

@@ -106,6 +106,10 @@ _NAMES: Final = frozenset(
         "plugin",
         "test",
         "library",
+        "install",
+        "uninstall",
+        "apt",
+        "pip",
     ]
 )
 

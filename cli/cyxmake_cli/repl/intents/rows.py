@@ -159,10 +159,12 @@ def with_options(text: str, command: str) -> tuple[tuple[str, ...], str, int]:
             if not match[0].strip():
                 continue
             argv = _filled_option(option.add, match)
+            said_before = argv is not None and bool(argv) and not _new(argv, added)
             if argv is not None:
                 argv = _new(argv, added)
-            if not argv or argv[0] in added:
+            if not said_before and (not argv or argv[0] in added):
                 continue
+            argv = argv or []
             added += argv
             taken += len(match[0].split())
             text = " ".join(f"{text[: match.start()]} {text[match.end() :]}".split())
