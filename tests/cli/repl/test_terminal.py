@@ -166,17 +166,22 @@ def test_lines_are_remembered_but_secrets_are_not(
 
 @pytest.mark.terminal
 @pytest.mark.parametrize(
-    ("typed", "becomes"),
-    [("/vers\t", "cyxmake 0"), ("/build --dry\t", "would"), ("/config get build.jobs\t", "0"),
-     ("/graph de\t a\tc", "a.h"), ("/build --dry-run --type deb\t", "has no build type 'debug'"),
-     ("/expl\t fai\t", "nothing has been built")],
+    ("typed", "shown", "becomes"),
+    [(("/vers",), (), "cyxmake 0"), (("/build --dry",), (), "would"),
+     (("/config get build.jobs",), (), "0"), (("/graph de", " a", "c"), ("ps", r"\."), "a.h"),
+     (("/build --dry-run --type deb",), (), "has no build type 'debug'"),
+     (("/expl", " fai"), ("ain",), "nothing has been built")],
 )  # fmt: skip
-def test_tab_completes(terminal: Terminal, typed: str, becomes: str) -> None:
+def test_tab_completes(
+    terminal: Terminal, typed: tuple[str, ...], shown: tuple[str, ...], becomes: str
+) -> None:
     """Commands, options, their values and files are completed with one key."""
-    for part in typed.split("\t"):
+    for n, part in enumerate(typed):
         terminal.type(part)
-        if part is not typed.rpartition("\t")[2]:
+        if part != "c":
             terminal.type("\t")
+        if n < len(shown):
+            terminal.wait_for(shown[n])  # what is typed before a completion is there drops it
     terminal.type("\r")
     printed = terminal.wait_for_prompt()
     assert becomes in printed, printed
