@@ -97,7 +97,7 @@ _RETOLD: Final = re.compile(
     re.IGNORECASE,
 )
 _LIKED: Final = re.compile(
-    r"\b(?:like|want|need|prefer|appreciate|good|nice|great|ask|require|request|love|glad|happy|grateful)\b",
+    r"\b(?:would|will|want|wanted|need|needed|require|request|ask|prefer|appreciate)\b",
     re.IGNORECASE,
 )
 _PASSIVE: Final = re.compile(
