@@ -23,7 +23,7 @@ _LANGUAGE: Final = r"(?:c\+\+|cpp|rust|python|go|golang|java|javascript|js|types
 _HEAD: Final = rf"(?P<rest>(?:an? |another |some |one )?(?:new )?(?:(?!(?:for|that|to|about|of|the|my|our|token|test|tests|build|release|debug|job|target|worker|agent|coordinator|clean|fix|full|fresh)\b)[\w+#.-]+,? ){{0,6}}?{_KIND}\b.*)"
 _TOO: Final = re.compile(
     rf"^(?P<sure>create|generate|scaffold|bootstrap|develop|write|start|set up|begin|initiali[sz]e|program|code|make)(?: me| us| for me)? "
-    rf"(?P<rest>(?:an? |another |some |one )?(?:new )?(?:(?!(?:for|that|to|about|of|the|my|our|token|test|tests|build|release|debug|job|target|worker|agent|coordinator|clean|fix|full|fresh|layer)\b)[\w+#.-]+,? ){{0,6}}?"
+    rf"(?P<rest>(?:an? |another |one )(?:new )?(?:(?!(?:for|that|to|about|of|the|my|our|token|test|tests|build|release|debug|job|target|worker|agent|coordinator|clean|fix|full|fresh|layer)\b)[\w+#.-]+,? ){{0,6}}?"
     rf"{_KIND_TOO}\b.*)$",
     re.IGNORECASE,
 )
