@@ -42,6 +42,7 @@ _INHERITED: Final = ("type", "build_dir", "directory", "system")
 
 
 def assembled(clauses: list[Clause], texts: list[str], text: str, known: Known) -> Meaning:
+    """Return what clauses mean together; `texts` are their words, `text` is the whole line."""
     last = frame_of(known.last)
     done: list[Frame | tuple[Step, ...]] = []
     for clause in _forward(clauses):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 from cyxmake_cli.repl.intents import answers, near, rows
@@ -33,7 +34,7 @@ from cyxmake_cli.repl.intents.model import (
 )
 from cyxmake_cli.repl.intents.orders import AMBIGUOUS
 from cyxmake_cli.repl.intents.questions import ASKS, EXIT_STATUS, HOW, INDIRECT
-from cyxmake_cli.repl.intents.text import corrected, is_english, tidy
+from cyxmake_cli.repl.intents.text import corrected, data, is_english, tidy
 from cyxmake_cli.repl.intents.words import NEGATION
 from cyxmake_common.errors import ExitStatus
 
@@ -57,40 +58,6 @@ _GO: Final = re.compile(
     re.IGNORECASE,
 )
 """What says after a dry run that it is to be done."""
-_SEQUENCE: Final = (
-    (re.compile(r"^(?P<who>(?:show|tell|list|print|display)(?: me| us)?),? (?:first|please|just|only|now|beforehand|quickly)+,? (?=what|which|how|why|where)", re.I), r"\g<who> "),
-    (re.compile(r"\btest (?=(?:whether|if)\b)", re.I), "check "),
-    (re.compile(r"(?:,|\band)+ if (?:that|it) (?:fails|does not (?:work|answer)|is (?:away|down|not there))[ ,]+(?:then )?(?:use )?(?=(?:the )?(?:local|ollama|openai|anthropic|gemini|llama-server|lmstudio|vllm|openrouter)\b)", re.I), " then "),
-    (re.compile(r"^(?:what|which)(?: files| things)? (?:will|would|gets?)(?: be)? (?:deleted|removed|cleaned|thrown away)(?: (?:when|if|by).*clean\w*(?: up)?)?[?.! ]*$", re.I), "dry run of clean"),
-    (re.compile(r"(?:show|tell|list|print|display|name)(?: me| us)? (?:what|which(?: \w+){0,2}) (?:would|will)(?: then)? (?:be|get) (?:re-?)?(?:built|compiled)\b", re.I), "dry run of build"),
-    (re.compile(r"(?:show|tell|list|print|display|name)(?: me| us)? (?:what|which(?: \w+){0,2}|the (?:files|things|stuff)(?: that| which)?|everything that|all that) (?:would|will)(?: then)? (?:be|get) (?:removed|deleted|cleaned|erased|wiped|thrown away)(?: up)?(?: by (?:a )?clean(?:ing)?(?: up)?)?\b", re.I), "dry run of clean"),
-    (re.compile(r"(?<=\w),? (?:and )?(?:please )?(?:fix|repair)(?:ing)?(?: it| them| things| errors)? (?:if|where|when|as) (?:needed|necessary|required|possible)", re.I), " with auto-fix"),
-    (re.compile(r"\b(?:let me|i (?:want|would like|would love|need) to|(?:can|may|could) i) (?:please |now )?(?:see|have a look at|look at)\b(?! (?:if|whether)\b)", re.I), "show me"),
-    (re.compile(r"^(?:what|how) means? (?=\S)", re.I), "what is the meaning of "),
-    (re.compile(r"\b(delete|remove|erase|wipe|change|touch|do|run|build|install|start|execute|write|modify|clean|send) nothing\b(?! (?:but|except|else|more|besides|other|that)\b)", re.I), r"do not \1 anything"),
-    (re.compile(r"(?<=\w),? (?:and |but )?(?:absolutely |really )?(?:nothing (?:else|more|besides|other|beyond (?:that|this|these|those)|apart from (?:that|these|those)|in addition)|stop there|leave it at that|no further|no other (?:targets?|ones?|things?)|no others|(?:and |but )(?:that is|only|just) (?:it|all|that|those|these|them)|(?:that is|only|just) (?:all|those|these))(?: (?:please|though|for now))?(?=[,.!]|$)", re.I), ""),
-    (re.compile(r"(?<=\w)(?<!list)(?<!show)(?<!what)(?<!which)(?<! me),? (?:and |of |for |with )?(?:all|every|each)(?: of)?(?: the| my| our| its)? (?:single |existing |available )?targets?(?=[,.!]|$| (?:in|on|with|as|using|at|for|from)\b)", re.I), " build"),
-    (re.compile(r"^(?:all|every|each)(?: of)?(?: the| my| our| its)? targets?(?= (?:in|on|with|as|using|at|for|from)\b)", re.I), "build"),
-    (re.compile(r"\b((?:all|every|each)(?: of)?(?: the| my| our| its)? targets?|everything|all(?: of (?:it|them))?),? but (?=\S)", re.I), r"\1 except "),
-    (re.compile(r"\b(throw away|throw out|remove|delete|erase|wipe|clear|discard|trash|get rid of|nuke|clean(?: up)?) (?:all )?what(?:ever)? (?:was|has been|had been|got|is|were|the build|you|i|we) (?:has |have )?(built|generated|produced|compiled|made|left(?: behind)?)", re.I), r"\1 everything \2"),
-    (re.compile(r"(?:(?<=failures)|(?<=errors)|(?<=failure)|(?<=error)|(?<=problems)|(?<=failing)|(?<=fails)),? (?:and |so |because |as |since )?(?:so that |(?:i|we) (?:want|would like|need|have|wish|like) (?:to )?|let me )?(?:see|show me|know|get|have|collect|find)(?: about)? (?:them all|all of them|every(?: single)? (?:one|error|failure)(?: of them)?|everything|all(?: the)? (?:errors|failures|problems))(?: (?:at once|in one go|together|first))?", re.I), ""),
-    (re.compile(r"\b(?:make sure|ensure|double-?check|check|verify|confirm|see to it|be sure)(?: that| whether| if)? (?:nothing|none|no \w+|everything|all(?: \w+)?|anything|any \w+)((?: \w+)*? cache)(?: \w+)*? (?:is|are|was|were|has been|got|went|looks|gets) (?:\w+ )?(?:corrupt\w*|damaged|broken|bad|rotten|wrong|ok|fine|intact|sound|good|valid|in order)", re.I), r"verify \1"),
-    (re.compile(r"\brestart the coordinator\b", re.I), "stop the coordinator and start the coordinator"),
-    (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell|list)(?: (?:me|us))? (?:what|which (?:files|commands|steps|things)) (?:you|it) (?:would|will) (build|test|clean|install|do|remove|delete|run|compile)(?: now| here)?(?=[.,!]|$)", re.I), r"dry run of \1"),
-    (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell|list)(?: (?:me|us))? which (?:files|commands|steps|things) (?:an? |the )?(.+?) (?:would|will) (?:run|do|remove|delete|build|execute|install|change|send|start|throw)\b(?: (?:here|away|up|out))?", re.I), r"dry run of \1"),
-    (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell)(?: (?:me|us))? what (?:you|it) would (?:do|try|change) (?:to|when you|for|if you|in order to) ", re.I), "dry run of "),
-    (re.compile(r",? (?:when|while|for)(?:ever)? (?:(?:you|we|i) )?(build|compile|test|run the tests|install|clean|building|compiling)(?: (?:it|this))?(?=[.!]*$)", re.I), r" \1"),
-    (re.compile(r"\b(?:make|get|bring) (it|this|that|(?:the|my|our|this|that) (?:whole |entire |damn |stupid )?(?:project|build|code|thing|program|target \S+|\S+ target)) (?:to )?(?:build|compil(?:e|ing)|work|pass|succeed|go)(?:ing)?(?: again)?\b(?! (?:in|with|on|for|as|using|locally|remotely|\d)\b)", re.I), r"repair \1 until it works"),
-    (re.compile(r"^(.+?),? after (?:you have |having |the )?(building|compiling|cleaning up|cleaning|testing)(?: it| everything)?[.!]*$", re.I), r"\2, then \1"),
-    (re.compile(r"^((?:clean|remove|delete|wipe|tidy|clear|empty|run the tests|test)\b[^?]*?),? before (?:you )?(?:build|compil)(?:e|ing)?(?: it)?[.!]*$", re.I), r"\1, then build"),
-    (re.compile(r"(?:do not|never|without) (?:stop(?:ping)?|giv(?:e|ing) up|rest(?:ing)?|quit(?:ting)?)(?: \w+ing)? (?=until\b)", re.I), "keep trying "),
-    (re.compile(r"what would you do (?:for|to|in|(?:if|when) i (?:asked|told|want(?:ed)?)(?: you)? (?:to|for))(?: do)? (?:an? |the )?(\w+)\b", re.I), r"dry run of \1, "),
-    (re.compile(r"(?:(?:just|only|please|but)[ ,]+)*(?:show|tell)(?: (?:me|us))? what (?:an? |the )?(.+?) (?:would|will) (?:run|do|remove|delete|build|execute|install|change|send|start)\b(?: here)?", re.I), r"dry run of \1"),
-    (re.compile(r",? (?:and )?(?:try (?:to )?|attempt to )?(?:auto-?)?(?:fix|repair|mend)(?:ing)?(?: (?:it|that|this|the \w+|yourself|itself))* (?:if|when|in case|whenever) (?:it|that|this|the build|something|anything|one) (?:breaks?|fails?|goes wrong|does not (?:work|compile|build|succeed))", re.I), " with auto-fix"),
-    (re.compile(r"^(if|when|once|after) ([^,]+), ((?:what|how|which|why|who|where|do|does|is|are|will|can|would)\b .+?)[?.!]*$", re.I), r"\3 \1 \2"),
-    (re.compile(r"^(why|how come) (\w+) not (\S+)", re.I), r"\1 \2 \3 not"),
-    (re.compile(r",? (?:and )?if (?:it|that|this|the build|something|anything|one|compilation|compiling) (?:breaks?|fails?|goes wrong|does not (?:work|compile|build|succeed)),? (?:then )?(?:please )?(?:try (?:to )?|attempt to )?(?:auto-?)?(?:fix|repair|mend)(?:ing)?(?: (?:it|that|this|the \w+|yourself|itself|by yourself|automatically))*", re.I), " with auto-fix"),
-)  # fmt: skip
 _NAMES: Final = frozenset(
     [
         "target",
@@ -195,10 +162,16 @@ def asks(line: str) -> bool:
     )
 
 
+@cache
+def _rewrites() -> tuple[tuple[re.Pattern[str], str], ...]:
+    table = data("rewrites")["rewrite"]
+    return tuple((re.compile(row["said"], re.IGNORECASE), row["meant"]) for row in table)
+
+
 def _tidy(line: str) -> str:
     text = tidy(line)
-    for short, long in _SEQUENCE:
-        text = short.sub(long, text)
+    for said, meant in _rewrites():
+        text = said.sub(meant, text)
     if text.startswith("dry run of"):
         text = text.rstrip("? ,")
     return corrected(text, rows.vocabulary(), _NAMES)

@@ -13,6 +13,7 @@ from cyxmake_cli.repl.intents.text import data, stem, words
 
 @cache
 def verbs() -> frozenset[str]:
+    """Return the words that an order may begin with."""
     return frozenset(data("language")["words"]["verbs"].split())
 
 
@@ -98,6 +99,7 @@ def states(text: str) -> bool:
 
 
 def forbids(text: str) -> bool:
+    """Tell whether a text begins as what says that something is not to be done, or to be left."""
     return bool(
         re.match(
             r"(?:(?:and|but|so|then|just|whatever you do|under no circumstances|for now) ?)*(?:do not|does not|never|not (?:now|yet|\w+ing)|no (?:need|more|building|tests?|clean\w*|install\w*|build)\b|without|avoid|skip|omit|refrain|you (?:must|should|need|may|can|are) not|no,? do not"
