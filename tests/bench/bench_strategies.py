@@ -76,7 +76,8 @@ def build(made: Cluster, project: Path, strategy: str, command: tuple[str, ...])
     if strategy != "whole-project":
         configure(command, project, there)
     before, mine = processor_seconds(made), time.process_time()
-    done = made.build(project, "--strategy", strategy, "--no-cache", "--overwrite", "-q")
+    options = ("--overwrite",) if strategy == "whole-project" else ()
+    done = made.build(project, "--strategy", strategy, "--no-cache", *options, "-q")
     if done.status != 0:
         raise SystemExit(f"{project.name} by {strategy}: {done.output[-2000:]}{done.errors}")
     used = processor_seconds(made) - before + time.process_time() - mine
