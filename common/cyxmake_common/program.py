@@ -1,4 +1,5 @@
-"""How a program ends: every error becomes a sentence, a next step and an exit status.
+"""How a program begins, in its user's locale, and ends: every error becomes a sentence, a next step
+and an exit status.
 
 Knows nothing of what the programs do. No traceback reaches a user; a bug leaves it in a file.
 """
@@ -11,10 +12,12 @@ from typing import NoReturn
 import click
 
 from cyxmake_common.errors import CyxError, ExitStatus
+from cyxmake_common.user_locale import restore_locale
 
 
 def run_program(command: click.Command, name: str) -> NoReturn:
     """Run a command line and exit with the status that docs/OPERATIONS.md lists."""
+    restore_locale()
     try:
         status = command.main(prog_name=name, standalone_mode=False)
     except CyxError as error:

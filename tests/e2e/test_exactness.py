@@ -287,3 +287,19 @@ def test_objects_that_cmake_names_by_the_whole_path(shared_cluster: Cluster, pla
         assert done.status == 0, done.output
         assert done.summary["cache_hits"] == (3 if hits else 0), done.summary
         assert [products(root / "out"), recorded_dependencies(root / "out")] == wanted
+
+
+@pytest.mark.parametrize("language", ["C", "", "xx_XX.UTF-8"])
+def test_a_user_without_a_language(language: str, shared_cluster: Cluster, place: Path) -> None:
+    """Compilers and commands see the user's own locale, not one that our interpreter has set."""
+    commands = {"warned.c": "gcc -Wall", "wrong.c": "gcc", "told.c": "./told gcc"}
+    bench = Bench(shared_cluster, place / "p", commands)
+    bench.write(
+        warned_c="static int unused(void) { return 1; }\n",
+        wrong_c="int twice;\nint twice(void);\n",
+        told_c="const char *text = CTYPE;\n",
+    )
+    told = bench.root / "told"
+    told.write_text('#!/bin/sh\nexec "$@" "-DCTYPE=\\"${LC_CTYPE-unset}\\""\n')
+    told.chmod(0o755)
+    assert bench.build(LANG=language).status == 1

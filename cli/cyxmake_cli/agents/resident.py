@@ -24,6 +24,7 @@ from cyxmake_cli.agents.runtime import Asker, Runtime
 from cyxmake_cli.agents.tasks import DEFAULT_SECONDS, AgentKind
 from cyxmake_cli.safety.gate import Gate, bounds_of
 from cyxmake_common.errors import CyxError, UsageError
+from cyxmake_common.user_locale import restore_locale
 
 _IDLE_SECONDS: Final = 1800.0
 _MOST_BYTES: Final = 1 << 20
@@ -186,6 +187,7 @@ class Resident:
 
 def main(root: str) -> None:
     """Serve the agents of a project, unless another process does."""
+    restore_locale()
     os.chdir(Home.of(Path(root)).path)
     descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import sys
 
 from cyxmake_cli.launcher.client import launch
+from cyxmake_common.user_locale import restore_locale
 
 
 def main() -> None:
     """Do what `argv[1]`, a stand-in or a launcher, was called for."""
     if len(sys.argv) < 2:
         sys.exit(2)
+    restore_locale()
     sys.exit(launch(sys.argv[1:]))
 
 
