@@ -77,6 +77,7 @@ class Corpus:
     hot_header: str = ""
 
 
+_CTEST = ("ctest", "--timeout", "120", "--no-tests=error")
 _GTEST = "/usr/include/gtest/gtest.h"
 
 CORPORA = {
@@ -98,7 +99,7 @@ CORPORA = {
         System.CMAKE,
         options=("-DLEVELDB_BUILD_BENCHMARKS=OFF",),
         other_options=("-DLEVELDB_BUILD_TESTS=OFF",),
-        tests=(("ctest", "-j2", "--timeout", "120", "--no-tests=error"),),
+        tests=((*_CTEST, "-j2"),),
         tests_said="ctest, all",
         needs=(_GTEST, "/usr/include/gmock/gmock.h", "/usr/include/benchmark/benchmark.h"),
         one_source="db/db_impl.cc",
@@ -109,7 +110,7 @@ CORPORA = {
         System.CMAKE,
         options=("-DFMT_TEST=ON", "-DFMT_DOC=OFF"),
         other_targets=("fmt", "args-test"),
-        tests=(("ctest", "-j2", "--timeout", "120", "--no-tests=error"),),
+        tests=((*_CTEST, "-j2"),),
         tests_said="ctest, all",
         needs=(_GTEST, "/usr/include/gmock/gmock.h"),
         one_source="src/os.cc",
@@ -120,7 +121,7 @@ CORPORA = {
         System.CMAKE,
         options=("-DSPDLOG_FMT_EXTERNAL=ON",),
         plain_options=("-DSPDLOG_BUILD_TESTS=ON",),
-        tests=(("ctest", "--timeout", "120", "--no-tests=error"),),
+        tests=(_CTEST,),
         tests_said="ctest, all",
         needs=("/usr/include/fmt/core.h", "/usr/include/catch2/catch.hpp"),
         one_source="src/async.cpp",
@@ -209,7 +210,7 @@ CORPORA = {
         ),
         other_options=("-DRE2_BUILD_TESTING=OFF",),
         plain_options=("-DRE2_BUILD_TESTING=ON",),
-        tests=(("ctest", "-j2", "--timeout", "120", "--no-tests=error", "-E", "exhaustive|random|dfa"),),
+        tests=((*_CTEST, "-j2", "-E", "exhaustive|random|dfa"),),
         tests_said="ctest without the exhaustive ones",
         needs=("/usr/share/unicode/CaseFolding.txt", "/usr/lib/python3/dist-packages/six.py"),
         one_source="re2/dfa.cc",
