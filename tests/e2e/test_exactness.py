@@ -303,3 +303,27 @@ def test_a_user_without_a_language(language: str, shared_cluster: Cluster, place
     told.write_text('#!/bin/sh\nexec "$@" "-DCTYPE=\\"${LC_CTYPE-unset}\\""\n')
     told.chmod(0o755)
     assert bench.build(LANG=language).status == 1
+
+
+@pytest.mark.parametrize("language", ["C.UTF-8", "C"])
+def test_what_a_command_is_run_in(language: str, shared_cluster: Cluster, place: Path) -> None:
+    """Variables, limits, mask, priority and folder are those that ninja gives a command."""
+    look = "env | grep -v -e ^_= -e ^CYXMAKE_ | sort; umask; ulimit -a; pwd; nice; tty || :"
+    (place / "build.ninja").write_text(
+        f"rule look\n  command = ({look}) > $out\nbuild seen: look\nbuild again: look | seen\n"
+    )
+    variables = environment(LANG=language)
+    subprocess.run(
+        ["ninja"], cwd=place, env=variables, check=True, stdin=subprocess.DEVNULL, umask=0o027
+    )
+    wanted = (place / "seen").read_text()
+    assert f"LANG={language}\n" in wanted
+    subprocess.run(["ninja", "-t", "clean"], cwd=place, check=True, stdout=subprocess.DEVNULL)
+    old = os.umask(0o027)
+    try:
+        done = shared_cluster.build(place, LANG=language)
+    finally:
+        os.umask(old)
+    assert done.status == 0, done.output
+    assert (place / "seen").read_text() == wanted
+    assert (place / "again").read_text() == wanted
