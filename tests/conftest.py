@@ -45,4 +45,6 @@ else:
         try:
             yield descriptor
         finally:
+            # Not by closing alone: a process that a test forked, and left, has it open, too.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
