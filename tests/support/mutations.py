@@ -113,6 +113,8 @@ _AROUND: Final = re.compile(
     r"|\d+ actions? |sent |$"
 )
 """How the lines begin that are no compiler's."""
+_RANDOM_NAME: Final = re.compile(r"/tmp/(cc\w{6}|\w+-[0-9a-f]{6})")
+"""How gcc and clang name the files between their parts."""
 _HOMES: Final = ("p", "pp", "p/q", "a-much-longer-name/p", "p-x")
 _MOST_SNAPSHOTS: Final = 6
 
@@ -530,7 +532,7 @@ def build_here(root: Path, environment: dict[str, str], umask: int) -> Outcome:
 def _words(output: str) -> Counter[str]:
     """Return the lines of the compilers, without those of the build tools around them."""
     lines = (line for line in output.splitlines() if not _AROUND.match(line))
-    return Counter(re.sub(r"/tmp/cc\w{6}", "/tmp/cc", line) for line in lines)
+    return Counter(_RANDOM_NAME.sub("/tmp/", line) for line in lines)
 
 
 def _language(unit: str) -> str:
