@@ -327,3 +327,12 @@ def test_what_a_command_is_run_in(language: str, shared_cluster: Cluster, place:
     assert done.status == 0, done.output
     assert (place / "seen").read_text() == wanted
     assert (place / "again").read_text() == wanted
+
+
+def test_an_assembler_measures_nothing(shared_cluster: Cluster, place: Path) -> None:
+    """What a compiler notes of coverage and stack it does not of assembly."""
+    commands = {"s.S": "gcc --coverage -fstack-usage -gsplit-dwarf -g", "t.S": "gcc --coverage"}
+    bench = Bench(shared_cluster, place / "p", commands)
+    bench.write(s_S="#define X x\n.globl X\nX: ret\n", t_S=".globl t\nt: ret\n")
+    assert bench.build().summary["remote"] == 2
+    assert bench.hits() == 2

@@ -311,7 +311,11 @@ class _Parser:
             inputs=(*response_files, *self.values.get(Role.INPUT, ())),
             provided=tuple(PROVIDED_SPECS + name for name in self.values.get(Role.PROVIDED, ())),
             side_outputs=(
-                *(self._beside(path, suffix) for suffix in self.suffixes),
+                *(
+                    self._beside(path, suffix)
+                    for suffix in self.suffixes
+                    if suffix == ".dwo" or not language.is_assembler
+                ),
                 *self.values.get(Role.SIDE_FILE, ()),
             ),
         )

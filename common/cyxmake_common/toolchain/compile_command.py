@@ -39,6 +39,11 @@ class Language(Enum):
         """Tell whether it is what a preprocessor made."""
         return self in (Language.C_TEXT, Language.CXX_TEXT)
 
+    @property
+    def is_assembler(self) -> bool:
+        """Tell whether no compiler proper works on it."""
+        return self in (Language.ASSEMBLER, Language.ASSEMBLER_WITH_CPP)
+
 
 @dataclass(frozen=True, slots=True)
 class Argument:

@@ -101,6 +101,7 @@ def test_depfile_names(text: str, depfile: Depfile | None) -> None:
         ("gcc -g -gsplit-dwarf -c a.c -o o/x.c.o", ("o/x.c.o", "o/x.c.dwo")),
         ("gcc -fstack-usage -fcallgraph-info=su -c a.c", ("a.o", "a.su", "a.ci")),
         ("gcc --coverage -ftest-coverage -c a.c -o y", ("y", "y.gcno")),
+        ("gcc --coverage -fstack-usage -gsplit-dwarf -g -c a.S", ("a.o", "a.dwo")),
         ("clang --serialize-diagnostics x.dia -c a.c", ("a.o", "x.dia")),
     ],
 )
