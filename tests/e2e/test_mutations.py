@@ -19,7 +19,8 @@ Runs without a wrong result; "local" has the failures, which are confirmed here:
      401    100   726     265    109
 
 and, since the variables of the locale change, too (611 found one that our interpreter had set; 616
-stopped at step 79 for a random name in a message of clang's, not at a wrong result):
+stopped at step 79 for a random name in a message of clang's, not at a wrong result; 615 gave none
+either, but more misses than hits, which the test still refuses):
 
      611    100     .       .      .
      614    100     .       .      .
@@ -46,7 +47,7 @@ _SEEDS = [int(os.environ["CYXMAKE_SEED"])] if "CYXMAKE_SEED" in os.environ else 
 @pytest.mark.timeout(120 + 10 * _STEPS)
 @pytest.mark.parametrize("seed", _SEEDS)
 def test_no_edit_gives_a_wrong_result(seed: int, tmp_path: Path, shared_cluster: Cluster) -> None:
-    """Builds on the cluster are those of plain ninja, after every edit; many are hits."""
+    """Builds on the cluster are those of plain ninja, after every edit; most are hits."""
     project = MutatingProject(tmp_path, Random(seed))
     token = shared_cluster.token("client", expires="12h")
     counts: Counter[str] = Counter()
@@ -75,5 +76,4 @@ def test_no_edit_gives_a_wrong_result(seed: int, tmp_path: Path, shared_cluster:
         reasons.update(done.summary.get("local_reasons", {}))
     print(f"seed {seed}, {len(steps)} steps: {dict(counts)} {dict(reasons)}")
     assert not wrong, wrong[0]
-    # A hundred random edits once gave 450 hits and 566 misses; without a cache it would be none.
-    assert counts["cache_hits"] * 2 > counts["remote"] > 0 or _STEPS < 5
+    assert counts["cache_hits"] > counts["remote"] > 0 or _STEPS < 5

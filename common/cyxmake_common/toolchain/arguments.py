@@ -311,6 +311,7 @@ class _Parser:
             inputs=(*response_files, *self.values.get(Role.INPUT, ())),
             provided=tuple(PROVIDED_SPECS + name for name in self.values.get(Role.PROVIDED, ())),
             side_outputs=(
+                # No compiler proper works on assembly: it notes no coverage, no stack and no calls.
                 *(
                     self._beside(path, suffix)
                     for suffix in self.suffixes
