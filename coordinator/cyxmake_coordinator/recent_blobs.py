@@ -21,7 +21,7 @@ _OVERHEAD: Final = 300
 class RecentBlobs:
     """A BlobStore around another, which checks bytes on commit; `limit_bytes` bounds the memory."""
 
-    def __init__(self, inner: BlobStore, limit_bytes: int = 16 << 20) -> None:
+    def __init__(self, inner: BlobStore, limit_bytes: int = 64 << 20) -> None:
         self._inner = inner
         self._limit = limit_bytes
         self._kept: OrderedDict[Digest, bytes] = OrderedDict()

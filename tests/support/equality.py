@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -34,6 +35,7 @@ NO_COMPILES = ("not a compile", "links here: ")
 """Reasons to stay local that are no compile's: they don't count against hits."""
 _SECONDS = 1500
 _TEST_SECONDS = 300
+_ASKS_THE_COMPILER = re.compile(r"__builtin_(?:FILE|source_location)\b")
 WITHOUT_CCACHE = {"CCACHE_DISABLE": "1"}
 """Meson puts ccache before compilers; a depfile of its cache may be wrapped for another name."""
 
@@ -99,7 +101,7 @@ class Cell:
     changing: list[str] = field(default_factory=list)
     """Files in which two plain local builds differ."""
     bound: int = 0
-    """Objects that spell the directory they were made in, or whose preprocessed text does so."""
+    """Objects that spell the directory they were made in, or whose code or warnings do so."""
     tests: str = ""
     tests_said: str = ""
     commit: str = ""
@@ -215,19 +217,27 @@ class Checkout:
         return sum(self._spells(path) for path in self.top.rglob("*.o"))
 
     def bound_by_text(self) -> int:
-        """Return how many objects do, or have code that could: their expanded text spells it.
+        """Return how many objects do, or have code that could, or were made with a word of it.
 
-        Only ninja tells what it compiles.
+        Code could if its expanded text spells the directory, or has what only the compiler expands.
+        What is said is part of a result. Only ninja tells what it compiles.
         """
         if self.corpus.system.uses_make:
             return self.bound()
         told = json.loads(_call(["ninja", "-t", "compdb"], self.build))
         made = {self.build / unit["output"]: unit["command"] for unit in told}
         return sum(
-            self._spells(path) or str(self.top) in _expanded(command, self.build)
+            self._spells(path) or self._depends(command)
             for path, command in made.items()
             if path.suffix == ".o" and path.exists()
         )
+
+    def _depends(self, command: str) -> bool:
+        top, argv = str(self.top), _without_outputs(command)
+        text = _call([*argv, "-E", "-P"], self.build)
+        if top in text or _ASKS_THE_COMPILER.search(text):
+            return True
+        return top in _call([*argv, "-c", "-o", os.devnull], self.build)
 
     def _spells(self, path: Path) -> bool:
         return str(self.top).encode() in path.read_bytes()
@@ -368,8 +378,8 @@ def _files(top: Path) -> list[tuple[str, Path]]:
     return found
 
 
-def _expanded(command: str, directory: Path) -> str:
-    """Return what the preprocessor makes of a unit."""
+def _without_outputs(command: str) -> list[str]:
+    """Return the command of a compile without what it writes."""
     words = iter(shlex.split(command))
     kept = []
     for word in words:
@@ -377,7 +387,7 @@ def _expanded(command: str, directory: Path) -> str:
             next(words)
         elif word not in ("-c", "-MD", "-MMD"):
             kept.append(word)
-    return _call([*kept, "-E", "-P"], directory)
+    return kept
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -6,18 +6,17 @@ Knows nothing of how a result came to be. Outputs that may stay away leave a not
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cyxmake_cli.away import AwayFiles
 from cyxmake_cli.cluster.client import ClusterClient
+from cyxmake_cli.cluster.fetches import Fetches
 from cyxmake_cli.cluster.near import Near
 from cyxmake_cli.cluster.placing import AS_A_COMPILER, Placing, place
 from cyxmake_cli.cluster.way import FREE, Way
 from cyxmake_common.action import ActionResult, OutputFile
-from cyxmake_common.clock import monotonic
-from cyxmake_common.digest import Digest
 from cyxmake_common.includes.depfile_layout import Layout, fill
 from cyxmake_common.protocol.messages import CacheEntry
 
@@ -67,7 +66,7 @@ class Results:
         near: Near | None = None,
         away: AwayFiles | None = None,
     ) -> None:
-        self._cluster = cluster
+        self._fetches = Fetches(cluster)
         self._project = project
         self._near = near or Near()
         self._away = away
@@ -89,9 +88,9 @@ class Results:
         absent = wanted - blobs.keys()
         way.coming(sum(d.size for d in absent), result.seconds, hit=not worker)
         if absent:
-            fetched = await self._fetch(absent)
-            self._near.keep_blobs(fetched)
-            blobs.update(fetched)
+            fetched = await self._fetches.fetch(absent)
+            blobs.update((digest, fetched[digest]) for digest in absent if digest in fetched)
+            self._near.keep_blobs(blobs)
         if not wanted <= blobs.keys():
             return None
         held = None
@@ -111,15 +110,6 @@ class Results:
             for digest in (result.stdout, result.stderr)
         )
         return RemoteResult(result.exit_code, stdout, stderr, result.seconds, worker, held=held)
-
-    async def _fetch(self, absent: Collection[Digest]) -> dict[Digest, bytes]:
-        line = self._cluster.link.down
-        line.begin(monotonic())
-        try:
-            return await self._cluster.blobs.get_many_bytes(absent)
-        finally:
-            size = sum(digest.size for digest in absent)
-            line.end(monotonic(), size, waited=self._cluster.link.round_trip)
 
     def _staying(self, expected: Expected, outputs: Sequence[OutputFile]) -> frozenset[str]:
         """Return the outputs that need not come home."""

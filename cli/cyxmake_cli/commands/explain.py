@@ -159,7 +159,10 @@ def _last_build(project: Project, path: str, *, placement: bool) -> None:
         for reason in record.why:
             click.echo(f"  {reason.replace('{root}/', '')}")
             if reason.startswith(HOLDS_PATH):
-                click.echo("  debug information does: with `cache.remap_paths` checkouts share it")
+                click.echo(
+                    "  debug information, `__FILE__` or a warning does; without a warning,"
+                    " checkouts share it with `cache.remap_paths`"
+                )
         if record.why == [NOT_BUILT_BEFORE]:
             _nearest(history, name, json.loads(record.preimage))
 

@@ -69,14 +69,16 @@ class _WebSocketWire:
     """A Wire over one open WebSocket.
 
     Frames that are sent without waiting leave together, at the end of the event loop's round: as
-    one TLS record, not one each. What is not urgent waits a little longer for company. Whatever
-    else goes out takes them all along, before itself: nothing overtakes.
+    one TLS record, not one each. What is not urgent waits a little longer for company. They wait
+    here: what is in the library's own queue leaves whenever anything is received. Whatever else is
+    sent takes them all along, before itself: nothing overtakes.
     """
 
-    __slots__ = ("_due", "_loop", "_queued", "_socket", "address", "subprotocol")
+    __slots__ = ("_due", "_frames", "_loop", "_queued", "_socket", "address", "subprotocol")
 
     def __init__(self, socket: client.ClientConnection | server.ServerConnection) -> None:
         self._loop = asyncio.get_running_loop()
+        self._frames: list[bytes | str] = []
         self._queued = 0
         """Bytes of frames that have not left yet."""
         self._due = inf
@@ -93,23 +95,18 @@ class _WebSocketWire:
             raise _explain(closed) from None
 
     async def send(self, frame: bytes | str) -> None:
+        self._flush()
         try:
             await self._socket.send(frame)
         except ConnectionClosed as closed:
             raise _explain(closed) from None
 
     def send_now(self, frame: bytes | str, delay: float = 0.0) -> int:
-        protocol = self._socket.protocol
         waiting = self._socket.transport.get_write_buffer_size()
-        if protocol.state is not State.OPEN:
+        if self._socket.protocol.state is not State.OPEN:
             return waiting
-        if isinstance(frame, str):
-            data = frame.encode()
-            protocol.send_text(data)
-        else:
-            data = frame
-            protocol.send_binary(data)
-        self._queued += len(data)
+        self._frames.append(frame)
+        self._queued += len(frame)
         if delay < self._due:
             self._due = delay
             if delay:
@@ -119,9 +116,18 @@ class _WebSocketWire:
         return waiting + self._queued
 
     def _flush(self) -> None:
+        frames, self._frames = self._frames, []
         self._queued, self._due = 0, inf
+        protocol = self._socket.protocol
+        if not frames or protocol.state is not State.OPEN:
+            return
+        for frame in frames:
+            if isinstance(frame, str):
+                protocol.send_text(frame.encode())
+            else:
+                protocol.send_binary(frame)
         # The library marks the end of the stream, and writes it, on its own: here is only data.
-        writes = self._socket.protocol.data_to_send()
+        writes = protocol.data_to_send()
         if writes and not self._socket.transport.is_closing():
             try:
                 self._socket.transport.write(writes[0] if len(writes) == 1 else b"".join(writes))
@@ -130,6 +136,7 @@ class _WebSocketWire:
                 log.debug("write-failed", address=self.address, error=str(error))
 
     async def close(self, code: int, reason: str) -> None:
+        self._flush()
         await self._socket.close(code, reason[:100])
 
     def abort(self) -> None:
