@@ -24,6 +24,7 @@ from cyxmake_common.protocol.messages import (
     FindMissing,
     Goodbye,
     JobAccept,
+    JobCancel,
     JobComplete,
     JobProgress,
     JobRequest,
@@ -301,6 +302,31 @@ async def test_a_round_of_messages_is_one_write(authority: Path) -> None:
         for _ in range(100):
             await next_message(connection)
         assert len(written) == 1
+        await connection.close()
+
+
+async def test_what_is_received_does_not_push_out_what_may_wait(authority: Path) -> None:
+    """Thirty messages that may wait, each queued before another is received: fewer writes."""
+    written: list[bytes] = []
+    heard = asyncio.Queue[str]()
+
+    async def talk(connection: Connection) -> None:
+        socket = cast(Any, connection)._wire._socket
+        socket.transport = _Written(socket.transport, written)
+        async for envelope in connection.messages():
+            if isinstance(envelope.message, JobCancel):
+                operation = envelope.message.operation
+                connection.send_soon(JobAccept(operation=operation), urgent=False)
+                heard.put_nowait(operation)
+
+    async with serving(Hub(authority, on_control=talk)) as hub:
+        connection = await hub.call()
+        for number in range(30):
+            await connection.send(JobCancel(operation=str(number)))
+            assert await heard.get() == str(number)
+        for _ in range(30):
+            await next_message(connection)
+        assert len(written) < 30
         await connection.close()
 
 
