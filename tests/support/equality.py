@@ -219,8 +219,9 @@ class Checkout:
     def bound_by_text(self) -> int:
         """Return how many objects do, or have code that could, or were made with a word of it.
 
-        Code could if its expanded text spells the directory, or has what only the compiler expands.
-        What is said is part of a result. Only ninja tells what it compiles.
+        Code could if its expanded text spells the directory, or has what only the compiler expands,
+        or if a macro of the command line spells it. What is said is part of a result. Only ninja
+        tells what it compiles.
         """
         if self.corpus.system.uses_make:
             return self.bound()
@@ -234,6 +235,8 @@ class Checkout:
 
     def _depends(self, command: str) -> bool:
         top, argv = str(self.top), _without_outputs(command)
+        if any(word.startswith("-D") and top in word for word in argv):
+            return True
         text = _call([*argv, "-E", "-P"], self.build)
         if top in text or _ASKS_THE_COMPILER.search(text):
             return True

@@ -114,7 +114,8 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
     parts.append(
         "\nObjects that name their directory, or are made of a text that does (debug information, "
         "`__FILE__` in messages; in ninja's, which are built for link-time optimisation, it is "
-        "compressed), and those whose compiler warned of something in it, are no other checkout's; "
+        "compressed), those whose command line defines a macro with it, and those whose compiler "
+        "warned of something in it, are no other checkout's; "
         "all others have to be hits there. `-frandom-seed` stands where a compiler would put "
         "random names or the time into every object.\n"
     )
