@@ -25,6 +25,8 @@ either, but more misses than hits, which the test still refuses):
      611    100     .       .      .
      614    100     .       .      .
      615    100   450     566     84
+     711     60   431     108    121
+     712    100   471     258    371
 """
 
 from __future__ import annotations
