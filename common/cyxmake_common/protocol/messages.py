@@ -205,10 +205,7 @@ class Error(Message):
 
 
 class Heartbeat(Message):
-    """A sign of life; a worker adds what it runs and how busy its machine is.
-
-    The coordinator answers it, but not a worker that it has sent something else since the last one.
-    """
+    """A sign of life; a worker adds what it runs and how busy its machine is."""
 
     type = "heartbeat"
     leases: tuple[Name, ...] = ()

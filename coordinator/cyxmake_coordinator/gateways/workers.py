@@ -55,8 +55,6 @@ class WorkerPeer:
         self._house = house
         self._shell = house.shell
         self._strikes = strikes
-        self._sent_bytes = 0
-        """How much this worker had been sent at its last heartbeat."""
         running = connection.hello.running
         self._worker = WorkerSession(
             name=WorkerId(facts.name),
@@ -105,11 +103,8 @@ class WorkerPeer:
                 await self._reject(reject)
             case Heartbeat() as heartbeat:
                 self._beat(heartbeat)
-                # A worker notices within seconds when we are gone without a word: one that has
-                # heard nothing else since its last heartbeat has this one answered.
-                if self._connection.bytes_sent == self._sent_bytes:
-                    self._connection.send_soon(Heartbeat(), reply_to=envelope.id)
-                self._sent_bytes = self._connection.bytes_sent
+                # Answered, so that a worker notices within seconds when we are gone without a word.
+                self._connection.send_soon(Heartbeat(), reply_to=envelope.id)
             case TreesGone() as gone:
                 self._shell.feed(events.TreesGone(now, name, frozenset(gone.trees)))
             case FindMissing() as question:
