@@ -1,6 +1,8 @@
-"""A scheduler that tells its log what becomes of every lease and action, one debug line each.
+"""Tells the log what becomes of every lease and action, one debug line each.
 
-Knows nothing of decisions: it looks at events before the core does, and at the core's effects.
+Knows nothing of decisions: a scheduler looks at events before the core does, and at the core's
+effects. Only an action's end is told later, when its result is kept: one that a crash takes along
+was no end.
 """
 
 from __future__ import annotations
@@ -27,7 +29,6 @@ class JournallingScheduler(Scheduler):
         effects = super().handle(event)
         for effect in effects:
             _tell(effect)
-        _tell_verdicts(e for e in effects if isinstance(e, out.CompleteOperation))
         return effects
 
     def _hear(self, event: events.Event) -> None:
@@ -93,7 +94,7 @@ def _tell(effect: out.Effect) -> None:
             pass
 
 
-def _tell_verdicts(completions: Iterable[out.CompleteOperation]) -> None:
+def tell_ends(completions: Iterable[out.CompleteOperation]) -> None:
     """Write one line for each action that ended, whoever waited for it."""
     actions: dict[tuple[Namespace, Digest], list[out.CompleteOperation]] = {}
     for completion in completions:

@@ -47,7 +47,7 @@ from cyxmake_coordinator.gateways import http
 from cyxmake_coordinator.gateways.house import House
 from cyxmake_coordinator.gateways.peers import PeerGateway
 from cyxmake_coordinator.intake import Intake
-from cyxmake_coordinator.journal import JournallingScheduler
+from cyxmake_coordinator.journal import JournallingScheduler, tell_ends
 from cyxmake_coordinator.shell import Shell
 from cyxmake_coordinator.storage import Storage, open_storage
 from cyxmake_coordinator.version import version
@@ -182,7 +182,13 @@ def _build_house(config: CoordinatorConfig, storage: Storage) -> House:
     scheduler = kind(settings, incarnation=os.urandom(4).hex(), checked=debug)
     closures = Closures(storage.blobs, clock.monotonic)
     return House(
-        shell=Shell(scheduler, storage.actions, closures, clock.monotonic),
+        shell=Shell(
+            scheduler,
+            storage.actions,
+            closures,
+            clock.monotonic,
+            ended=tell_ends if debug else None,
+        ),
         intake=Intake(storage.blobs, storage, closures),
         closures=closures,
         storage=storage,

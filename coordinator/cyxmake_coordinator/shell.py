@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final, Protocol
@@ -92,11 +92,14 @@ class Shell:
         cache: ActionCache,
         closures: Closures,
         now: Callable[[], float],
+        ended: Callable[[Sequence[out.CompleteOperation]], None] | None = None,
     ) -> None:
+        """`ended` is told of operations that have ended, once no crash can take that back."""
         self._scheduler = scheduler
         self._cache = cache
         self._closures = closures
         self.now = now
+        self._ended_for_good = ended
         self._clients: dict[SessionId, Outlet] = {}
         self._counted: set[SessionId] = set()
         self._workers: dict[SessionId, WorkerSession] = {}
@@ -393,9 +396,9 @@ class Shell:
                 keep[effect.namespace, effect.action] = result
             answers.append((effect.session, _verdict(effect, wish.name, result)))
         if not keep:
-            self._answer(answers)
+            self._answer(completions, answers)
             return
-        recording = self._start(self._record(keep, entry, answers))
+        recording = self._start(self._record(keep, entry, completions, answers))
         for key in keep:
             self._recent[key] = recording
             if len(self._recent) > _RECENT:
@@ -409,6 +412,7 @@ class Shell:
         self,
         results: dict[tuple[Namespace, Digest], bytes],
         entry: CacheEntry | None,
+        completions: Sequence[out.CompleteOperation],
         answers: list[tuple[SessionId, Message]],
     ) -> None:
         more = () if entry is None else (entry,)
@@ -418,9 +422,15 @@ class Shell:
         except Exception:
             # A full disk under the cache must not keep a finished result from its client.
             _log.exception("action_cache_write_failed")
-        self._answer(answers)
+        self._answer(completions, answers)
 
-    def _answer(self, answers: list[tuple[SessionId, Message]]) -> None:
+    def _answer(
+        self,
+        completions: Sequence[out.CompleteOperation],
+        answers: list[tuple[SessionId, Message]],
+    ) -> None:
+        if self._ended_for_good is not None:
+            self._ended_for_good(completions)
         for session, message in answers:
             self._to_client(session, message)
 

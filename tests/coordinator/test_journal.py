@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
+from cyxmake_common.cache.store import SqliteActionCache
+from cyxmake_common.ids import Namespace
+from cyxmake_common.protocol.messages import CacheEntry, JobComplete, Peer
 from cyxmake_common.telemetry.log import LogFormat, configure_logging
+from cyxmake_coordinator.core.effects import CompleteOperation, Effect
+from cyxmake_coordinator.core.events import Event
 from cyxmake_coordinator.core.settings import Settings
-from cyxmake_coordinator.journal import JournallingScheduler
+from cyxmake_coordinator.journal import JournallingScheduler, tell_ends
+from support.coordinators import live_coordinator
 from support.journal import Line, loss_of, read_journal, wrongs
+from support.peers import FakeClient, FakeWorker, compile_action
 from support.scheduling import Core, assigned
 
 
@@ -19,6 +29,12 @@ class Journalled(Core):
         super().__init__(Settings(prefetch=0))
         self.scheduler = JournallingScheduler(self.scheduler.settings, incarnation="t")
         self.state = self.scheduler.state
+
+    def do(self, event: Event) -> list[Effect]:
+        """Feed an event, and tell of ends as a shell whose cache has kept the results."""
+        effects = super().do(event)
+        tell_ends(e for e in effects if isinstance(e, CompleteOperation))
+        return effects
 
 
 def test_a_lost_workers_late_result_does_not_count(tmp_path: Path) -> None:
@@ -49,6 +65,41 @@ def test_a_lost_workers_late_result_does_not_count(tmp_path: Path) -> None:
     ]
     assert wrongs(lines) == []
     assert loss_of(lines, "w1", lines[0].at).moved[0] < 1
+
+
+async def test_an_end_is_told_when_no_crash_can_take_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until its result is in the cache, the journal has the lease's end and not the action's."""
+    log, asked, may_go_on = tmp_path / "log", asyncio.Event(), asyncio.Event()
+    put = SqliteActionCache.put
+
+    async def slow_put(cache: SqliteActionCache, space: Namespace, *entries: CacheEntry) -> None:
+        asked.set()
+        await may_go_on.wait()
+        await put(cache, space, *entries)
+
+    monkeypatch.setattr(SqliteActionCache, "put", slow_put)
+    end = configure_logging("debug", LogFormat.JSON, log)
+
+    def told() -> list[str]:
+        return [line.event for line in read_journal(log)]
+
+    async with live_coordinator(tmp_path, log_level="debug") as coordinator:
+        worker = await FakeWorker.join(await coordinator.token(Peer.WORKER))
+        client = await FakeClient.join(await coordinator.token(Peer.CLIENT))
+        action, blobs = compile_action()
+        await client.upload(*blobs)
+        name = client.request(action)
+        await asyncio.wait_for(asked.wait(), 10)
+        assert "lease_finished" in told()
+        assert "action_ended" not in told()
+        may_go_on.set()
+        assert isinstance(await client.verdict(name), JobComplete)
+        assert told().count("action_ended") == 1
+        await worker.leave()
+        await client.leave()
+    end()
 
 
 def test_wrongs_are_found(tmp_path: Path) -> None:
