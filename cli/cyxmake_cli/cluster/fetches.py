@@ -17,7 +17,10 @@ from cyxmake_common.protocol.transfer import BATCH_BYTES, SMALL_BYTES
 
 
 class Fetches:
-    """Fetches what several callers want; requests do not wait for each other."""
+    """Fetches what several callers want; unlike a Coalescer's, requests don't wait for each other.
+
+    A request that waits for another's answer would leave the line idle for a round trip.
+    """
 
     def __init__(self, cluster: ClusterClient) -> None:
         self._cluster = cluster
@@ -30,7 +33,7 @@ class Fetches:
         return f"<Fetches {len(self._gathering)} blobs in the next request>"
 
     async def fetch(self, wanted: Collection[Digest]) -> dict[Digest, bytes]:
-        """Return those of the blobs that the cluster has, and maybe others; raises CyxError."""
+        """Return those of the blobs that the cluster has; raises CyxError."""
         size = sum(digest.size for digest in wanted)
         if any(digest.size > SMALL_BYTES for digest in wanted):
             return await self._get(wanted)
@@ -41,7 +44,8 @@ class Fetches:
         self._gathering.update(dict.fromkeys(wanted))
         self._room -= size
         # Shielded: who no longer wants his own ends nobody else's request.
-        return await asyncio.shield(self._request)
+        fetched = await asyncio.shield(self._request)
+        return {digest: fetched[digest] for digest in wanted if digest in fetched}
 
     async def _run(self, gathering: dict[Digest, None]) -> dict[Digest, bytes]:
         await asyncio.sleep(0)  # let everyone who is ready in this turn of the loop join

@@ -89,8 +89,8 @@ class Results:
         way.coming(sum(d.size for d in absent), result.seconds, hit=not worker)
         if absent:
             fetched = await self._fetches.fetch(absent)
-            blobs.update((digest, fetched[digest]) for digest in absent if digest in fetched)
-            self._near.keep_blobs(blobs)
+            self._near.keep_blobs(fetched)
+            blobs.update(fetched)
         if not wanted <= blobs.keys():
             return None
         held = None

@@ -160,8 +160,8 @@ def _last_build(project: Project, path: str, *, placement: bool) -> None:
             click.echo(f"  {reason.replace('{root}/', '')}")
             if reason.startswith(HOLDS_PATH):
                 click.echo(
-                    "  debug information, `__FILE__` or a warning does; without a warning,"
-                    " checkouts share it with `cache.remap_paths`"
+                    "  debug information, `__FILE__`, a warning or a macro of the command line"
+                    " does; `cache.remap_paths` takes it out of the first two"
                 )
         if record.why == [NOT_BUILT_BEFORE]:
             _nearest(history, name, json.loads(record.preimage))
